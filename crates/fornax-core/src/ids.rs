@@ -20,6 +20,7 @@ pub struct InvalidId {
 /// A run: `RUN-YYYYMMDD-###`. The date is the local day on which the run began; the number counts
 /// the day's runs from 1, has at least three digits, and is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct RunId {
     /// The day as a decimal number, `YYYYMMDD`.
     pub date: u32,
@@ -60,6 +61,7 @@ impl FromStr for RunId {
 
 /// A frame: `f-` and six characters of Crockford base 32, unique in the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct FrameId(u32);
 
 impl FrameId {
@@ -135,6 +137,7 @@ impl FromStr for FrameId {
 /// A task: `t-`, the six characters of its frame, and its attempt, as in `t-4k2p9x-1`. The attempt
 /// is the fencing token: a late word of an older attempt names an older task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct TaskId {
     /// The frame that the task works for.
     pub frame: FrameId,

@@ -1,9 +1,12 @@
 //! The domain of Fornax, pure: no I/O, no clock, no randomness, no async. Time is an argument.
 
+pub mod error;
 pub mod event;
 pub mod ids;
 pub mod record;
+pub mod request;
 pub mod spec;
 pub mod status;
 pub mod template;
 pub mod time;
+pub mod view;

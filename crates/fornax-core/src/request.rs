@@ -1,0 +1,65 @@
+//! What can be asked of the daemon to change something: the body of `POST /api/commands`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::CmdId;
+
+/// A command as it comes over HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct CommandRequest {
+    /// Makes the command idempotent: the same id twice gives the same answer once.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub cmd_id: CmdId,
+    /// The project's id.
+    pub project: String,
+    /// What to do.
+    pub command: Request,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Request {
+    /// Start a run of a plan.
+    RunPlan {
+        /// The plan's file: absolute, or relative to the project.
+        path: String,
+        /// Its inputs.
+        #[serde(default)]
+        inputs: BTreeMap<String, String>,
+    },
+    /// Start a run of one task, without a plan.
+    RunTask {
+        /// The tool.
+        tool: String,
+        /// What it is told; for the tool `shell`, the command line.
+        prompt: String,
+        /// The model.
+        #[serde(default)]
+        model: Option<String>,
+        /// How long it may run, in milliseconds.
+        #[serde(default)]
+        timeout_ms: Option<u64>,
+    },
+    /// Stop a run, a frame with all within it, a task, or (`all`) every run of the project.
+    Stop {
+        /// The id, or `all`.
+        target: String,
+        /// Why; for the record.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Do again what of a run did not succeed, or one frame with all that depends on it.
+    Retry {
+        /// A run, a frame or a task.
+        target: String,
+        /// For a run: do this frame (id or key) and all that depends on it again, though it succeeded.
+        #[serde(default)]
+        from: Option<String>,
+    },
+}

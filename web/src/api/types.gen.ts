@@ -1,0 +1,589 @@
+// Made of crates/fornax-core/src/view.rs by `cargo test -p fornax-core`. Do not edit.
+
+export type ErrorKind = "usage" | "not_found" | "conflict" | "unauthorized" | "forbidden" | "too_large" | "unavailable" | "storage" | "damaged" | "internal";
+
+export type Error = { 
+/**
+ * What sort of thing.
+ */
+kind: ErrorKind, 
+/**
+ * What happened, and where.
+ */
+message: string, 
+/**
+ * What to do next.
+ */
+help?: string, };
+
+export type ErrorClass = "exit_nonzero" | "signal" | "timeout" | "silence" | "spawn" | "tool_missing" | "auth" | "rate_limit" | "context_overflow" | "api" | "gate" | "output_missing" | "merge_conflict" | "budget" | "cancelled" | "lost";
+
+export type RunStatus = "running" | "stopping" | "completed" | "failed" | "blocked" | "cancelled";
+
+export type FrameStatus = "planned" | "in_progress" | "completed" | "failed" | "blocked" | "invalidated";
+
+export type TaskState = "queued" | "running" | "completed" | "failed" | "timeout" | "cancelled" | "lost";
+
+export type RunId = string;
+
+export type FrameId = string;
+
+export type TaskId = string;
+
+export type Artifact = { 
+/**
+ * Where it is, relative to the project.
+ */
+path: string, 
+/**
+ * Its size in bytes when the task ended.
+ */
+bytes: number, 
+/**
+ * Its SHA-256 then, in hexadecimal.
+ */
+sha256: string, 
+/**
+ * Where its copy is, relative to the run's folder; absent where it was too large to copy.
+ */
+copy?: string, };
+
+export type ProjectView = { 
+/**
+ * Its id: eight hexadecimal digits, made of its directory.
+ */
+id: string, 
+/**
+ * The name of its directory.
+ */
+name: string, 
+/**
+ * Its directory, absolute.
+ */
+dir: string, 
+/**
+ * Why nothing of it can go on at the moment (a full disk, a damaged journal); absent when well.
+ */
+problem: string | null, };
+
+export type Counts = { 
+/**
+ * To be done.
+ */
+planned: number, 
+/**
+ * Being worked on.
+ */
+in_progress: number, 
+/**
+ * Done.
+ */
+completed: number, 
+/**
+ * Failed.
+ */
+failed: number, 
+/**
+ * Waiting for something outside.
+ */
+blocked: number, 
+/**
+ * No longer wanted.
+ */
+invalidated: number, };
+
+export type RunView = { 
+/**
+ * The project's id.
+ */
+project: string, 
+/**
+ * Its id.
+ */
+id: RunId, 
+/**
+ * The plan's name.
+ */
+name: string, 
+/**
+ * The plan's file, relative to the project where it is inside of it.
+ */
+plan: string | null, 
+/**
+ * Its root frame.
+ */
+root: FrameId, 
+/**
+ * Where it stands. A run whose project has a problem reads `blocked`.
+ */
+status: RunStatus, 
+/**
+ * Why, where that is not plain.
+ */
+reason: string | null, 
+/**
+ * When it began.
+ */
+started_ms: number, 
+/**
+ * When it ended.
+ */
+ended_ms: number | null, 
+/**
+ * Its frames by status, the frames that only hold others not counted.
+ */
+counts: Counts, 
+/**
+ * Tasks that have a process.
+ */
+tasks_running: number, 
+/**
+ * Tasks that wait for a slot or for their time.
+ */
+tasks_queued: number, 
+/**
+ * The seq of its newest event.
+ */
+seq: number, };
+
+export type FrameView = { 
+/**
+ * Its id.
+ */
+id: FrameId, 
+/**
+ * Its run.
+ */
+run: RunId, 
+/**
+ * Its parent; none for a run's root.
+ */
+parent: FrameId | null, 
+/**
+ * Its name in the plan.
+ */
+key: string, 
+/**
+ * What it is called: a few words.
+ */
+title: string, 
+/**
+ * Where it stands.
+ */
+status: FrameStatus, 
+/**
+ * Why, where that is not plain.
+ */
+reason: string | null, 
+/**
+ * Whether it only holds other frames together.
+ */
+group: boolean, 
+/**
+ * Whether its condition did not hold, so that nothing was done.
+ */
+skipped: boolean, 
+/**
+ * The process stage.
+ */
+phase: string | null, 
+/**
+ * The semantic worker.
+ */
+agent_role: string | null, 
+/**
+ * The tool.
+ */
+tool: string | null, 
+/**
+ * The frames that it waits for.
+ */
+depends_on: Array<FrameId>, 
+/**
+ * Its newest task.
+ */
+task: TaskId | null, 
+/**
+ * When it came to be.
+ */
+created_ms: number, 
+/**
+ * When work on it first began.
+ */
+started_ms: number | null, 
+/**
+ * When it was last settled; none while it is planned or in progress.
+ */
+ended_ms: number | null, };
+
+export type FrameColumns = { 
+/**
+ * Its id.
+ */
+id: Array<FrameId>, 
+/**
+ * Its run.
+ */
+run: Array<RunId>, 
+/**
+ * Its parent; none for a run's root.
+ */
+parent: Array<FrameId | null>, 
+/**
+ * Its name in the plan.
+ */
+key: Array<string>, 
+/**
+ * What it is called: a few words.
+ */
+title: Array<string>, 
+/**
+ * Where it stands.
+ */
+status: Array<FrameStatus>, 
+/**
+ * Why, where that is not plain.
+ */
+reason: Array<string | null>, 
+/**
+ * Whether it only holds other frames together.
+ */
+group: Array<boolean>, 
+/**
+ * Whether its condition did not hold, so that nothing was done.
+ */
+skipped: Array<boolean>, 
+/**
+ * The process stage.
+ */
+phase: Array<string | null>, 
+/**
+ * The semantic worker.
+ */
+agent_role: Array<string | null>, 
+/**
+ * The tool.
+ */
+tool: Array<string | null>, 
+/**
+ * The frames that it waits for.
+ */
+depends_on: Array<Array<FrameId>>, 
+/**
+ * Its newest task.
+ */
+task: Array<TaskId | null>, 
+/**
+ * When it came to be.
+ */
+created_ms: Array<number>, 
+/**
+ * When work on it first began.
+ */
+started_ms: Array<number | null>, 
+/**
+ * When it was last settled; none while it is planned or in progress.
+ */
+ended_ms: Array<number | null>, };
+
+export type TaskView = { 
+/**
+ * Its id.
+ */
+id: TaskId, 
+/**
+ * Its run.
+ */
+run: RunId, 
+/**
+ * Its frame.
+ */
+frame: FrameId, 
+/**
+ * Which try it is, from 1.
+ */
+attempt: number, 
+/**
+ * Where it stands.
+ */
+state: TaskState, 
+/**
+ * Whether it has been told to stop.
+ */
+stopping: boolean, 
+/**
+ * The tool.
+ */
+tool: string, 
+/**
+ * When it was queued.
+ */
+queued_ms: number, 
+/**
+ * The moment before which it will not start.
+ */
+due_ms: number | null, 
+/**
+ * When it started.
+ */
+started_ms: number | null, 
+/**
+ * When it ended.
+ */
+ended_ms: number | null, 
+/**
+ * Its exit code.
+ */
+exit_code: number | null, 
+/**
+ * The signal that ended it.
+ */
+signal: number | null, 
+/**
+ * Why it did not succeed.
+ */
+error_class: ErrorClass | null, 
+/**
+ * The same in words.
+ */
+error: string | null, };
+
+export type TaskColumns = { 
+/**
+ * Its id.
+ */
+id: Array<TaskId>, 
+/**
+ * Its run.
+ */
+run: Array<RunId>, 
+/**
+ * Its frame.
+ */
+frame: Array<FrameId>, 
+/**
+ * Which try it is, from 1.
+ */
+attempt: Array<number>, 
+/**
+ * Where it stands.
+ */
+state: Array<TaskState>, 
+/**
+ * Whether it has been told to stop.
+ */
+stopping: Array<boolean>, 
+/**
+ * The tool.
+ */
+tool: Array<string>, 
+/**
+ * When it was queued.
+ */
+queued_ms: Array<number>, 
+/**
+ * The moment before which it will not start.
+ */
+due_ms: Array<number | null>, 
+/**
+ * When it started.
+ */
+started_ms: Array<number | null>, 
+/**
+ * When it ended.
+ */
+ended_ms: Array<number | null>, 
+/**
+ * Its exit code.
+ */
+exit_code: Array<number | null>, 
+/**
+ * The signal that ended it.
+ */
+signal: Array<number | null>, 
+/**
+ * Why it did not succeed.
+ */
+error_class: Array<ErrorClass | null>, 
+/**
+ * The same in words.
+ */
+error: Array<string | null>, };
+
+export type StatusChange = { 
+/**
+ * The status.
+ */
+status: FrameStatus, 
+/**
+ * Since when.
+ */
+at_ms: number, 
+/**
+ * Why.
+ */
+reason: string | null, };
+
+export type FrameDetail = { 
+/**
+ * What lists show of it.
+ */
+frame: FrameView, 
+/**
+ * What it is to achieve.
+ */
+goal: string, 
+/**
+ * Each status it had.
+ */
+status_history: Array<StatusChange>, 
+/**
+ * What came of it.
+ */
+results: string, 
+/**
+ * The files that came of it.
+ */
+artifacts: Array<Artifact>, 
+/**
+ * Frames within it.
+ */
+children: Array<FrameId>, 
+/**
+ * Frames that wait for it.
+ */
+dependants: Array<FrameId>, 
+/**
+ * Its tasks, oldest first.
+ */
+tasks: Array<TaskView>, 
+/**
+ * What the plan says of it.
+ */
+spec: unknown, };
+
+export type RunDetail = { 
+/**
+ * The run.
+ */
+run: RunView, 
+/**
+ * Its frames, parents before their children.
+ */
+frames: FrameColumns, 
+/**
+ * Its tasks, oldest first.
+ */
+tasks: TaskColumns, };
+
+export type Snapshot = { 
+/**
+ * The life of the daemon that numbers the changes.
+ */
+epoch: string, 
+/**
+ * The number of the last change that the snapshot includes.
+ */
+seq: number, 
+/**
+ * The daemon's clock.
+ */
+now_ms: number, 
+/**
+ * The projects.
+ */
+projects: Array<ProjectView>, 
+/**
+ * Runs, newest first.
+ */
+runs: Array<RunView>, 
+/**
+ * The frames of the runs that go on.
+ */
+frames: FrameColumns, 
+/**
+ * The tasks of the runs that go on.
+ */
+tasks: TaskColumns, };
+
+export type Change = { 
+/**
+ * The number of this change; the next has the next number.
+ */
+seq: number, 
+/**
+ * Projects.
+ */
+projects: Array<ProjectView>, 
+/**
+ * Runs.
+ */
+runs: Array<RunView>, 
+/**
+ * Frames.
+ */
+frames: Array<FrameView>, 
+/**
+ * Tasks.
+ */
+tasks: Array<TaskView>, 
+/**
+ * The events behind it.
+ */
+events: Array<EventView>, };
+
+export type EventView = { 
+/**
+ * Its run.
+ */
+run: RunId, 
+/**
+ * Its number in the run.
+ */
+seq: number, 
+/**
+ * When it was decided.
+ */
+ts_ms: number, 
+/**
+ * Its name.
+ */
+event: string, 
+/**
+ * The name under which the flame plug-ins know it: `flame.frame.created`, ...
+ */
+flame: string | null, 
+/**
+ * The frame.
+ */
+frame: FrameId | null, 
+/**
+ * The task.
+ */
+task: TaskId | null, 
+/**
+ * One line that a person can read.
+ */
+summary: string, };
+
+export type Answer = { 
+/**
+ * The run it concerned.
+ */
+run: RunId | null, 
+/**
+ * The frames it moved, 100 at most.
+ */
+frames: Array<FrameId>, 
+/**
+ * The tasks it moved, 100 at most.
+ */
+tasks: Array<TaskId>, 
+/**
+ * How many frames and tasks it moved in all.
+ */
+moved: number, 
+/**
+ * Whether this is the answer to an earlier sending of the same command.
+ */
+repeated: boolean, };
