@@ -1,1 +1,26 @@
-//! Placeholder.
+//! A project's `.fornax/` on disk: journals, payload files, numbers, derived files.
+//!
+//! Synchronous: whoever calls from async code does so from a thread of its own. The journal of a
+//! run, `runs/RUN/events.jsonl`, is the only truth; everything else here can be made again from it.
+//!
+//! - [`Project`] finds things and reads them; anybody may have one.
+//! - [`Writer`] appends to journals and hands out numbers; there is one, and it holds the lock.
+
+mod counters;
+mod disk;
+mod error;
+mod lines;
+mod lock;
+mod log;
+mod payload;
+mod project;
+mod reader;
+mod recovery;
+mod writer;
+
+pub use error::{AppendError, Damage, DamageKind, JournalError};
+pub use log::Head;
+pub use project::Project;
+pub use reader::{Chunk, RunReader, Stream, Torn};
+pub use recovery::{OpenRun, Recovery, TornTail};
+pub use writer::Writer;

@@ -1,0 +1,286 @@
+//! Reading a run: its records one after the other, or whole lines from a place on.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use fornax_core::ids::RunId;
+use fornax_core::record::{BadLine, LINE_MAX_BYTES, Record};
+
+use crate::disk;
+use crate::error::{At, Damage, DamageKind, JournalError};
+use crate::lines::{Lines, Next};
+use crate::payload;
+use crate::project::Project;
+
+/// One of the two streams of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// `events.jsonl`: lifecycle, the truth.
+    Events,
+    /// `telemetry.jsonl`: trace events.
+    Telemetry,
+}
+
+impl Stream {
+    /// The name of its file.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Stream::Events => "events.jsonl",
+            Stream::Telemetry => "telemetry.jsonl",
+        }
+    }
+}
+
+/// Bytes at the end of a journal that are not a whole line: what a crash leaves, or what is being
+/// written at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// The file.
+    pub file: PathBuf,
+    /// The line they are on, from 1.
+    pub line: u64,
+    /// Where they begin.
+    pub byte: u64,
+    /// How many they are.
+    pub bytes: u64,
+}
+
+/// Reads the records of a run in their order, in constant memory. After a damaged line it goes on
+/// with the next one; a caller that must not guess stops at the first.
+#[derive(Debug)]
+pub struct RunReader {
+    run: RunId,
+    dir: PathBuf,
+    file: PathBuf,
+    lines: Lines,
+    /// The number that the next record must have.
+    expected: u64,
+    torn: Option<Torn>,
+    done: bool,
+}
+
+impl RunReader {
+    pub(crate) fn open(project: &Project, run: RunId) -> Result<RunReader, JournalError> {
+        let path = project.stream_file(run, Stream::Events);
+        let file = match disk::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(JournalError::NoRun {
+                    run,
+                    project: project.root().to_owned(),
+                });
+            }
+            file => file.at("open", &path)?,
+        };
+        Ok(RunReader {
+            run,
+            dir: project.run_dir(run),
+            file: path,
+            lines: Lines::new(file),
+            expected: 1,
+            torn: None,
+            done: false,
+        })
+    }
+
+    /// The bytes of whole lines read so far.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.torn
+            .as_ref()
+            .map_or(self.lines.next_byte, |torn| torn.byte)
+    }
+
+    /// The number of the last line read, from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.lines.number
+    }
+
+    /// What stands after the last whole line. Known once the iterator has ended.
+    #[must_use]
+    pub fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
+    }
+
+    fn step(&mut self) -> Option<Result<Record, Damage>> {
+        let expected = self.expected;
+        // Until a record says otherwise: a line that cannot be read was one record.
+        self.expected += 1;
+        let (byte, next) = match self.lines.next() {
+            Ok(next) => next,
+            Err(error) => {
+                self.done = true;
+                let what = format!("cannot be read: {error}");
+                let at = (self.lines.number + 1, self.lines.next_byte);
+                return Some(Err(damage(&self.file, at, DamageKind::Unreadable, what)));
+            }
+        };
+        let parsed = match next {
+            Next::Line(line) => parse(line, self.run, &self.dir, expected),
+            Next::TooLong(start) => Err(Bad {
+                kind: hole_or(start, DamageKind::TooLong),
+                what: format!("longer than {LINE_MAX_BYTES} bytes"),
+                seq: None,
+            }),
+            Next::Torn(bytes) => {
+                self.torn = Some(Torn {
+                    file: self.file.clone(),
+                    line: self.lines.number,
+                    byte,
+                    bytes,
+                });
+                self.done = true;
+                return None;
+            }
+            Next::End => {
+                self.done = true;
+                return None;
+            }
+        };
+        Some(parsed.map_err(|bad| {
+            if let Some(seq) = bad.seq {
+                self.expected = seq.saturating_add(1);
+            }
+            damage(&self.file, (self.lines.number, byte), bad.kind, bad.what)
+        }))
+    }
+}
+
+impl Iterator for RunReader {
+    type Item = Result<Record, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done { None } else { self.step() }
+    }
+}
+
+fn damage(file: &Path, (line, byte): (u64, u64), kind: DamageKind, what: String) -> Damage {
+    Damage {
+        file: file.to_owned(),
+        line,
+        byte,
+        kind,
+        what,
+    }
+}
+
+struct Bad {
+    kind: DamageKind,
+    what: String,
+    /// The number that the line has, where it has one.
+    seq: Option<u64>,
+}
+
+fn hole_or(line: &[u8], other: DamageKind) -> DamageKind {
+    if line.contains(&0) {
+        DamageKind::Hole
+    } else {
+        other
+    }
+}
+
+fn parse(line: &[u8], run: RunId, dir: &Path, expected: u64) -> Result<Record, Bad> {
+    let text = std::str::from_utf8(line).map_err(|error| Bad {
+        kind: hole_or(line, DamageKind::NotARecord),
+        what: format!("not a record: {error}"),
+        seq: None,
+    })?;
+    let record = Record::parse(text, |name| payload::read(dir, name)).map_err(|error| Bad {
+        kind: match error {
+            BadLine::Version(_) => DamageKind::NewerVersion,
+            BadLine::Payload { .. } => DamageKind::Payload,
+            BadLine::Json(_) => hole_or(line, DamageKind::NotARecord),
+        },
+        what: error.to_string(),
+        seq: None,
+    })?;
+    let bad = |kind, what| Bad {
+        kind,
+        what,
+        seq: Some(record.seq),
+    };
+    if record.run_id != run {
+        let what = format!("the record is of {}, the folder of {run}", record.run_id);
+        return Err(bad(DamageKind::WrongRun, what));
+    }
+    if record.seq != expected {
+        let what = format!("record {} stands where {expected} should", record.seq);
+        return Err(bad(DamageKind::Gap, what));
+    }
+    Ok(record)
+}
+
+/// Whole lines of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chunk {
+    /// The lines, each with its newline.
+    pub lines: Vec<u8>,
+    /// Where the next line begins or will begin.
+    pub next: u64,
+}
+
+impl Project {
+    /// Reads whole lines of a stream from the byte `from`, which must be where a line begins: 0 or
+    /// the `next` of an earlier chunk. Reads about `max_bytes`, yet always a line where there is
+    /// one; nothing from `until` on, where that is given (see [`crate::Writer::head`]: lines
+    /// beyond it may still be taken back). An empty chunk means that there is nothing more now.
+    ///
+    /// # Errors
+    /// When the stream cannot be read, or no line begins at `from`.
+    pub fn read_lines(
+        &self,
+        run: RunId,
+        stream: Stream,
+        from: u64,
+        until: Option<u64>,
+        max_bytes: usize,
+    ) -> Result<Chunk, JournalError> {
+        let path = self.stream_file(run, stream);
+        let nothing = Chunk {
+            lines: Vec::new(),
+            next: from,
+        };
+        let mut file = match disk::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && from == 0 => {
+                return Ok(nothing);
+            }
+            file => file.at("open", &path)?,
+        };
+        check_line_begins(&mut file, &path, from)?;
+        let max = (max_bytes as u64).max(LINE_MAX_BYTES as u64 + 1);
+        let max = until.map_or(max, |until| max.min(until.saturating_sub(from)));
+        let mut lines = Vec::new();
+        file.take(max).read_to_end(&mut lines).at("read", &path)?;
+        let whole = lines.iter().rposition(|&byte| byte == b'\n');
+        lines.truncate(whole.map_or(0, |at| at + 1));
+        let next = from + lines.len() as u64;
+        Ok(Chunk { lines, next })
+    }
+
+    /// Reads the file that holds the own fields of a record's event, as the record's line names it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the name leads out of the run's folder.
+    pub fn read_payload(&self, run: RunId, name: &str) -> io::Result<String> {
+        payload::read(&self.run_dir(run), name)
+    }
+}
+
+/// Leaves the file at `from`.
+fn check_line_begins(file: &mut File, path: &Path, from: u64) -> Result<(), JournalError> {
+    let Some(before) = from.checked_sub(1) else {
+        return Ok(());
+    };
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(before)).at("read", path)?;
+    if file.read(&mut byte).at("read", path)? == 1 && byte == *b"\n" {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("no line begins at byte {from}"),
+    ))
+    .at("read", path)
+}
