@@ -1,0 +1,367 @@
+//! The daemon's own folder, `$XDG_STATE_HOME/fornax`: one a user, and one daemon in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fornax_core::error::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::secret;
+
+/// The largest of its small files, in bytes.
+const FILE_MAX_BYTES: u64 = 1 << 20;
+/// The version of its files' formats.
+const VERSION: u32 = 1;
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub struct Home {
+    dir: PathBuf,
+}
+
+/// Where a daemon can be reached: `daemon.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonInfo {
+    /// Its process.
+    pub pid: u32,
+    /// Where its page is.
+    pub url: String,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_ms: i64,
+}
+
+/// Makes its holder the daemon of this home. The system lets it go when the process dies.
+#[derive(Debug)]
+pub struct DaemonLock {
+    _file: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Projects {
+    v: u32,
+    dirs: Vec<PathBuf>,
+}
+
+impl Home {
+    /// The home that the environment names: `$XDG_STATE_HOME/fornax`, else
+    /// `~/.local/state/fornax`.
+    ///
+    /// # Errors
+    /// As [`Home::open`]; and where neither variable is an absolute path.
+    pub fn from_env() -> Result<Home, Error> {
+        let absolute = |name: &str| {
+            let dir = PathBuf::from(std::env::var_os(name)?);
+            dir.is_absolute().then_some(dir)
+        };
+        absolute("XDG_STATE_HOME")
+            .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Usage,
+                    "there is no folder for the daemon's state",
+                )
+                .with_help("set HOME or XDG_STATE_HOME to an absolute path")
+            })
+            .and_then(|state| Home::open(state.join("fornax")))
+    }
+
+    /// The home in a folder, which is made where it is missing.
+    ///
+    /// # Errors
+    /// `Forbidden` where the folder is another user's, or others may write into it; `Storage`
+    /// where it cannot be made.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Home, Error> {
+        let dir = dir.into();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(|error| storage("make", &dir, &error))?;
+        let meta = fs::metadata(&dir).map_err(|error| storage("look at", &dir, &error))?;
+        let user = rustix::process::geteuid().as_raw();
+        if meta.uid() != user {
+            let what = format!("{} belongs to user {}", dir.display(), meta.uid());
+            return Err(Error::new(ErrorKind::Forbidden, what)
+                .with_help("set XDG_STATE_HOME to a folder of your own"));
+        }
+        if meta.mode() & 0o022 != 0 {
+            let what = format!("other users may write into {}", dir.display());
+            let help = format!("chmod go-w {}", dir.display());
+            return Err(Error::new(ErrorKind::Forbidden, what).with_help(help));
+        }
+        Ok(Home { dir })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The daemon's Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("daemon.sock")
+    }
+
+    /// The daemon's own log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("daemon.jsonl")
+    }
+
+    /// The browser sessions, hashed.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.dir.join("sessions.json")
+    }
+
+    /// Becomes the daemon of this home, until the lock is dropped.
+    ///
+    /// # Errors
+    /// `Conflict` where another process is; `Storage`.
+    pub fn lock(&self) -> Result<DaemonLock, Error> {
+        let path = self.dir.join("daemon.lock");
+        let opened = private_file().read(true).truncate(false).open(&path);
+        let mut file = opened.map_err(|error| storage("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // Only for the message; the lock itself is the system's.
+                let read = (&file).take(16).read_to_string(&mut pid);
+                let who = match read {
+                    Ok(_) if !pid.trim().is_empty() => format!("process {}", pid.trim()),
+                    _ => "another process".to_owned(),
+                };
+                let what = format!("a daemon is running already: {who}");
+                return Err(Error::new(ErrorKind::Conflict, what)
+                    .with_help("`fornax status` shows it, `fornax down` ends it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(storage("lock", &path, &error)),
+        }
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(|error| storage("write", &path, &error))?;
+        Ok(DaemonLock { _file: file })
+    }
+
+    /// The token that stands for the user over TCP; made at first use.
+    ///
+    /// # Errors
+    /// `Forbidden` where others may read it, `Damaged` where it is no token, `Storage`.
+    pub fn token(&self) -> Result<String, Error> {
+        let path = self.dir.join("token");
+        let Some(text) = read(&path)? else {
+            let token = secret::new().map_err(|error| storage("make", &path, &error))?;
+            replace(&path, token.as_bytes())?;
+            return Ok(token);
+        };
+        let meta = fs::metadata(&path).map_err(|error| storage("look at", &path, &error))?;
+        let help = format!(
+            "remove {}: a new one is made at the next start",
+            path.display()
+        );
+        if meta.mode() & 0o077 != 0 {
+            let what = format!("other users may read {}", path.display());
+            return Err(Error::new(ErrorKind::Forbidden, what).with_help(help));
+        }
+        if text.trim().len() != secret::TEXT_BYTES {
+            let what = format!("{} does not hold a token", path.display());
+            return Err(Error::new(ErrorKind::Damaged, what).with_help(help));
+        }
+        Ok(text.trim().to_owned())
+    }
+
+    /// Where the daemon can be reached; none where no daemon has said so.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn info(&self) -> Result<Option<DaemonInfo>, Error> {
+        read_json(&self.dir.join("daemon.json"))
+    }
+
+    /// Tells where this daemon can be reached.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn set_info(&self, info: &DaemonInfo) -> Result<(), Error> {
+        replace_json(&self.dir.join("daemon.json"), info)
+    }
+
+    /// Tells that this daemon cannot be reached any more: its socket goes as well.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn clear_info(&self) -> Result<(), Error> {
+        for path in [self.dir.join("daemon.json"), self.socket()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(storage("remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The directories of the registered projects.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn projects(&self) -> Result<Vec<PathBuf>, Error> {
+        let projects: Option<Projects> = read_json(&self.dir.join("projects.json"))?;
+        Ok(projects.map(|projects| projects.dirs).unwrap_or_default())
+    }
+
+    /// Registers these directories and no others.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn set_projects(&self, dirs: Vec<PathBuf>) -> Result<(), Error> {
+        let projects = Projects { v: VERSION, dirs };
+        replace_json(&self.dir.join("projects.json"), &projects)
+    }
+}
+
+/// A small JSON file; none where it is missing.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let Some(text) = read(path)? else {
+        return Ok(None);
+    };
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        Error::new(ErrorKind::Damaged, format!("{}: {error}", path.display()))
+            .with_help("remove the file, or put back what was in it")
+    })
+}
+
+/// Replaces a small JSON file: whoever reads it sees the old content or the new.
+pub(crate) fn replace_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|error| storage("write", path, &error.into()))?;
+    bytes.push(b'\n');
+    replace(path, &bytes)
+}
+
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| {
+        let bytes = file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
+        if bytes as u64 > FILE_MAX_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(storage("read", path, &error)),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let draft = path.with_extension("draft");
+    let replaced = private_file().open(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, path)?;
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    });
+    replaced.map_err(|error| storage("write", path, &error))
+}
+
+/// How a file is written that only its user may read.
+pub(crate) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+}
+
+pub(crate) fn storage(doing: &str, path: &Path, error: &io::Error) -> Error {
+    let what = format!("cannot {doing} {}: {error}", path.display());
+    Error::new(ErrorKind::Storage, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let temp = tempfile::tempdir().unwrap();
+        let home = Home::open(temp.path().join("state/fornax")).unwrap();
+        (temp, home)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn is_the_users_alone() {
+        let (_temp, home) = home();
+        assert_eq!(mode(home.dir()), 0o700);
+        for open_to_others in [0o770, 0o702] {
+            fs::set_permissions(home.dir(), fs::Permissions::from_mode(open_to_others)).unwrap();
+            let error = Home::open(home.dir()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Forbidden);
+            assert!(error.help.unwrap().starts_with("chmod go-w "));
+        }
+    }
+
+    #[test]
+    fn the_token_is_made_once_and_private() {
+        let (_temp, home) = home();
+        let token = home.token().unwrap();
+        assert_eq!(home.token().unwrap(), token);
+        let path = home.dir().join("token");
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(home.token().unwrap_err().kind, ErrorKind::Forbidden);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "short").unwrap();
+        assert_eq!(home.token().unwrap_err().kind, ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn one_daemon_at_a_time_and_the_other_is_named() {
+        let (_temp, home) = home();
+        let lock = home.lock().unwrap();
+        let error = home.lock().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Conflict);
+        assert!(
+            error.message.contains(&std::process::id().to_string()),
+            "{error}"
+        );
+        drop(lock);
+        home.lock().unwrap();
+    }
+
+    #[test]
+    fn what_is_set_is_read_back_and_damage_is_told() {
+        let (_temp, home) = home();
+        assert_eq!(home.info().unwrap(), None);
+        let info = DaemonInfo {
+            pid: 7,
+            url: "http://127.0.0.1:7717".into(),
+            version: "0.1.0".into(),
+            started_ms: 5,
+        };
+        home.set_info(&info).unwrap();
+        assert_eq!(home.info().unwrap(), Some(info));
+        home.clear_info().unwrap();
+        home.clear_info().unwrap();
+        assert_eq!(home.info().unwrap(), None);
+
+        assert_eq!(home.projects().unwrap(), Vec::<PathBuf>::new());
+        home.set_projects(vec!["/a b".into(), "/c".into()]).unwrap();
+        assert_eq!(
+            home.projects().unwrap(),
+            [PathBuf::from("/a b"), "/c".into()]
+        );
+        fs::write(home.dir().join("projects.json"), "{").unwrap();
+        assert_eq!(home.projects().unwrap_err().kind, ErrorKind::Damaged);
+    }
+}

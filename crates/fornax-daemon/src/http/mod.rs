@@ -1,0 +1,3 @@
+//! The HTTP API and the page: see docs/api.md.
+
+pub mod backend;
