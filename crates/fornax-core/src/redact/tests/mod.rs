@@ -1,0 +1,5 @@
+//! Tests of redaction: a corpus of secrets, a corpus of ordinary text, and properties over both.
+
+mod chunks;
+mod corpus;
+mod positives;

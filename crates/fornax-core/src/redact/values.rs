@@ -1,0 +1,246 @@
+//! Whether what stands after a secret's name can be a secret: not a placeholder, not code, not prose.
+
+use super::names::{Name, classify};
+use super::text::WORD;
+
+/// How name and value stand together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Joint {
+    /// `name=value`, without a space
+    Tight,
+    /// `name: value`, `name = value`
+    Loose,
+    /// `name == value`
+    Compared,
+    /// `--name value`
+    Flag,
+}
+
+/// A value and its surroundings.
+pub(super) struct Value<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) name: Name,
+    pub(super) joint: Joint,
+    pub(super) quoted: bool,
+    /// The name is written as environment variables are: `DB_PASSWORD`.
+    pub(super) shouted: bool,
+    /// A scheme such as `Bearer` stood before it.
+    pub(super) schemed: bool,
+    /// What follows; `None` at the end of the text.
+    pub(super) next: Option<u8>,
+}
+
+/// A value shorter than this is let be.
+pub(super) const VALUE_MIN: usize = 6;
+
+const ORDINARY: &[&str] = &[
+    "accepted",
+    "boolean",
+    "buffer",
+    "changed",
+    "checked",
+    "created",
+    "default",
+    "denied",
+    "deleted",
+    "disabled",
+    "double",
+    "encrypted",
+    "enabled",
+    "expired",
+    "failed",
+    "failure",
+    "false",
+    "hidden",
+    "incorrect",
+    "integer",
+    "invalid",
+    "masked",
+    "missing",
+    "mismatch",
+    "mixed",
+    "nothing",
+    "number",
+    "object",
+    "omitted",
+    "optional",
+    "option",
+    "passed",
+    "present",
+    "provided",
+    "readonly",
+    "record",
+    "redacted",
+    "rejected",
+    "removed",
+    "required",
+    "revoked",
+    "rotated",
+    "string",
+    "success",
+    "symbol",
+    "undefined",
+    "unchanged",
+    "unknown",
+    "unset",
+    "updated",
+    "verified",
+];
+
+const TYPES: &[&str] = &["base64", "uint8array", "sha256", "bytes32", "cowstr"];
+
+impl Value<'_> {
+    /// Whether the value is to be hidden.
+    pub(super) fn plausible(&self) -> bool {
+        let v = self.bytes;
+        if v.len() < VALUE_MIN || placeholder(v) || self.label() {
+            return false;
+        }
+        if self.quoted {
+            return self.plausible_quoted();
+        }
+        if self.joint == Joint::Compared || code(v) || path(v) {
+            return false;
+        }
+        if self.schemed {
+            return !word(v) || self.line_ends();
+        }
+        match (self.name, self.joint) {
+            (Name::Weak, _) => random(v),
+            (_, Joint::Tight) => !(word(v) && matches!(self.next, Some(b',' | b')'))),
+            (Name::Password | Name::Phrase, Joint::Loose) => {
+                !word(v) || (self.line_ends() && (self.shouted || v[0].is_ascii_lowercase()))
+            }
+            (Name::Password | Name::Phrase, Joint::Flag) => !word(v),
+            (_, Joint::Loose) if self.shouted => !word(v) || self.line_ends(),
+            _ => random(v),
+        }
+    }
+
+    fn plausible_quoted(&self) -> bool {
+        let v = self.bytes;
+        let spaced = v.iter().any(|b| b.is_ascii_whitespace());
+        match self.name {
+            Name::Phrase => true,
+            _ if spaced => false,
+            Name::Weak => random(v) && !path(v),
+            Name::Password => !path(v),
+            _ => !path(v),
+        }
+    }
+
+    fn line_ends(&self) -> bool {
+        // A marker, too, ends a value as the end of the text does.
+        matches!(
+            self.next,
+            None | Some(b'\n' | b'\r' | b'"' | b'\'' | b'\\' | b'[')
+        )
+    }
+
+    /// The value names a secret rather than being one: `type: "access_token"`, `password=password`.
+    fn label(&self) -> bool {
+        let v = self.bytes;
+        if !word(v) {
+            return false;
+        }
+        let lower = v.to_ascii_lowercase();
+        let lower = String::from_utf8_lossy(&lower);
+        if ORDINARY.contains(&&*lower) || TYPES.contains(&&*lower) {
+            return true;
+        }
+        let Some(name) = classify(v) else {
+            return false;
+        };
+        let compound = v.iter().any(|b| matches!(b, b'_' | b'-'))
+            || v.windows(2)
+                .any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
+        compound || name != Name::Password || matches!(&*lower, "password" | "passwd" | "passcode")
+    }
+}
+
+/// Stands for a value: `${VAR}`, `<token>`, `***`, `xxxxxx`, `your-key`, `%s`, `[redacted:x]`.
+pub(super) fn placeholder(v: &[u8]) -> bool {
+    let has = |part: &[u8]| v.windows(part.len()).any(|w| w == part);
+    if matches!(v[0], b'$' | b'<' | b'{' | b'%' | b'*' | b'&' | b'#' | b'[') {
+        return true;
+    }
+    if has(b"${") || has(b"{{") || has(b"$(") || has(b"://") || has(b"...") || has("…".as_bytes())
+    {
+        return true;
+    }
+    let letters = v.iter().filter(|b| !matches!(b, b'-' | b'_' | b'.' | b' '));
+    let first = letters.clone().next().copied().unwrap_or(b'x');
+    if letters.clone().all(|b| b.eq_ignore_ascii_case(&first))
+        || letters.clone().all(|b| matches!(b, b'x' | b'X' | b'*'))
+    {
+        return true;
+    }
+    let begins = |word: &[u8]| v.len() >= word.len() && v[..word.len()].eq_ignore_ascii_case(word);
+    [
+        b"your-".as_slice(),
+        b"your_",
+        b"yourt",
+        b"yourp",
+        b"yours",
+        b"youra",
+        b"-----",
+        b"op://",
+        b"placeholder",
+        b"example",
+        b"redacted",
+    ]
+    .iter()
+    .any(|w| begins(w))
+        || v.eq_ignore_ascii_case(b"null")
+}
+
+/// One word of a program or of prose: letters and underscores or hyphens, with two digits at its end at most.
+pub(super) fn word(v: &[u8]) -> bool {
+    let digits = v.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let (stem, _) = v.split_at(v.len() - digits);
+    digits <= 2
+        && stem.iter().all(|b| WORD.has(*b) && !b.is_ascii_digit())
+        && stem
+            .first()
+            .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+}
+
+/// An expression: a call, an index, a path of names, a generic type.
+fn code(v: &[u8]) -> bool {
+    if v.iter()
+        .any(|b| matches!(b, b'(' | b'[' | b'{' | b'<' | b'|'))
+        || v.windows(2).any(|w| w == b"::" || w == b"->" || w == b"?.")
+    {
+        return true;
+    }
+    let v = v
+        .strip_suffix(b".")
+        .or(v.strip_suffix(b"?"))
+        .or(v.strip_suffix(b"!"))
+        .unwrap_or(v);
+    v.contains(&b'.')
+        && v.split(|b| *b == b'.')
+            .all(|part| !part.is_empty() && word(part))
+}
+
+/// A path: `/run/secrets/token`, `./key.pem`, `~/.ssh/id`, `C:\keys`.
+fn path(v: &[u8]) -> bool {
+    let rooted = match v {
+        [b'/', ..] | [b'.', b'/', ..] | [b'~', b'/', ..] | [b'.', b'.', b'/', ..] => true,
+        [drive, b':', b'\\' | b'/', ..] => drive.is_ascii_alphabetic(),
+        _ => false,
+    };
+    rooted
+        && !v.iter().any(|b| matches!(b, b'+' | b'='))
+        && (v[0] != b'/'
+            || v.len() < 24
+            || v.iter().filter(|b| b.is_ascii_uppercase()).count() * 5 < v.len())
+}
+
+/// Looks made by a machine: letters and digits, and no word with a number after it.
+pub(super) fn random(v: &[u8]) -> bool {
+    let digits = v.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = v.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let joins = v.iter().filter(|b| matches!(b, b':' | b'@')).count();
+    v.len() >= 8 && digits >= 2 && letters >= 2 && joins <= 1 && !word(v) && !v.starts_with(b"0x")
+}
