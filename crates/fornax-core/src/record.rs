@@ -42,6 +42,9 @@ pub struct Record {
     pub cmd_id: Option<CmdId>,
     /// One line that a person can read.
     pub summary: String,
+    /// Whether the next record of the run belongs to the same step. A step counts as a whole: where
+    /// a journal ends in the middle of one, as after a power cut, none of it has happened.
+    pub more: bool,
 }
 
 /// Labels of a frame that its records repeat.
@@ -105,6 +108,8 @@ struct Head<'a> {
     summary: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_paths: Option<LogPaths>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
     /// The file that holds the event's own fields, where they do not fit into a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload: Option<Cow<'a, str>>,
@@ -170,6 +175,7 @@ impl Record {
                 cmd_id: self.cmd_id.as_ref().map(Cow::Borrowed),
                 summary: self.summary.as_str().into(),
                 log_paths,
+                more: self.more,
                 payload: payload.map(Cow::Borrowed),
             },
             event: payload.is_none().then_some(&self.event),
@@ -209,6 +215,7 @@ impl Record {
             actor: head.actor.into_owned(),
             cmd_id: head.cmd_id.map(Cow::into_owned),
             summary: head.summary.into_owned(),
+            more: head.more,
         })
     }
 }
@@ -243,6 +250,7 @@ mod tests {
             actor: Actor::DAEMON,
             cmd_id: Some("c1".parse().unwrap()),
             summary: "lint failed: exit code 3".to_owned(),
+            more: false,
         }
     }
 

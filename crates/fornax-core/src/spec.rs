@@ -56,6 +56,9 @@ pub struct FrameSpec {
     /// The frames that must be completed before this one starts.
     #[serde(skip)]
     pub depends_on: Vec<usize>,
+    /// On a group: the frame within it whose results become its own.
+    #[serde(skip)]
+    pub result_from: Option<usize>,
     /// What it is called on the page: a few words.
     pub title: String,
     /// What it is to achieve.

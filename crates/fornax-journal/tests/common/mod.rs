@@ -47,6 +47,7 @@ pub fn record(run_id: RunId, seq: u64, event: Event) -> Record {
         task_id: is_task.then(task),
         labels: Labels::default(),
         summary: format!("{} {seq}", event.kind()),
+        more: false,
         event,
         actor: Actor::SCHEDULER,
         cmd_id: None,
@@ -70,6 +71,7 @@ pub fn started(run_id: RunId) -> Record {
 pub fn summary(run_id: RunId, seq: u64, text: &str) -> Record {
     Record {
         summary: text.to_owned(),
+        more: false,
         ..record(run_id, seq, Event::TaskStarted(Attempt { attempt: 1 }))
     }
 }
@@ -80,6 +82,7 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         key: "main".to_owned(),
         parent: None,
         depends_on: Vec::new(),
+        result_from: None,
         title: "Main".to_owned(),
         goal: String::new(),
         invocation: None,
@@ -94,6 +97,7 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
     let event = FrameCreated {
         parent_id: None,
         depends_on: Vec::new(),
+        result_from: None,
         result_from: None,
         spec: spec.into(),
     };

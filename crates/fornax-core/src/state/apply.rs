@@ -1,0 +1,388 @@
+//! Applying records. Total: a record that does not fit (of a newer version, say) changes nothing
+//! that it cannot change, and never fails.
+
+use crate::event::{Event, FrameCreated, FrameEnded, RunStarted, StateReset, TaskEnding};
+use crate::ids::{FrameId, TaskId};
+use crate::record::Record;
+use crate::status::{FrameStatus, RunStatus, TaskState};
+use crate::time::Time;
+use crate::view::Counts;
+
+use super::{ANSWER_IDS_MAX, ANSWERS_MAX, Frame, Run, State, Task};
+
+impl State {
+    /// Changes the state as the record says.
+    pub fn apply(&mut self, record: &Record) {
+        if let Event::RunStarted(started) = &record.event {
+            self.apply_run_started(record, started);
+        }
+        let Some(run) = self.runs.get_mut(&record.run_id) else {
+            return;
+        };
+        run.seq = record.seq;
+        match &record.event {
+            Event::RunStopping(stopping) => {
+                run.status = RunStatus::Stopping;
+                run.reason = Some(stopping.reason.clone());
+                run.ends_as = Some(stopping.ends_as);
+            }
+            Event::RunFinished(finished) => {
+                run.status = finished.status;
+                run.reason.clone_from(&finished.reason);
+                run.ended = Some(record.ts);
+                run.ends_as = None;
+            }
+            Event::StateReset(reset) => self.apply_reset(record, reset),
+            event => self.apply_to_frame(record, event),
+        }
+        self.remember_answer(record);
+    }
+
+    fn apply_run_started(&mut self, record: &Record, started: &RunStarted) {
+        let run = Run {
+            name: started.name.clone(),
+            plan: started.plan.clone(),
+            status: RunStatus::Running,
+            reason: None,
+            root: None,
+            frames: Vec::with_capacity(started.frames.min(100_000) as usize),
+            seq: record.seq,
+            started: record.ts,
+            ended: None,
+            counts: Counts::default(),
+            tasks_running: 0,
+            tasks_queued: 0,
+            on_failure: started.on_failure,
+            pools: started.pools.clone(),
+            ends_as: None,
+        };
+        self.runs.insert(record.run_id, run);
+    }
+
+    fn apply_to_frame(&mut self, record: &Record, event: &Event) {
+        let Some(id) = record.frame_id else {
+            return;
+        };
+        let now = record.ts;
+        match event {
+            Event::FrameCreated(created) => self.apply_created(record, id, created),
+            Event::FrameStarted(_) => self.apply_started(id, now),
+            Event::FrameCompleted(done) => {
+                if let Some(frame) = self.frames.get_mut(&id) {
+                    frame.results.clone_from(&done.results);
+                    frame.artifacts.clone_from(&done.artifacts);
+                    frame.skipped = done.skipped;
+                }
+                let reason = done
+                    .skipped
+                    .then(|| "skipped: its condition does not hold".to_owned());
+                self.settle(id, FrameStatus::Completed, now, reason);
+            }
+            Event::FrameFailed(FrameEnded { reason, .. }) => {
+                self.settle(id, FrameStatus::Failed, now, Some(reason.clone()));
+            }
+            Event::FrameBlocked(FrameEnded { reason, .. }) => {
+                self.settle(id, FrameStatus::Blocked, now, Some(reason.clone()));
+            }
+            event => {
+                if let Some(task) = record.task_id {
+                    self.apply_to_task(record, task, event);
+                }
+            }
+        }
+    }
+
+    fn apply_created(&mut self, record: &Record, id: FrameId, created: &FrameCreated) {
+        let mut frame = Frame {
+            run: record.run_id,
+            parent: created.parent_id,
+            children: Vec::new(),
+            depends_on: created.depends_on.clone(),
+            dependants: self.awaited.remove(&id).unwrap_or_default(),
+            spec: std::sync::Arc::clone(&created.spec),
+            status: FrameStatus::Planned,
+            history: vec![(FrameStatus::Planned, record.ts, None)],
+            skipped: false,
+            results: String::new(),
+            artifacts: Vec::new(),
+            attempts: 0,
+            started: None,
+            ended: None,
+            result_from: created.result_from,
+            attempts_forgiven: 0,
+            waiting_on: 0,
+            broken: 0,
+            open_children: 0,
+        };
+        for dependency in &created.depends_on {
+            match self.frames.get_mut(dependency) {
+                Some(dependency) => dependency.dependants.push(id),
+                None => self.awaited.entry(*dependency).or_default().push(id),
+            }
+        }
+        if let Some(parent) = created
+            .parent_id
+            .and_then(|parent| self.frames.get_mut(&parent))
+        {
+            parent.children.push(id);
+            parent.open_children += 1;
+        }
+        (frame.waiting_on, frame.broken) = self.obstacles(&frame);
+        if let Some(run) = self.runs.get_mut(&record.run_id) {
+            run.frames.push(id);
+            if !frame.is_group() {
+                run.counts.planned += 1;
+            }
+            if created.parent_id.is_none() {
+                run.root = Some(id);
+            }
+        }
+        self.frames.insert(id, frame);
+        self.agenda.push_back(id);
+    }
+
+    /// What stands between a frame and its start: how many frames it waits for, and how many of
+    /// them will not be completed by themselves.
+    pub(super) fn obstacles(&self, frame: &Frame) -> (u32, u32) {
+        let (mut waiting_on, mut broken) = (0, 0);
+        let is_broken =
+            |status: FrameStatus| status.is_settled() && status != FrameStatus::Completed;
+        for id in &frame.depends_on {
+            let status = self
+                .frames
+                .get(id)
+                .map_or(FrameStatus::Planned, |frame| frame.status);
+            waiting_on += u32::from(status != FrameStatus::Completed);
+            broken += u32::from(is_broken(status));
+        }
+        if let Some(parent) = frame.parent.and_then(|id| self.frames.get(&id)) {
+            waiting_on += u32::from(parent.status != FrameStatus::InProgress);
+            broken += u32::from(is_broken(parent.status));
+        }
+        (waiting_on, broken)
+    }
+
+    fn apply_started(&mut self, id: FrameId, now: Time) {
+        let Some(frame) = self.set_status(id, FrameStatus::InProgress, now, None) else {
+            return;
+        };
+        frame.started.get_or_insert(now);
+        if !frame.is_group() {
+            return;
+        }
+        let children = frame.children.clone();
+        // A group whose frames are all settled already is done as soon as it starts.
+        self.agenda.push_back(id);
+        for child in children {
+            self.unblock(child, |child| {
+                child.waiting_on = child.waiting_on.saturating_sub(1)
+            });
+        }
+    }
+
+    /// A frame will not move by itself any more: tells those who wait for it.
+    fn settle(&mut self, id: FrameId, status: FrameStatus, now: Time, reason: Option<String>) {
+        let was_open = self
+            .frames
+            .get(&id)
+            .is_some_and(|frame| !frame.status.is_settled());
+        let Some(frame) = self.set_status(id, status, now, reason) else {
+            return;
+        };
+        frame.ended = Some(now);
+        if !was_open {
+            return;
+        }
+        let completed = status == FrameStatus::Completed;
+        let (parent, skipped) = (frame.parent, frame.skipped);
+        let (mut waiting, within) = (frame.dependants.clone(), frame.children.clone());
+        if completed && skipped {
+            self.agenda.extend(within);
+        } else if !completed {
+            waiting.extend(within);
+        }
+        for other in waiting {
+            self.unblock(other, |frame| {
+                if completed {
+                    frame.waiting_on = frame.waiting_on.saturating_sub(1);
+                } else {
+                    frame.broken += 1;
+                }
+            });
+        }
+        if let Some((parent_id, parent)) =
+            parent.and_then(|id| Some((id, self.frames.get_mut(&id)?)))
+        {
+            parent.open_children = parent.open_children.saturating_sub(1);
+            if parent.open_children == 0 {
+                self.agenda.push_back(parent_id);
+            }
+        }
+    }
+
+    fn unblock(&mut self, id: FrameId, change: impl FnOnce(&mut Frame)) {
+        if let Some(frame) = self.frames.get_mut(&id) {
+            change(frame);
+            if frame.waiting_on == 0 || frame.broken > 0 {
+                self.agenda.push_back(id);
+            }
+        }
+    }
+
+    /// Gives a frame its status and keeps the run's counts.
+    pub(super) fn set_status(
+        &mut self,
+        id: FrameId,
+        status: FrameStatus,
+        now: Time,
+        reason: Option<String>,
+    ) -> Option<&mut Frame> {
+        let frame = self.frames.get_mut(&id)?;
+        if !frame.is_group()
+            && let Some(run) = self.runs.get_mut(&frame.run)
+        {
+            *run.counts.of(frame.status) -= 1;
+            *run.counts.of(status) += 1;
+        }
+        frame.status = status;
+        frame.history.push((status, now, reason));
+        Some(frame)
+    }
+
+    fn apply_reset(&mut self, record: &Record, reset: &StateReset) {
+        self.put_back(&reset.frames, record.ts, &reset.reason);
+        if let Some(run) = self.runs.get_mut(&record.run_id) {
+            run.status = RunStatus::Running;
+            run.reason = None;
+            run.ended = None;
+        }
+    }
+
+    fn apply_to_task(&mut self, record: &Record, id: TaskId, event: &Event) {
+        match event {
+            Event::TaskQueued(_) => self.enqueue(record, id, None),
+            Event::TaskRetryScheduled(retry) => self.enqueue(record, id, Some(retry.due)),
+            Event::TaskStarted(_) => self.apply_task_started(record, id),
+            Event::TaskSignalled(signalled) => {
+                if let Some(task) = self.tasks.get_mut(&id) {
+                    task.stopping = Some(signalled.reason.clone());
+                }
+            }
+            event => {
+                if let Some((state, ending)) = event.task_end() {
+                    self.apply_task_end(record, id, state, ending);
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, record: &Record, id: TaskId, due: Option<Time>) {
+        let (Some(frame), Some(run)) = (
+            self.frames.get_mut(&id.frame),
+            self.runs.get_mut(&record.run_id),
+        ) else {
+            return;
+        };
+        frame.attempts = frame.attempts.max(id.attempt);
+        run.tasks_queued += 1;
+        let lane = self
+            .queue
+            .lane(record.run_id, &run.pools, frame.spec.pool.as_deref());
+        let place = self.queue.place(record.ts, frame.spec.priority);
+        self.queue.push(id, &lane, place, due);
+        let task = Task {
+            run: record.run_id,
+            state: TaskState::Queued,
+            stopping: None,
+            queued: record.ts,
+            due,
+            started: None,
+            ended: None,
+            ending: None,
+            lane,
+            place,
+        };
+        self.tasks.insert(id, task);
+    }
+
+    fn apply_task_started(&mut self, record: &Record, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        self.queue.remove(id, &task.lane, task.place, task.due);
+        self.queue.started(id, &task.lane);
+        task.state = TaskState::Running;
+        task.started = Some(record.ts);
+        if let Some(run) = self.runs.get_mut(&record.run_id) {
+            run.tasks_queued = run.tasks_queued.saturating_sub(1);
+            run.tasks_running += 1;
+        }
+    }
+
+    fn apply_task_end(
+        &mut self,
+        record: &Record,
+        id: TaskId,
+        state: TaskState,
+        ending: &TaskEnding,
+    ) {
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let run = self.runs.get_mut(&record.run_id);
+        match (task.state, run) {
+            (TaskState::Queued, Some(run)) => run.tasks_queued = run.tasks_queued.saturating_sub(1),
+            (TaskState::Running, Some(run)) => {
+                run.tasks_running = run.tasks_running.saturating_sub(1)
+            }
+            _ => {}
+        }
+        self.queue.remove(id, &task.lane, task.place, task.due);
+        self.queue.ended(id, &task.lane);
+        task.state = state;
+        task.ended = Some(record.ts);
+        task.ending = Some(ending.clone());
+    }
+
+    fn remember_answer(&mut self, record: &Record) {
+        let Some(cmd_id) = &record.cmd_id else {
+            return;
+        };
+        if !self.answers.contains_key(cmd_id) {
+            self.answers_order.push_back(cmd_id.clone());
+            if self.answers_order.len() > ANSWERS_MAX
+                && let Some(oldest) = self.answers_order.pop_front()
+            {
+                self.answers.remove(&oldest);
+            }
+        }
+        let answer = self.answers.entry(cmd_id.clone()).or_default();
+        answer.run = Some(record.run_id);
+        answer.moved += u32::from(record.frame_id.is_some());
+        let frames = match &record.event {
+            Event::StateReset(reset) => reset.frames.as_slice(),
+            _ => record.frame_id.as_slice(),
+        };
+        let room = ANSWER_IDS_MAX.saturating_sub(answer.frames.len());
+        answer.frames.extend(frames.iter().take(room));
+        answer.frames.dedup();
+        if answer.tasks.len() < ANSWER_IDS_MAX {
+            answer.tasks.extend(record.task_id);
+            answer.tasks.dedup();
+        }
+    }
+}
+
+impl Counts {
+    /// The count of one status.
+    pub fn of(&mut self, status: FrameStatus) -> &mut u32 {
+        match status {
+            FrameStatus::Planned => &mut self.planned,
+            FrameStatus::InProgress => &mut self.in_progress,
+            FrameStatus::Completed => &mut self.completed,
+            FrameStatus::Failed => &mut self.failed,
+            FrameStatus::Blocked => &mut self.blocked,
+            FrameStatus::Invalidated => &mut self.invalidated,
+        }
+    }
+}

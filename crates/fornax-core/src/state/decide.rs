@@ -1,0 +1,359 @@
+//! Deciding commands: what happens, or why it cannot.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{
+    Event, FrameCompleted, FrameCreated, FrameEnded, RetryScheduled, RunStarted, RunStopping,
+    Signalled, TaskEnding,
+};
+use crate::ids::{FrameId, RunId, TaskId, mix};
+use crate::spec::{ErrorClass, OnFailure, Retry, RunSpec};
+use crate::status::{FrameStatus, RunStatus, TaskState};
+use crate::time::Time;
+
+use super::{Command, Fact, Frame, Outcome, Run, State, Target, Task};
+
+impl State {
+    pub(super) fn decide(&self, now: Time, command: &Command) -> Result<Vec<Fact>, Error> {
+        match command {
+            Command::StartRun { run, frames, spec } => self.decide_start(*run, frames, spec),
+            Command::TaskEnded { task, outcome } => Ok(self.decide_task_ended(now, *task, outcome)),
+            Command::Stop { target, reason } => self.decide_stop(*target, reason),
+            Command::Retry { target, from } => self.decide_retry(*target, *from),
+            Command::Tick => Ok(Vec::new()),
+        }
+    }
+
+    fn decide_start(
+        &self,
+        run: RunId,
+        ids: &[FrameId],
+        spec: &RunSpec,
+    ) -> Result<Vec<Fact>, Error> {
+        let malformed = spec.frames.iter().enumerate().any(|(place, frame)| {
+            let parent_first = frame.parent.map_or(place == 0, |parent| parent < place);
+            let known = |other: &usize| *other < spec.frames.len();
+            !parent_first
+                || !frame.depends_on.iter().all(known)
+                || !frame.result_from.iter().all(known)
+        });
+        let used =
+            self.runs.contains_key(&run) || ids.iter().any(|id| self.frames.contains_key(id));
+        if malformed || used || spec.frames.is_empty() || ids.len() != spec.frames.len() {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                format!("{run} cannot be started: its frames or its ids are not in order"),
+            ));
+        }
+        let started = Fact {
+            run,
+            frame: None,
+            task: None,
+            event: Event::RunStarted(RunStarted {
+                name: spec.name.clone(),
+                plan: spec.plan.clone(),
+                inputs: spec.inputs.clone(),
+                on_failure: spec.on_failure,
+                pools: spec.pools.clone(),
+                frames: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            }),
+        };
+        let created = spec.frames.iter().zip(ids).map(|(frame, id)| Fact {
+            run,
+            frame: Some(*id),
+            task: None,
+            event: Event::FrameCreated(FrameCreated {
+                parent_id: frame.parent.map(|place| ids[place]),
+                depends_on: frame.depends_on.iter().map(|place| ids[*place]).collect(),
+                result_from: frame.result_from.map(|place| ids[place]),
+                spec: Arc::new(frame.clone()),
+            }),
+        });
+        Ok(std::iter::once(started).chain(created).collect())
+    }
+
+    fn decide_task_ended(&self, now: Time, id: TaskId, outcome: &Outcome) -> Vec<Fact> {
+        // A task that is over already, or an attempt that never was: a late or doubled word.
+        let Some(task) = self
+            .tasks
+            .get(&id)
+            .filter(|task| task.state == TaskState::Running)
+        else {
+            return Vec::new();
+        };
+        let (Some(frame), Some(run)) = (self.frames.get(&id.frame), self.runs.get(&task.run))
+        else {
+            return Vec::new();
+        };
+        let mut facts = vec![task_fact(task, id, end_event(id, outcome))];
+        match &outcome.verdict {
+            Ok(()) => facts.push(frame_fact(
+                frame,
+                id.frame,
+                Event::FrameCompleted(FrameCompleted {
+                    results: outcome.results.clone(),
+                    artifacts: outcome.artifacts.clone(),
+                    skipped: false,
+                }),
+            )),
+            Err((class, message)) => {
+                self.decide_failure(now, run, frame, task, (id, *class, message), &mut facts);
+            }
+        }
+        facts
+    }
+
+    fn decide_failure(
+        &self,
+        now: Time,
+        run: &Run,
+        frame: &Frame,
+        task: &Task,
+        (id, class, message): (TaskId, ErrorClass, &str),
+        facts: &mut Vec<Fact>,
+    ) {
+        if class == ErrorClass::Cancelled {
+            let reason = task.stopping.clone().unwrap_or_else(|| message.to_owned());
+            facts.push(blocked(frame, id.frame, format!("stopped: {reason}"), None));
+            return;
+        }
+        let retry = &frame.spec.retry;
+        let spent = frame.attempts.saturating_sub(frame.attempts_forgiven);
+        let wanted = task.stopping.is_none() && run.ends_as.is_none();
+        if wanted && spent <= retry.retries && retry.on.contains(&class) {
+            let next = TaskId {
+                frame: id.frame,
+                attempt: id.attempt + 1,
+            };
+            let due = now.plus_ms(backoff_ms(retry, spent, next));
+            let event = Event::TaskRetryScheduled(RetryScheduled {
+                attempt: next.attempt,
+                due,
+            });
+            facts.push(task_fact(task, next, event));
+            return;
+        }
+        let failed = Event::FrameFailed(FrameEnded {
+            reason: message.to_owned(),
+            error_class: Some(class),
+            blocked_by: None,
+        });
+        facts.push(frame_fact(frame, id.frame, failed));
+        if run.on_failure == OnFailure::Stop && run.ends_as.is_none() {
+            let reason = format!(
+                "{} failed, and the plan says on_failure: stop",
+                frame.spec.key
+            );
+            facts.extend(self.stop_run(frame.run, run, &reason, RunStatus::Failed, Some(id.frame)));
+        }
+    }
+
+    fn decide_stop(&self, target: Target, reason: &str) -> Result<Vec<Fact>, Error> {
+        let facts: Vec<Fact> = match target {
+            Target::Run(id) => {
+                let run = self.known_run(id)?;
+                if run.ended.is_some() || run.ends_as.is_some() {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        format!("{id} is {} already", run.status),
+                    ));
+                }
+                self.stop_run(id, run, reason, RunStatus::Cancelled, None)
+            }
+            Target::Frame(id) => self.stop_frame(id, reason)?,
+            Target::Task(id) => {
+                let task = self.known_task(id)?;
+                if task.state.is_over() || task.stopping.is_some() {
+                    let state = if task.state.is_over() {
+                        task.state.as_str()
+                    } else {
+                        "being stopped"
+                    };
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        format!("{id} is {state} already"),
+                    ));
+                }
+                self.stop_frame_alone(id.frame, reason)
+            }
+        };
+        if facts.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, "there is nothing to stop"));
+        }
+        Ok(facts)
+    }
+
+    /// Stops a run; `except` is a frame that is settled by the same decision.
+    fn stop_run(
+        &self,
+        id: RunId,
+        run: &Run,
+        reason: &str,
+        ends_as: RunStatus,
+        except: Option<FrameId>,
+    ) -> Vec<Fact> {
+        let stopping = Fact {
+            run: id,
+            frame: None,
+            task: None,
+            event: Event::RunStopping(RunStopping {
+                reason: reason.to_owned(),
+                ends_as,
+            }),
+        };
+        let frames = run.frames.iter().filter(|id| Some(**id) != except);
+        std::iter::once(stopping)
+            .chain(frames.flat_map(|id| self.stop_frame_alone(*id, reason)))
+            .collect()
+    }
+
+    fn stop_frame(&self, id: FrameId, reason: &str) -> Result<Vec<Fact>, Error> {
+        let frame = self.known_frame(id)?;
+        if frame.status.is_settled() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{id} ({}) is {} already", frame.spec.key, frame.status),
+            ));
+        }
+        let mut facts = Vec::new();
+        let mut within = vec![id];
+        while let Some(id) = within.pop() {
+            facts.extend(self.stop_frame_alone(id, reason));
+            within.extend(
+                self.frames
+                    .get(&id)
+                    .into_iter()
+                    .flat_map(|frame| &frame.children),
+            );
+        }
+        Ok(facts)
+    }
+
+    /// Stops a frame but not what is within it: its running task is told to stop, and what has not
+    /// begun is blocked.
+    fn stop_frame_alone(&self, id: FrameId, reason: &str) -> Vec<Fact> {
+        let Some(frame) = self
+            .frames
+            .get(&id)
+            .filter(|frame| !frame.status.is_settled())
+        else {
+            return Vec::new();
+        };
+        let block = || blocked(frame, id, format!("stopped: {reason}"), None);
+        let newest = frame
+            .newest_task(id)
+            .and_then(|id| Some((id, self.tasks.get(&id)?)));
+        match newest {
+            Some((task_id, task)) if task.state == TaskState::Running => {
+                if task.stopping.is_some() {
+                    return Vec::new();
+                }
+                let event = Event::TaskSignalled(Signalled {
+                    attempt: task_id.attempt,
+                    reason: reason.to_owned(),
+                });
+                vec![task_fact(task, task_id, event)]
+            }
+            Some((task_id, task)) if task.state == TaskState::Queued => {
+                let event = Event::TaskCancelled(TaskEnding {
+                    attempt: task_id.attempt,
+                    error_class: Some(ErrorClass::Cancelled),
+                    error: Some(reason.to_owned()),
+                    ..TaskEnding::default()
+                });
+                vec![task_fact(task, task_id, event), block()]
+            }
+            // A group in progress ends by itself when all within it has ended.
+            _ if frame.status == FrameStatus::InProgress => Vec::new(),
+            _ => vec![block()],
+        }
+    }
+
+    pub(super) fn known_run(&self, id: RunId) -> Result<&Run, Error> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no run {id}"));
+        self.runs
+            .get(&id)
+            .ok_or_else(|| missing().with_help("`fornax runs` lists them"))
+    }
+
+    pub(super) fn known_frame(&self, id: FrameId) -> Result<&Frame, Error> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no frame {id}"));
+        self.frames
+            .get(&id)
+            .ok_or_else(|| missing().with_help("`fornax tree` shows them"))
+    }
+
+    pub(super) fn known_task(&self, id: TaskId) -> Result<&Task, Error> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("there is no task {id}"));
+        self.tasks
+            .get(&id)
+            .ok_or_else(|| missing().with_help("`fornax ps` lists them"))
+    }
+}
+
+pub(super) fn frame_fact(frame: &Frame, id: FrameId, event: Event) -> Fact {
+    Fact {
+        run: frame.run,
+        frame: Some(id),
+        task: None,
+        event,
+    }
+}
+
+fn task_fact(task: &Task, id: TaskId, event: Event) -> Fact {
+    Fact {
+        run: task.run,
+        frame: Some(id.frame),
+        task: Some(id),
+        event,
+    }
+}
+
+pub(super) fn blocked(frame: &Frame, id: FrameId, reason: String, by: Option<FrameId>) -> Fact {
+    let event = Event::FrameBlocked(FrameEnded {
+        reason,
+        error_class: None,
+        blocked_by: by,
+    });
+    frame_fact(frame, id, event)
+}
+
+fn end_event(id: TaskId, outcome: &Outcome) -> Event {
+    let ending = TaskEnding {
+        attempt: id.attempt,
+        exit_code: outcome.exit_code,
+        signal: outcome.signal,
+        duration_ms: outcome.duration_ms,
+        artifacts: outcome.artifacts.clone(),
+        error_class: outcome.verdict.as_ref().err().map(|(class, _)| *class),
+        error: outcome
+            .verdict
+            .as_ref()
+            .err()
+            .map(|(_, message)| message.clone()),
+    };
+    match ending.error_class {
+        None => Event::TaskCompleted(ending),
+        Some(ErrorClass::Timeout | ErrorClass::Silence) => Event::TaskTimeout(ending),
+        Some(ErrorClass::Cancelled) => Event::TaskCancelled(ending),
+        Some(ErrorClass::Lost) => Event::TaskLost(ending),
+        Some(_) => Event::TaskFailed(ending),
+    }
+}
+
+/// The wait before a further attempt: doubled with each one, and spread over its upper half so that
+/// tasks which failed together do not come back together. The spread is made of the task's id, so
+/// that the same history always gives the same wait.
+fn backoff_ms(retry: &Retry, spent: u32, next: TaskId) -> u64 {
+    let doubled = retry.backoff_ms.saturating_mul(
+        1u64.checked_shl(spent.saturating_sub(1))
+            .unwrap_or(u64::MAX),
+    );
+    let full = doubled.min(retry.backoff_max_ms);
+    let noise = next
+        .to_string()
+        .bytes()
+        .fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
+    full / 2 + noise % (full / 2 + 1)
+}

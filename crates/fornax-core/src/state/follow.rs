@@ -1,0 +1,223 @@
+//! What follows from the state by itself: frames that can start, frames that cannot any more,
+//! groups that are done, tasks whose time has come, and free slots.
+
+use crate::event::{Attempt, Empty, Event, FrameCompleted, FrameEnded, Queued, RunFinished};
+use crate::ids::{FrameId, TaskId};
+use crate::spec::ErrorClass;
+use crate::status::{FrameStatus, RunStatus, TaskState};
+use crate::time::Time;
+
+use super::decide::{blocked, frame_fact};
+use super::{Fact, Frame, State};
+
+/// A frame of which nothing is done, because its condition does not hold or its group is skipped.
+fn skipped(id: FrameId, frame: &Frame) -> Fact {
+    let event = Event::FrameCompleted(FrameCompleted {
+        skipped: true,
+        ..FrameCompleted::default()
+    });
+    frame_fact(frame, id, event)
+}
+
+impl State {
+    /// The next thing that follows, or nothing.
+    pub(super) fn next_facts(&mut self, now: Time) -> Option<Vec<Fact>> {
+        while let Some(id) = self.agenda.pop_front() {
+            let facts = self.follow_frame(now, id);
+            if !facts.is_empty() {
+                return Some(facts);
+            }
+        }
+        while let Some(task) = self.queue.pop_due(now) {
+            self.make_ready(task);
+        }
+        self.queue.next().map(|task| self.start(task))
+    }
+
+    fn follow_frame(&self, now: Time, id: FrameId) -> Vec<Fact> {
+        let Some(frame) = self.frames.get(&id) else {
+            return Vec::new();
+        };
+        match frame.status {
+            FrameStatus::Planned if self.is_within_skipped(frame) => vec![skipped(id, frame)],
+            FrameStatus::Planned if frame.broken > 0 => vec![self.block_by_obstacle(id, frame)],
+            FrameStatus::Planned if frame.waiting_on == 0 && !self.has_open_task(id, frame) => {
+                vec![self.begin(id, frame)]
+            }
+            FrameStatus::InProgress if frame.is_group() && frame.open_children == 0 => {
+                self.close(now, id, frame)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_within_skipped(&self, frame: &Frame) -> bool {
+        let parent = frame.parent.and_then(|id| self.frames.get(&id));
+        parent.is_some_and(|parent| parent.skipped)
+    }
+
+    pub(super) fn has_open_task(&self, id: FrameId, frame: &Frame) -> bool {
+        let newest = frame.newest_task(id).and_then(|id| self.tasks.get(&id));
+        newest.is_some_and(|task| !task.state.is_over())
+    }
+
+    /// Begins a frame whose obstacles are gone: a group is in progress at once, work waits for its
+    /// slot, and a frame whose condition does not hold is done.
+    fn begin(&self, id: FrameId, frame: &Frame) -> Fact {
+        let holds = frame.spec.when.as_ref().map_or(Ok(true), |condition| {
+            condition.holds(|variable| self.dependency_value(id, variable))
+        });
+        let event = match holds {
+            Ok(true) if frame.is_group() => Event::FrameStarted(Empty {}),
+            Ok(true) => {
+                let task = TaskId {
+                    frame: id,
+                    attempt: frame.attempts + 1,
+                };
+                return Fact {
+                    task: Some(task),
+                    ..frame_fact(
+                        frame,
+                        id,
+                        Event::TaskQueued(Queued {
+                            attempt: task.attempt,
+                        }),
+                    )
+                };
+            }
+            Ok(false) => return skipped(id, frame),
+            Err(error) => Event::FrameFailed(FrameEnded {
+                reason: format!("its condition cannot be judged: {error}"),
+                error_class: Some(ErrorClass::Spawn),
+                blocked_by: None,
+            }),
+        };
+        frame_fact(frame, id, event)
+    }
+
+    fn block_by_obstacle(&self, id: FrameId, frame: &Frame) -> Fact {
+        let others = frame.depends_on.iter().chain(&frame.parent);
+        let mut broken = others.filter_map(|id| Some((*id, self.frames.get(id)?)));
+        let obstacle = broken
+            .find(|(_, other)| other.status.is_settled() && other.status != FrameStatus::Completed);
+        let reason = obstacle.map_or_else(String::new, |(id, other)| {
+            format!(
+                "waits for {id} ({}), which is {}",
+                other.spec.key, other.status
+            )
+        });
+        blocked(frame, id, reason, obstacle.map(|(id, _)| id))
+    }
+
+    /// Closes a group all of whose frames are settled; with the root, the run.
+    fn close(&self, now: Time, id: FrameId, frame: &Frame) -> Vec<Fact> {
+        let children = || frame.children.iter().filter_map(|id| self.frames.get(id));
+        let count = |status| children().filter(|child| child.status == status).count();
+        let (failed, completed) = (count(FrameStatus::Failed), count(FrameStatus::Completed));
+        let unfinished = frame.children.len() - completed;
+        let reason = (unfinished > 0).then(|| self.why_unfinished(frame, failed, unfinished));
+        let (event, mut status) = match &reason {
+            None => {
+                let source = frame.result_from.and_then(|id| self.frames.get(&id));
+                let done = FrameCompleted {
+                    results: source
+                        .map(|frame| frame.results.clone())
+                        .unwrap_or_default(),
+                    artifacts: source
+                        .map(|frame| frame.artifacts.clone())
+                        .unwrap_or_default(),
+                    skipped: false,
+                };
+                (Event::FrameCompleted(done), RunStatus::Completed)
+            }
+            Some(reason) => {
+                let ended = FrameEnded {
+                    reason: reason.clone(),
+                    error_class: None,
+                    blocked_by: None,
+                };
+                if failed > 0 {
+                    (Event::FrameFailed(ended), RunStatus::Failed)
+                } else {
+                    (Event::FrameBlocked(ended), RunStatus::Blocked)
+                }
+            }
+        };
+        let mut facts = vec![frame_fact(frame, id, event)];
+        if let Some(run) = self.runs.get(&frame.run).filter(|_| frame.parent.is_none()) {
+            if unfinished > 0 {
+                status = run.ends_as.unwrap_or(status);
+            }
+            facts.push(Fact {
+                run: frame.run,
+                frame: None,
+                task: None,
+                event: Event::RunFinished(RunFinished {
+                    status,
+                    reason: reason.map(|reason| run.reason.clone().unwrap_or(reason)),
+                    duration_ms: now.ms_since(run.started),
+                }),
+            });
+        }
+        facts
+    }
+
+    fn why_unfinished(&self, frame: &Frame, failed: usize, unfinished: usize) -> String {
+        let worst = if failed > 0 {
+            FrameStatus::Failed
+        } else {
+            FrameStatus::Blocked
+        };
+        let mut named = frame
+            .children
+            .iter()
+            .filter_map(|id| Some((id, self.frames.get(id)?)));
+        let first = named
+            .find(|(_, child)| child.status == worst)
+            .map(|(id, child)| {
+                let reason = child.reason().unwrap_or_default();
+                format!(": {id} ({}) {reason}", child.spec.key)
+            });
+        let what = if failed > 0 {
+            format!("{failed} of {} frames failed", frame.children.len())
+        } else {
+            format!(
+                "{unfinished} of {} frames are not completed",
+                frame.children.len()
+            )
+        };
+        what + &first.unwrap_or_default()
+    }
+
+    /// A delayed task's time has come: it joins its lane.
+    fn make_ready(&mut self, id: TaskId) {
+        if let Some(task) = self
+            .tasks
+            .get(&id)
+            .filter(|task| task.state == TaskState::Queued)
+        {
+            self.queue.push(id, &task.lane, task.place, None);
+        }
+    }
+
+    fn start(&self, id: TaskId) -> Vec<Fact> {
+        let Some(frame) = self.frames.get(&id.frame) else {
+            return Vec::new();
+        };
+        let mut facts = Vec::with_capacity(2);
+        if frame.status == FrameStatus::Planned {
+            facts.push(frame_fact(frame, id.frame, Event::FrameStarted(Empty {})));
+        }
+        facts.push(Fact {
+            task: Some(id),
+            ..frame_fact(
+                frame,
+                id.frame,
+                Event::TaskStarted(Attempt {
+                    attempt: id.attempt,
+                }),
+            )
+        });
+        facts
+    }
+}

@@ -1,0 +1,467 @@
+//! The state of a project's runs, and the only ways to change it.
+//!
+//! A [`Command`] is decided ([`State::execute`]) into facts; each fact becomes a [`Record`] and is
+//! applied; what follows from the new state by itself (a frame whose dependencies are completed, a
+//! free slot) is decided in the same way until nothing follows any more. The records are the truth:
+//! applying them again, in their order, gives the same state.
+//!
+//! Nothing in here reads a clock, a file or a random number.
+
+mod apply;
+mod decide;
+mod follow;
+mod launch;
+mod queue;
+mod reset;
+mod summary;
+mod views;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::event::{Artifact, Event, TaskEnding};
+use crate::ids::{CmdId, FrameId, RunId, TaskId};
+use crate::record::{Actor, Labels, Record};
+use crate::spec::{ErrorClass, FrameSpec, OnFailure, RunSpec};
+use crate::status::{FrameStatus, RunStatus, TaskState};
+use crate::time::Time;
+use crate::view::{Answer, Counts};
+
+pub use launch::{Launch, LaunchContext};
+pub use queue::Limits;
+use queue::Queue;
+
+/// How many answers to commands are remembered, so that a command sent twice is carried out once.
+const ANSWERS_MAX: usize = 10_000;
+
+/// How many ids an [`Answer`] lists.
+const ANSWER_IDS_MAX: usize = 100;
+
+/// All runs that go on, and those that ended lately.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    runs: BTreeMap<RunId, Run>,
+    frames: HashMap<FrameId, Frame>,
+    tasks: HashMap<TaskId, Task>,
+    queue: Queue,
+    answers: HashMap<CmdId, Answer>,
+    answers_order: VecDeque<CmdId>,
+    /// Frames that others depend on but that have not been created yet, with those who wait.
+    awaited: HashMap<FrameId, Vec<FrameId>>,
+    /// Frames for which something may follow from the last changes. Derived: it can be made again
+    /// from the rest, and a frame that is in it for nothing is passed over.
+    agenda: VecDeque<FrameId>,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The plan's name.
+    pub name: String,
+    /// The plan's file.
+    pub plan: Option<String>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+    /// The root frame, once it is created.
+    pub root: Option<FrameId>,
+    /// Its frames in the order of their creation.
+    pub frames: Vec<FrameId>,
+    /// The number of its newest event.
+    pub seq: u64,
+    /// When it began.
+    pub started: Time,
+    /// When it ended.
+    pub ended: Option<Time>,
+    /// Its frames by status, groups not counted.
+    pub counts: Counts,
+    /// Tasks that have a process.
+    pub tasks_running: u32,
+    /// Tasks that wait for a slot or for their time.
+    pub tasks_queued: u32,
+    on_failure: OnFailure,
+    pools: BTreeMap<String, u32>,
+    /// How it will end once nothing runs any more, while it is being stopped.
+    ends_as: Option<RunStatus>,
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Its run.
+    pub run: RunId,
+    /// Its parent.
+    pub parent: Option<FrameId>,
+    /// Frames within it.
+    pub children: Vec<FrameId>,
+    /// Frames that must be completed before it starts.
+    pub depends_on: Vec<FrameId>,
+    /// Frames that wait for it.
+    pub dependants: Vec<FrameId>,
+    /// What the plan says of it.
+    pub spec: Arc<FrameSpec>,
+    /// Where it stands.
+    pub status: FrameStatus,
+    /// Each status it had, since when and why.
+    pub history: Vec<(FrameStatus, Time, Option<String>)>,
+    /// Whether its condition did not hold.
+    pub skipped: bool,
+    /// What came of it.
+    pub results: String,
+    /// The files that came of it.
+    pub artifacts: Vec<Artifact>,
+    /// How many attempts there have been, ever.
+    pub attempts: u32,
+    /// When work on it first began, since it was last planned.
+    pub started: Option<Time>,
+    /// When it was settled.
+    pub ended: Option<Time>,
+    result_from: Option<FrameId>,
+    /// Attempts that do not count against its retries, because it was planned again after them.
+    attempts_forgiven: u32,
+    /// Dependencies that are not completed, and its parent while that is not in progress.
+    waiting_on: u32,
+    /// Dependencies (and its parent) that are settled without being completed.
+    broken: u32,
+    /// Children that are not settled.
+    open_children: u32,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its run.
+    pub run: RunId,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Why it was told to stop, if it was.
+    pub stopping: Option<String>,
+    /// When it was queued.
+    pub queued: Time,
+    /// The moment before which it will not start.
+    pub due: Option<Time>,
+    /// When it started.
+    pub started: Option<Time>,
+    /// When it ended.
+    pub ended: Option<Time>,
+    /// How it ended.
+    pub ending: Option<TaskEnding>,
+    /// The queue's lane that it waits or runs in.
+    lane: Arc<str>,
+    /// Its place in the lane, for as long as it is queued.
+    place: queue::Place,
+}
+
+/// What somebody or something wants of the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Start a run.
+    StartRun {
+        /// Its id, never used before.
+        run: RunId,
+        /// An unused id for each frame of the spec.
+        frames: Vec<FrameId>,
+        /// What is to be done.
+        spec: Arc<RunSpec>,
+    },
+    /// A task's process has ended, or it never came to be one.
+    TaskEnded {
+        /// The task, its attempt with it.
+        task: TaskId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Stop what still goes on.
+    Stop {
+        /// What to stop.
+        target: Target,
+        /// Why.
+        reason: String,
+    },
+    /// Do again what did not succeed.
+    Retry {
+        /// A run, or one frame of it.
+        target: Target,
+        /// Do this frame again, and all that depends on it, though it succeeded.
+        from: Option<FrameId>,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A run.
+    Run(RunId),
+    /// A frame and all within it.
+    Frame(FrameId),
+    /// A task.
+    Task(TaskId),
+}
+
+/// How a task's process ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Whether it did what it should; if not, why not.
+    pub verdict: Result<(), (ErrorClass, String)>,
+    /// The exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// How long its process lived.
+    pub duration_ms: u64,
+    /// What came of it.
+    pub results: String,
+    /// The files that came of it.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Executed {
+    /// The records to be written; they have been applied.
+    pub records: Vec<Record>,
+    /// What the caller is told once they are durable.
+    pub answer: Answer,
+}
+
+/// Something that was decided: a record that has no number yet.
+#[derive(Debug, Clone)]
+struct Fact {
+    run: RunId,
+    frame: Option<FrameId>,
+    task: Option<TaskId>,
+    event: Event,
+}
+
+impl State {
+    /// A state without runs.
+    #[must_use]
+    pub fn new(limits: Limits) -> State {
+        State {
+            queue: Queue::new(limits),
+            ..State::default()
+        }
+    }
+
+    /// Carries a command out, with all that follows from it.
+    ///
+    /// # Errors
+    /// Where the command does not fit the state, which is then unchanged.
+    pub fn execute(
+        &mut self,
+        now: Time,
+        actor: &Actor,
+        cmd_id: Option<&CmdId>,
+        command: &Command,
+    ) -> Result<Executed, Error> {
+        if let Some(answer) = cmd_id.and_then(|id| self.answers.get(id)) {
+            return Ok(Executed {
+                records: Vec::new(),
+                answer: Answer {
+                    repeated: true,
+                    ..answer.clone()
+                },
+            });
+        }
+        let facts = self.decide(now, command)?;
+        let mut records = Vec::with_capacity(facts.len());
+        self.commit(now, actor, cmd_id, facts, &mut records);
+        let answer = cmd_id.and_then(|id| self.answers.get(id)).cloned();
+        while let Some(facts) = self.next_facts(now) {
+            self.commit(now, &Actor::SCHEDULER, None, facts, &mut records);
+        }
+        mark_step(&mut records);
+        Ok(Executed {
+            records,
+            answer: answer.unwrap_or_default(),
+        })
+    }
+
+    /// Gives facts their numbers and applies them.
+    fn commit(
+        &mut self,
+        now: Time,
+        actor: &Actor,
+        cmd_id: Option<&CmdId>,
+        facts: Vec<Fact>,
+        records: &mut Vec<Record>,
+    ) {
+        for fact in facts {
+            let record = self.record(now, actor, cmd_id, fact);
+            self.apply(&record);
+            records.push(record);
+        }
+    }
+
+    fn record(&self, now: Time, actor: &Actor, cmd_id: Option<&CmdId>, fact: Fact) -> Record {
+        let summary = self.summary(&fact);
+        let labels = match (&fact.event, fact.frame.and_then(|id| self.frames.get(&id))) {
+            (Event::FrameCreated(created), _) => labels_of(&created.spec),
+            (_, Some(frame)) => labels_of(&frame.spec),
+            _ => Labels::default(),
+        };
+        Record {
+            seq: self.runs.get(&fact.run).map_or(0, |run| run.seq) + 1,
+            ts: now,
+            run_id: fact.run,
+            frame_id: fact.frame,
+            task_id: fact.task,
+            labels,
+            event: fact.event,
+            actor: actor.clone(),
+            cmd_id: cmd_id.cloned(),
+            summary,
+            more: false,
+        }
+    }
+
+    /// Takes up runs from their records, as after a start of the daemon. Nothing follows from it
+    /// until the next command.
+    pub fn load<'a>(&mut self, now: Time, records: impl IntoIterator<Item = &'a Record>) {
+        for record in records {
+            self.apply(record);
+        }
+        let open = self
+            .frames
+            .iter()
+            .filter(|(_, frame)| !frame.status.is_settled());
+        let mut open: Vec<FrameId> = open.map(|(id, _)| *id).collect();
+        open.sort_unstable();
+        for id in &open {
+            self.forget_set_back_clock(now, *id);
+        }
+        self.agenda = open.into();
+    }
+
+    /// A retry waits no longer than its longest wait, though the clock was set back since.
+    fn forget_set_back_clock(&mut self, now: Time, id: FrameId) {
+        let Some(frame) = self.frames.get(&id) else {
+            return;
+        };
+        let latest = now.plus_ms(frame.spec.retry.backoff_max_ms);
+        let newest = frame
+            .newest_task(id)
+            .and_then(|id| Some((id, self.tasks.get_mut(&id)?)));
+        if let Some((id, task)) = newest
+            && task.state == TaskState::Queued
+            && task.due.is_some_and(|due| due > latest)
+        {
+            self.queue.remove(id, &task.lane, task.place, task.due);
+            task.due = Some(latest);
+            self.queue.push(id, &task.lane, task.place, task.due);
+        }
+    }
+
+    /// Lets go of a run that has ended. Its journal stays; it can be loaded again.
+    pub fn forget(&mut self, id: RunId) {
+        if self.runs.get(&id).is_none_or(|run| run.ended.is_none()) {
+            return;
+        }
+        let Some(run) = self.runs.remove(&id) else {
+            return;
+        };
+        for frame_id in run.frames {
+            if let Some(frame) = self.frames.remove(&frame_id) {
+                for task in frame.tasks(frame_id) {
+                    self.tasks.remove(&task);
+                }
+            }
+        }
+        self.queue.forget(id);
+    }
+
+    /// The runs, oldest first.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = (RunId, &Run)> {
+        self.runs.iter().map(|(id, run)| (*id, run))
+    }
+
+    /// A run.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    /// A frame.
+    #[must_use]
+    pub fn frame(&self, id: FrameId) -> Option<&Frame> {
+        self.frames.get(&id)
+    }
+
+    /// A task.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// The tasks that should have a process now; those among them that are `stopping` should not
+    /// have it much longer. Effects are derived from this and from nothing else.
+    pub fn running(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        let tasks = self.queue.running().iter();
+        tasks.filter_map(|id| Some((*id, self.tasks.get(id)?)))
+    }
+
+    /// The next moment at which something becomes due by itself.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        self.queue.next_due()
+    }
+
+    /// Changes the limits; a lower one lets what runs go on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.queue.set_limits(limits);
+    }
+}
+
+/// Marks the records of one step, run by run: all but the last of each run have more to come.
+fn mark_step(records: &mut [Record]) {
+    let mut ended = std::collections::BTreeSet::new();
+    for record in records.iter_mut().rev() {
+        record.more = !ended.insert(record.run_id);
+    }
+}
+
+fn labels_of(spec: &FrameSpec) -> Labels {
+    Labels {
+        phase: spec.phase.clone(),
+        agent_role: spec.agent_role.clone(),
+        tool: spec
+            .invocation
+            .as_ref()
+            .map(|invocation| invocation.tool.clone()),
+        mode: spec.invocation.as_ref().map(|invocation| invocation.mode),
+    }
+}
+
+impl Frame {
+    /// Whether it only holds other frames together.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        self.spec.invocation.is_none()
+    }
+
+    /// Its tasks, oldest first. `id` is the frame's own.
+    pub fn tasks(&self, id: FrameId) -> impl DoubleEndedIterator<Item = TaskId> + use<> {
+        (1..=self.attempts).map(move |attempt| TaskId { frame: id, attempt })
+    }
+
+    /// Its newest task. `id` is the frame's own.
+    #[must_use]
+    pub fn newest_task(&self, id: FrameId) -> Option<TaskId> {
+        self.tasks(id).next_back()
+    }
+
+    /// Why it has the status it has.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.history.last()?.2.as_deref()
+    }
+}

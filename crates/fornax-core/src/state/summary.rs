@@ -1,0 +1,74 @@
+//! The one line of a record that a person reads.
+
+use crate::event::{Event, TaskEnding};
+
+use super::{Fact, State};
+
+/// The longest summary, in characters.
+const SUMMARY_MAX: usize = 200;
+
+impl State {
+    pub(super) fn summary(&self, fact: &Fact) -> String {
+        let frame = fact.frame.and_then(|id| self.frames.get(&id));
+        let key = frame.map_or("", |frame| frame.spec.key.as_str());
+        let attempt = |attempt: u32| {
+            if attempt > 1 {
+                format!(" (attempt {attempt})")
+            } else {
+                String::new()
+            }
+        };
+        let text = match &fact.event {
+            Event::RunStarted(run) => format!("run of {} started: {} frames", run.name, run.frames),
+            Event::RunStopping(stopping) => format!("stopping: {}", stopping.reason),
+            Event::RunFinished(run) => match &run.reason {
+                Some(reason) => format!("run {}: {reason}", run.status),
+                None => format!("run {}", run.status),
+            },
+            Event::StateReset(reset) => format!(
+                "{}: {} frames are planned again",
+                reset.reason,
+                reset.frames.len()
+            ),
+            Event::FrameCreated(created) => {
+                format!("{} planned: {}", created.spec.key, created.spec.title)
+            }
+            Event::FrameStarted(_) => format!("{key} started"),
+            Event::FrameCompleted(done) if done.skipped => {
+                format!("{key} skipped: its condition does not hold")
+            }
+            Event::FrameCompleted(_) => format!("{key} completed"),
+            Event::FrameFailed(ended) => format!("{key} failed: {}", ended.reason),
+            Event::FrameBlocked(ended) => format!("{key} blocked: {}", ended.reason),
+            Event::TaskQueued(queued) => format!("{key} queued{}", attempt(queued.attempt)),
+            Event::TaskStarted(started) => format!("{key} runs{}", attempt(started.attempt)),
+            Event::TaskSignalled(signalled) => format!("{key} told to stop: {}", signalled.reason),
+            Event::TaskRetryScheduled(retry) => {
+                format!("{key} will be tried again{}", attempt(retry.attempt))
+            }
+            Event::TaskCompleted(ending) => {
+                format!("{key} succeeded after {} ms", ending.duration_ms)
+            }
+            Event::TaskFailed(ending) => format!("{key} did not succeed: {}", why(ending)),
+            Event::TaskTimeout(ending) => format!("{key} was ended: {}", why(ending)),
+            Event::TaskCancelled(ending) => format!("{key} was stopped: {}", why(ending)),
+            Event::TaskLost(ending) => format!("{key} is lost: {}", why(ending)),
+            Event::Unknown(_) => String::new(),
+        };
+        one_line(&text)
+    }
+}
+
+fn why(ending: &TaskEnding) -> &str {
+    ending.error.as_deref().unwrap_or("no reason is known")
+}
+
+/// The text on one line, cut to the length of a summary.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    if text.chars().nth(SUMMARY_MAX).is_none() {
+        return text.chars().map(plain).collect();
+    }
+    let cut = text.chars().take(SUMMARY_MAX - 1).map(plain);
+    cut.chain(std::iter::once('…')).collect()
+}

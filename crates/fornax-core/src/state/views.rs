@@ -1,0 +1,230 @@
+//! The state as the surfaces are told of it.
+
+use std::collections::BTreeSet;
+
+use crate::event::Event;
+use crate::ids::{FrameId, RunId, TaskId};
+use crate::record::Record;
+use crate::status::FrameStatus;
+use crate::view::{
+    Change, EventView, FrameDetail, FrameView, RunDetail, RunView, StatusChange, TaskView,
+};
+
+use super::{Frame, State, Task};
+
+impl State {
+    /// A run.
+    #[must_use]
+    pub fn run_view(&self, project: &str, id: RunId) -> Option<RunView> {
+        let run = self.runs.get(&id)?;
+        Some(RunView {
+            project: project.to_owned(),
+            id,
+            name: run.name.clone(),
+            plan: run.plan.clone(),
+            root: run.root?,
+            status: run.status,
+            reason: run.reason.clone(),
+            started_ms: run.started.0,
+            ended_ms: run.ended.map(|at| at.0),
+            counts: run.counts,
+            tasks_running: run.tasks_running,
+            tasks_queued: run.tasks_queued,
+            seq: run.seq,
+        })
+    }
+
+    /// A run with all its frames and tasks.
+    #[must_use]
+    pub fn run_detail(&self, project: &str, id: RunId) -> Option<RunDetail> {
+        Some(RunDetail {
+            run: self.run_view(project, id)?,
+            frames: self.run_frames(id).collect(),
+            tasks: self.run_tasks(id).collect(),
+        })
+    }
+
+    /// The frames of a run, parents before their children.
+    pub fn run_frames(&self, id: RunId) -> impl Iterator<Item = FrameView> {
+        let frames = self.runs.get(&id).into_iter().flat_map(|run| &run.frames);
+        frames.filter_map(|id| self.frame_view(*id))
+    }
+
+    /// The tasks of a run, by frame and attempt.
+    pub fn run_tasks(&self, id: RunId) -> impl Iterator<Item = TaskView> {
+        let frames = self.runs.get(&id).into_iter().flat_map(|run| &run.frames);
+        let frames = frames.filter_map(|id| Some((*id, self.frames.get(id)?)));
+        let tasks = frames.flat_map(|(id, frame)| frame.tasks(id));
+        tasks.filter_map(|id| self.task_view(id))
+    }
+
+    /// A frame.
+    #[must_use]
+    pub fn frame_view(&self, id: FrameId) -> Option<FrameView> {
+        let frame = self.frames.get(&id)?;
+        let invocation = frame.spec.invocation.as_ref();
+        Some(FrameView {
+            id,
+            run: frame.run,
+            parent: frame.parent,
+            key: frame.spec.key.clone(),
+            title: frame.spec.title.clone(),
+            status: frame.status,
+            reason: frame.reason().map(str::to_owned),
+            group: frame.is_group(),
+            skipped: frame.skipped,
+            phase: frame.spec.phase.clone(),
+            agent_role: frame.spec.agent_role.clone(),
+            tool: invocation.map(|invocation| invocation.tool.clone()),
+            depends_on: frame.depends_on.clone(),
+            task: frame.newest_task(id),
+            created_ms: created_ms(frame),
+            started_ms: frame.started.map(|at| at.0),
+            ended_ms: frame.ended.map(|at| at.0),
+        })
+    }
+
+    /// Everything about a frame.
+    #[must_use]
+    pub fn frame_detail(&self, id: FrameId) -> Option<FrameDetail> {
+        let frame = self.frames.get(&id)?;
+        let history = frame
+            .history
+            .iter()
+            .map(|(status, at, reason)| StatusChange {
+                status: *status,
+                at_ms: at.0,
+                reason: reason.clone(),
+            });
+        Some(FrameDetail {
+            frame: self.frame_view(id)?,
+            goal: frame.spec.goal.clone(),
+            status_history: history.collect(),
+            results: frame.results.clone(),
+            artifacts: frame.artifacts.clone(),
+            children: frame.children.clone(),
+            dependants: frame.dependants.clone(),
+            tasks: frame
+                .tasks(id)
+                .filter_map(|id| self.task_view(id))
+                .collect(),
+            spec: std::sync::Arc::clone(&frame.spec),
+        })
+    }
+
+    /// A task.
+    #[must_use]
+    pub fn task_view(&self, id: TaskId) -> Option<TaskView> {
+        let Task {
+            run,
+            state,
+            stopping,
+            queued,
+            due,
+            started,
+            ended,
+            ending,
+            ..
+        } = self.tasks.get(&id)?;
+        let invocation = self.frames.get(&id.frame)?.spec.invocation.as_ref();
+        Some(TaskView {
+            id,
+            run: *run,
+            frame: id.frame,
+            attempt: id.attempt,
+            state: *state,
+            stopping: stopping.is_some() && !state.is_over(),
+            tool: invocation
+                .map(|invocation| invocation.tool.clone())
+                .unwrap_or_default(),
+            queued_ms: queued.0,
+            due_ms: due.map(|at| at.0),
+            started_ms: started.map(|at| at.0),
+            ended_ms: ended.map(|at| at.0),
+            exit_code: ending.as_ref().and_then(|ending| ending.exit_code),
+            signal: ending.as_ref().and_then(|ending| ending.signal),
+            error_class: ending.as_ref().and_then(|ending| ending.error_class),
+            error: ending.as_ref().and_then(|ending| ending.error.clone()),
+        })
+    }
+
+    /// What the surfaces are told when these records have been applied. It has no number yet.
+    #[must_use]
+    pub fn change(&self, project: &str, records: &[Record]) -> Change {
+        let mut runs = BTreeSet::new();
+        let mut frames = BTreeSet::new();
+        let mut tasks = BTreeSet::new();
+        for record in records {
+            runs.insert(record.run_id);
+            frames.extend(record.frame_id);
+            tasks.extend(record.task_id);
+            if let Event::StateReset(reset) = &record.event {
+                frames.extend(&reset.frames);
+            }
+        }
+        Change {
+            seq: 0,
+            projects: Vec::new(),
+            runs: runs
+                .iter()
+                .filter_map(|id| self.run_view(project, *id))
+                .collect(),
+            frames: frames
+                .iter()
+                .filter_map(|id| self.frame_view(*id))
+                .collect(),
+            tasks: tasks
+                .iter()
+                .filter_map(|id: &TaskId| self.task_view(*id))
+                .collect(),
+            events: records.iter().map(event_view).collect(),
+        }
+    }
+
+    /// The frames whose id, written out, begins with `prefix`; used to find one by a part of its id.
+    pub fn frames_like(&self, prefix: &str) -> impl Iterator<Item = FrameId> {
+        self.frames
+            .keys()
+            .copied()
+            .filter(move |id| id.to_string().starts_with(prefix))
+    }
+}
+
+fn created_ms(frame: &Frame) -> i64 {
+    frame.history.first().map_or(0, |(_, at, _)| at.0)
+}
+
+fn event_view(record: &Record) -> EventView {
+    EventView {
+        run: record.run_id,
+        seq: record.seq,
+        ts_ms: record.ts.0,
+        event: record.event.kind().to_owned(),
+        flame: flame_name(&record.event).map(str::to_owned),
+        frame: record.frame_id,
+        task: record.task_id,
+        summary: record.summary.clone(),
+    }
+}
+
+/// The name under which flame-graph plug-ins know an event.
+fn flame_name(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::FrameCreated(_) => Some("flame.frame.created"),
+        Event::FrameStarted(_) => Some("flame.frame.activated"),
+        Event::StateReset(_) => Some("flame.state.reset"),
+        event => {
+            let frame_status = [
+                FrameStatus::Completed,
+                FrameStatus::Failed,
+                FrameStatus::Blocked,
+            ];
+            let about_frame = event.kind().starts_with("frame_");
+            let changed = about_frame
+                && frame_status
+                    .iter()
+                    .any(|s| event.status() == Some(s.as_str()));
+            changed.then_some("flame.frame.updated")
+        }
+    }
+}
