@@ -98,7 +98,6 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         parent_id: None,
         depends_on: Vec::new(),
         result_from: None,
-        result_from: None,
         spec: spec.into(),
     };
     Record {
