@@ -1,0 +1,100 @@
+// What of a chart row is drawn at a given zoom. Bars too narrow to tell apart are joined by the pixel,
+// and there the worst status is shown: red never vanishes. Pure.
+
+import type { Layout } from "./layout.ts";
+import { FUTURE, RUNNING } from "./layout.ts";
+import { BADNESS } from "./status.ts";
+
+/** The stretch of time that is shown, and on how many pixels. */
+export interface Scale {
+  /** The moment at the left edge, in milliseconds since the epoch. */
+  readonly from_ms: number;
+  readonly msPerPixel: number;
+  /** Pixels. */
+  readonly width: number;
+  /** Not before the layout's last moment. */
+  readonly now_ms: number;
+  /** How long a slot of the future is. */
+  readonly slot_ms: number;
+}
+
+/** Bars narrower than so many pixels are joined with their neighbours. */
+export const WIDE_PX = 4;
+
+export function startOf(layout: Layout, bar: number, scale: Scale): number {
+  return layout.kind[bar] === FUTURE ? scale.now_ms + layout.start[bar]! * scale.slot_ms : layout.start[bar]!;
+}
+
+export function endOf(layout: Layout, bar: number, scale: Scale): number {
+  if (layout.kind[bar] === FUTURE) return scale.now_ms + layout.end[bar]! * scale.slot_ms;
+  return layout.kind[bar] === RUNNING ? scale.now_ms : layout.end[bar]!;
+}
+
+export function toPixel(moment_ms: number, scale: Scale): number {
+  return (moment_ms - scale.from_ms) / scale.msPerPixel;
+}
+
+/** What is to be drawn of a row, in pixels; `right` is not included. */
+export interface RowPainter {
+  /** A bar wide enough to stand for itself. */
+  wide(bar: number, left: number, right: number): void;
+  /** A stretch where the worst of the bars has this status. Comes after all wide ones. */
+  joined(status: number, left: number, right: number): void;
+}
+
+/** Draws a chart row. `statuses` are those of the bars. */
+export function paintRow(layout: Layout, statuses: Uint8Array, row: number, scale: Scale, painter: RowPainter): void {
+  const width = Math.ceil(scale.width);
+  const worst = scratch(width);
+  let joined = false;
+  const last = layout.rowStart[row + 1]!;
+  for (let i = firstVisible(layout, row, scale); i < last; i++) {
+    const bar = layout.byRow[i]!;
+    const x0 = toPixel(startOf(layout, bar, scale), scale);
+    if (x0 >= width) break;
+    const x1 = toPixel(endOf(layout, bar, scale), scale);
+    if (x1 - x0 >= WIDE_PX) {
+      painter.wide(bar, Math.max(Math.round(x0), -WIDE_PX), Math.min(Math.round(x1), width + WIDE_PX));
+      continue;
+    }
+    joined = true;
+    const status = statuses[bar]!;
+    const left = Math.max(Math.floor(x0), 0);
+    const right = Math.min(Math.max(Math.ceil(x1), left + 1), width);
+    for (let x = left; x < right; x++) {
+      if (worst[x] === 0 || BADNESS[status]! > BADNESS[worst[x]! - 1]!) worst[x] = status + 1;
+    }
+  }
+  if (joined) paintJoined(worst, width, painter);
+}
+
+/** The first bar of the row, as a place in `byRow`, that ends after the left edge. */
+export function firstVisible(layout: Layout, row: number, scale: Scale): number {
+  let low = layout.rowStart[row]!;
+  let high = layout.rowStart[row + 1]!;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (endOf(layout, layout.byRow[middle]!, scale) <= scale.from_ms) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function paintJoined(worst: Uint8Array, width: number, painter: RowPainter): void {
+  for (let left = 0; left < width; ) {
+    const code = worst[left]!;
+    let right = left + 1;
+    while (right < width && worst[right] === code) right += 1;
+    if (code > 0) painter.joined(code - 1, left, right);
+    left = right;
+  }
+}
+
+let pixels = new Uint8Array(0);
+
+/** Zeroes, one for each pixel: a status and 1, or 0 for none. Used again for each row. */
+function scratch(width: number): Uint8Array {
+  if (pixels.length < width) pixels = new Uint8Array(width * 2);
+  else pixels.fill(0, 0, width);
+  return pixels;
+}

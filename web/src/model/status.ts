@@ -1,0 +1,68 @@
+// The statuses of a frame: their order in columns, their rank where one must stand for many, and
+// how they are shown besides by colour.
+
+import type { FrameStatus, RunStatus, TaskState } from "../api/types.gen.ts";
+
+export const FRAME_STATUSES = [
+  "planned",
+  "in_progress",
+  "completed",
+  "failed",
+  "blocked",
+  "invalidated",
+] as const satisfies readonly FrameStatus[];
+
+/** A status as it stands in a column: its place in FRAME_STATUSES. */
+export type StatusCode = number;
+
+export const PLANNED: StatusCode = FRAME_STATUSES.indexOf("planned");
+export const IN_PROGRESS: StatusCode = FRAME_STATUSES.indexOf("in_progress");
+export const COMPLETED: StatusCode = FRAME_STATUSES.indexOf("completed");
+export const FAILED: StatusCode = FRAME_STATUSES.indexOf("failed");
+export const BLOCKED: StatusCode = FRAME_STATUSES.indexOf("blocked");
+export const INVALIDATED: StatusCode = FRAME_STATUSES.indexOf("invalidated");
+
+/** From bad to good: where many share a pixel, the first of them is shown. */
+const WORST_FIRST = [FAILED, BLOCKED, IN_PROGRESS, INVALIDATED, PLANNED, COMPLETED];
+
+/** By status: the higher, the worse; never 0. */
+export const BADNESS = Uint8Array.from(FRAME_STATUSES, (_, code) => {
+  return WORST_FIRST.length - WORST_FIRST.indexOf(code);
+});
+
+export const TASK_STATES = [
+  "queued",
+  "running",
+  "completed",
+  "failed",
+  "timeout",
+  "cancelled",
+  "lost",
+] as const satisfies readonly TaskState[];
+
+const GLYPHS: Record<FrameStatus | RunStatus | TaskState, string> = {
+  planned: "◷",
+  queued: "◷",
+  in_progress: "▶",
+  running: "▶",
+  stopping: "◼",
+  completed: "✓",
+  failed: "✕",
+  timeout: "✕",
+  lost: "?",
+  blocked: "⏸",
+  invalidated: "⊘",
+  cancelled: "⊘",
+};
+
+const WORDS: Partial<Record<string, string>> = { in_progress: "in progress", timeout: "timed out" };
+
+/** The sign for a status. The selector after it keeps browsers from drawing a coloured picture. */
+export function glyph(status: FrameStatus | RunStatus | TaskState): string {
+  return `${GLYPHS[status] ?? "?"}\uFE0E`;
+}
+
+/** The words for a status. */
+export function word(status: string): string {
+  return WORDS[status] ?? status;
+}
