@@ -17,16 +17,14 @@ use crate::project::Project;
 /// no disk. A crash wastes at most one block of 2^18.
 const BLOCK: u32 = 4096;
 
-/// For how many days the highest run number is kept; runs of older days are not begun any more.
-const DAYS_MAX: usize = 400;
-
 /// `counters.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Stored {
     v: u32,
     /// The first frame number that no block has taken.
     next_frame: u32,
-    /// The highest number of each day's runs.
+    /// The highest number of each day's runs. One entry a day: all of them are kept, because
+    /// without them the runs of old days would look as if they came from elsewhere.
     #[serde(default)]
     runs: BTreeMap<u32, u32>,
     /// Runs that came from elsewhere: their frames were not numbered here.
@@ -76,10 +74,8 @@ impl Counters {
             .copied()
             .filter(|&run| run.number > counters.highest(run.date) || counters.is_adopted(run))
             .collect();
-        if adopted != counters.stored.adopted {
-            counters.stored.adopted = adopted;
-            counters.store()?;
-        }
+        // Found again at each opening until something else is stored with it.
+        counters.stored.adopted = adopted;
         Ok(counters)
     }
 
@@ -101,7 +97,6 @@ impl Counters {
         loop {
             let number = self.highest(date) + 1;
             self.stored.runs.insert(date, number);
-            self.forget_old_days(date);
             self.store()?;
             let run = RunId { date, number };
             let dir = self.project.run_dir(run);
@@ -114,33 +109,33 @@ impl Counters {
         }
     }
 
-    fn forget_old_days(&mut self, today: u32) {
-        while self.stored.runs.len() > DAYS_MAX {
-            let oldest = self.stored.runs.keys().copied().find(|&day| day != today);
-            oldest.and_then(|day| self.stored.runs.remove(&day));
-        }
-    }
-
     /// Takes ids for `count` frames.
     pub(crate) fn take_frames(&mut self, count: u32) -> Result<Vec<FrameId>, JournalError> {
+        if self.adopted_ids.is_none() {
+            self.adopted_ids = Some(self.read_adopted_ids()?);
+        }
         let mut ids = Vec::with_capacity(count as usize);
         while ids.len() < count as usize {
-            let Some(number) = self.block.next() else {
-                self.take_block(count - ids.len() as u32)?;
-                continue;
-            };
-            let id = FrameId::nth(self.key, number);
-            if !self.is_taken(id)? {
-                ids.push(id);
+            let missing = count - ids.len() as u32;
+            // First all the numbers, so that a call that fails uses none up.
+            if let more @ 1.. = missing.saturating_sub(self.block.len() as u32) {
+                self.extend_block(more)?;
             }
+            let numbers = self.block.start..self.block.start + missing;
+            self.block.start = numbers.end;
+            ids.extend(
+                numbers
+                    .map(|number| FrameId::nth(self.key, number))
+                    .filter(|&id| !self.is_taken(id)),
+            );
         }
         Ok(ids)
     }
 
-    fn take_block(&mut self, needed: u32) -> Result<(), JournalError> {
+    fn extend_block(&mut self, needed: u32) -> Result<(), JournalError> {
         let start = self.stored.next_frame;
         let end = start.saturating_add(needed.max(BLOCK)).min(FrameId::COUNT);
-        if start >= end {
+        if end - start < needed {
             return Err(JournalError::NumbersExhausted);
         }
         self.stored.next_frame = end;
@@ -148,21 +143,16 @@ impl Counters {
             self.stored.next_frame = start;
             return Err(error);
         }
-        self.block = start..end;
+        self.block.end = end;
         Ok(())
     }
 
     /// Whether a frame has the id already. One of this project's own making never has; one of an
     /// adopted run may, and so may all after `counters.json` was lost.
-    fn is_taken(&mut self, id: FrameId) -> Result<bool, JournalError> {
-        if self.adopted_ids.is_none() {
-            self.adopted_ids = Some(self.read_adopted_ids()?);
-        }
-        let adopted = self
-            .adopted_ids
-            .as_ref()
-            .is_some_and(|ids| ids.contains(&id));
-        Ok(adopted || self.project.frame_dir(id).symlink_metadata().is_ok())
+    fn is_taken(&self, id: FrameId) -> bool {
+        let adopted = self.adopted_ids.as_ref();
+        adopted.is_some_and(|ids| ids.contains(&id))
+            || self.project.frame_dir(id).symlink_metadata().is_ok()
     }
 
     fn read_adopted_ids(&self) -> Result<HashSet<FrameId>, JournalError> {

@@ -26,9 +26,11 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
         }
-        // Only for the message above: the lock itself is the system's.
-        file.set_len(0).at("write", &path)?;
-        writeln!(file, "{}", std::process::id()).at("write", &path)?;
+        // Only for the message above: the lock itself is the system's, and a full disk must not
+        // keep a project from opening.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Lock { file })
     }
 }

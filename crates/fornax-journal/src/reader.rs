@@ -1,5 +1,6 @@
 //! Reading a run: its records one after the other, or whole lines from a place on.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,8 @@ impl Stream {
     }
 }
 
-/// Bytes at the end of a journal that are not a whole line: what a crash leaves, or what is being
-/// written at this moment.
+/// Bytes at the end of a journal that are not a whole line, or are lines of a step that is not
+/// whole: what a crash leaves, or what is being written at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Torn {
     /// The file.
@@ -47,8 +48,9 @@ pub struct Torn {
     pub bytes: u64,
 }
 
-/// Reads the records of a run in their order, in constant memory. After a damaged line it goes on
-/// with the next one; a caller that must not guess stops at the first.
+/// Reads the records of a run in their order, holding one step in memory at a time: a step that is
+/// not whole has not happened. After a damaged line it goes on with the next one; a caller that
+/// must not guess stops at the first.
 #[derive(Debug)]
 pub struct RunReader {
     run: RunId,
@@ -57,7 +59,11 @@ pub struct RunReader {
     lines: Lines,
     /// The number that the next record must have.
     expected: u64,
-    torn: Option<Torn>,
+    /// What was read of a step, and how much of it may be handed out.
+    step: VecDeque<Result<Record, Damage>>,
+    ready: usize,
+    /// Where the last whole step ends: the line after it, from 1, and the byte.
+    end: (u64, u64),
     done: bool,
 }
 
@@ -79,32 +85,34 @@ impl RunReader {
             file: path,
             lines: Lines::new(file),
             expected: 1,
-            torn: None,
+            step: VecDeque::new(),
+            ready: 0,
+            end: (1, 0),
             done: false,
         })
     }
 
-    /// The bytes of whole lines read so far.
+    /// Where the last whole step read so far ends, in bytes.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.torn
-            .as_ref()
-            .map_or(self.lines.next_byte, |torn| torn.byte)
+        self.end.1
     }
 
-    /// The number of the last line read, from 1.
+    /// What stands after the last whole step. Known once the iterator has ended.
     #[must_use]
-    pub fn line(&self) -> u64 {
-        self.lines.number
+    pub fn torn(&self) -> Option<Torn> {
+        let (line, byte) = self.end;
+        let bytes = self.lines.next_byte - byte;
+        (self.done && bytes > 0).then(|| Torn {
+            file: self.file.clone(),
+            line,
+            byte,
+            bytes,
+        })
     }
 
-    /// What stands after the last whole line. Known once the iterator has ended.
-    #[must_use]
-    pub fn torn(&self) -> Option<&Torn> {
-        self.torn.as_ref()
-    }
-
-    fn step(&mut self) -> Option<Result<Record, Damage>> {
+    /// Reads one line; none at the end.
+    fn read(&mut self) -> Option<Result<Record, Damage>> {
         let expected = self.expected;
         // Until a record says otherwise: a line that cannot be read was one record.
         self.expected += 1;
@@ -124,20 +132,7 @@ impl RunReader {
                 what: format!("longer than {LINE_MAX_BYTES} bytes"),
                 seq: None,
             }),
-            Next::Torn(bytes) => {
-                self.torn = Some(Torn {
-                    file: self.file.clone(),
-                    line: self.lines.number,
-                    byte,
-                    bytes,
-                });
-                self.done = true;
-                return None;
-            }
-            Next::End => {
-                self.done = true;
-                return None;
-            }
+            Next::Torn(_) | Next::End => return None,
         };
         Some(parsed.map_err(|bad| {
             if let Some(seq) = bad.seq {
@@ -152,7 +147,28 @@ impl Iterator for RunReader {
     type Item = Result<Record, Damage>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done { None } else { self.step() }
+        while self.ready == 0 {
+            if self.done {
+                return None;
+            }
+            let Some(read) = self.read() else {
+                self.done = true;
+                self.step.clear();
+                return None;
+            };
+            match &read {
+                Ok(record) if record.more => {}
+                Ok(_) => self.end = (self.lines.number + 1, self.lines.next_byte),
+                Err(_) => self.step.clear(),
+            }
+            let is_last = read.as_ref().map_or(true, |record| !record.more);
+            self.step.push_back(read);
+            if is_last {
+                self.ready = self.step.len();
+            }
+        }
+        self.ready -= 1;
+        self.step.pop_front()
     }
 }
 

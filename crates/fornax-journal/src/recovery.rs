@@ -1,6 +1,6 @@
 //! Opening a project for writing: the lock, the open runs, and what a crash left.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,8 @@ pub struct OpenRun {
     pub records: Vec<Record>,
 }
 
-/// An end that was cut off a journal: never acknowledged to anybody.
+/// An end that was cut off a journal: a torn line, or a step that was not whole; never acknowledged
+/// to anybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// The run.
@@ -146,21 +147,15 @@ fn recover(
             (_, Some(hole)) => return Err(hole.clone().into()),
         }
     }
-    let bytes = hole.as_ref().map_or(reader.position(), |hole| hole.byte);
-    let line = hole.as_ref().map_or(reader.line(), |hole| hole.line);
-    let file = project.stream_file(run, Stream::Events);
-    let end = fs::metadata(&file).at("read", &file)?.len();
-    if end > bytes {
-        torn.push(cut_off(
-            project,
-            run,
-            Torn {
-                file,
-                line,
-                byte: bytes,
-                bytes: end - bytes,
-            },
-        )?);
+    // After a hole, too, this is where the last whole step ends.
+    let bytes = reader.position();
+    if let Some(cut) = reader.torn() {
+        torn.push(cut_off(project, run, cut)?);
+    }
+    if seq == 0 {
+        // The run never began; its number stays used.
+        let file = project.stream_file(run, Stream::Events);
+        disk::remove(&file).at("remove", &file)?;
     }
     if finished || seq == 0 {
         return unmark(project, run).map(|()| None);

@@ -14,6 +14,11 @@ use fornax_core::spec::{FrameSpec, OnFailure, Retry};
 use fornax_core::status::RunStatus;
 use fornax_core::time::Time;
 
+/// A folder in memory where the system has that: for tests that open a project thousands of times.
+pub fn fast_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// The day of the tests.
 pub const DAY: u32 = 20_261_121;
 
