@@ -1,0 +1,156 @@
+//! From the command's output, through the redactor, into the log.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use fornax_core::redact;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+/// The pipe's size: what a busy command may be ahead of us.
+const PIPE_BYTES: usize = 1 << 20;
+/// How much is read at once. Larger does not get faster; a shim is meant to be small.
+pub const CHUNK_BYTES: usize = 128 << 10;
+
+/// One of a command's outputs.
+pub struct Capture {
+    name: &'static str,
+    /// Our end of the pipe; gone once the last writer is, or nothing more is wanted.
+    pipe: Option<OwnedFd>,
+    log: OwnedFd,
+    /// Gone once its rest has been taken.
+    stream: Option<redact::Stream>,
+    /// What is on its way into the log, and how much of it is there already.
+    pending: Vec<u8>,
+    written: usize,
+    /// What the pipe held when the command had ended: to be read however late it is.
+    owed: u64,
+    /// Why the log cannot be written now.
+    blocked: Option<Errno>,
+    /// Why the log cannot be written any more.
+    broken: Option<Errno>,
+}
+
+impl Capture {
+    /// A capture into `log`, and the end of the pipe that the command writes to.
+    ///
+    /// # Errors
+    /// When there are too many descriptors.
+    pub fn new(
+        name: &'static str,
+        log: OwnedFd,
+        stream: redact::Stream,
+    ) -> io::Result<(Capture, OwnedFd)> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        // Refused where a user has many large pipes; a small one works too.
+        let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
+        rustix::io::ioctl_fionbio(&reader, true)?;
+        let capture = Capture {
+            name,
+            pipe: Some(reader),
+            log,
+            stream: Some(stream),
+            pending: Vec::new(),
+            written: 0,
+            owed: 0,
+            blocked: None,
+            broken: None,
+        };
+        Ok((capture, writer))
+    }
+
+    /// What to wait for: output to read, unless the log is blocked. The command then blocks too.
+    pub fn wants(&self) -> Option<BorrowedFd<'_>> {
+        if self.blocked.is_some() {
+            return None;
+        }
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Why the log cannot be written at the moment.
+    pub fn blocked(&self) -> Option<String> {
+        self.blocked
+            .map(|error| format!("{} cannot be written: {error}", self.name))
+    }
+
+    /// What has gone wrong for good.
+    pub fn broken(&self) -> Option<String> {
+        self.broken
+            .map(|error| format!("{} is not complete: {error}", self.name))
+    }
+
+    /// Moves one chunk, if there is one. `true` if the command was heard.
+    pub fn pump(&mut self, buffer: &mut [u8]) -> bool {
+        self.flush();
+        let Some(pipe) = self.pipe.as_ref().filter(|_| self.blocked.is_none()) else {
+            return false;
+        };
+        match rustix::io::read(pipe, &mut *buffer) {
+            Ok(0) => self.pipe = None,
+            Ok(n) => {
+                self.owed = self.owed.saturating_sub(n as u64);
+                if let Some(stream) = &mut self.stream {
+                    stream.push(&buffer[..n], &mut self.pending);
+                }
+                self.flush();
+                return true;
+            }
+            Err(Errno::INTR) => return self.pump(buffer),
+            Err(Errno::AGAIN) => self.owed = 0,
+            Err(error) => {
+                self.broken = Some(error);
+                self.pipe = None;
+            }
+        }
+        false
+    }
+
+    /// The command has ended, and with it whoever else had the pipe (as far as we could help it).
+    pub fn command_ended(&mut self) {
+        self.owed = self
+            .pipe
+            .as_ref()
+            .and_then(|fd| rustix::io::ioctl_fionread(fd).ok())
+            .unwrap_or(0);
+    }
+
+    /// Moves what is there and ends the log when all of it is in; does not wait for more after
+    /// `until`. `true` when the log is complete.
+    pub fn finish(&mut self, buffer: &mut [u8], until: Instant) -> bool {
+        while (self.owed > 0 || Instant::now() < until) && self.pump(buffer) {}
+        if self.owed == 0 && until <= Instant::now() {
+            self.pipe = None;
+        }
+        if self.pipe.is_none() && self.blocked.is_none() {
+            if let Some(mut stream) = self.stream.take() {
+                stream.finish(&mut self.pending);
+            }
+            self.flush();
+        }
+        self.pipe.is_none() && self.stream.is_none() && self.pending.is_empty()
+    }
+
+    /// Writes what is pending, as far as there is room.
+    fn flush(&mut self) {
+        self.blocked = None;
+        while self.written < self.pending.len() && self.broken.is_none() {
+            match rustix::io::write(&self.log, &self.pending[self.written..]) {
+                Ok(n) => self.written += n,
+                Err(Errno::INTR) => {}
+                Err(error) if is_no_space(error) => {
+                    self.blocked = Some(error);
+                    return;
+                }
+                Err(error) => self.broken = Some(error),
+            }
+        }
+        self.pending.clear();
+        self.written = 0;
+    }
+}
+
+/// Whether an error passes once somebody makes room.
+pub fn is_no_space(error: Errno) -> bool {
+    matches!(error, Errno::NOSPC | Errno::DQUOT)
+}

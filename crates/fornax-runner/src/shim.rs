@@ -1,0 +1,589 @@
+//! The shim: one small process per task, from the claim of its folder to its record.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::MemfdFlags;
+use serde_json::{Map, Value, json};
+
+use crate::attached::Attached;
+use crate::capture::{CHUNK_BYTES, Capture, is_no_space};
+use crate::folder::{Claim, Folder, LOGS, task_record};
+use crate::ladder::Ladder;
+use crate::procs::{DIR_MARK, Identity, TASK_MARK};
+use crate::spawn::{self, Command, Failure};
+use crate::spec::{Exit, ExitCause, TaskSpec};
+use crate::sweep::Sweep;
+use crate::sys::{Ended, Reaped, Signals, reap};
+use crate::wire::{Lines, Wish, Word};
+
+/// How often a full disk is tried again. Nothing else here runs by the clock.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where a task is in its life.
+enum Phase {
+    /// The command runs.
+    Running,
+    /// It ended; what it left is being killed.
+    Sweeping(Sweep),
+    /// Nobody is left; the rest of the outputs is read, until this moment at the latest.
+    Draining(Instant),
+    /// The outputs are complete; the record is to be written.
+    Recording,
+    /// All is said.
+    Done,
+}
+
+struct Shim<'a> {
+    spec: &'a TaskSpec,
+    folder: Folder,
+    attached: Attached,
+    signals: Signals,
+    captures: Vec<Capture>,
+    buffer: Vec<u8>,
+    phase: Phase,
+    child: Option<u32>,
+    ended: Option<Ended>,
+    ladder: Option<Ladder>,
+    cause: ExitCause,
+    failure: Option<Failure>,
+    started: Instant,
+    started_at_ms: i64,
+    silence: Silence,
+    /// `task.json`, while it lacks what is known by now.
+    stale_task: Option<Map<String, Value>>,
+    /// Why a record cannot be written now.
+    blocked: Option<String>,
+    /// When to try again what is blocked.
+    retry: Option<Instant>,
+    swept: (u32, u32),
+}
+
+/// Runs one task, from its specification to its record, in the boot `boot_id`.
+pub fn run(spec: &[u8], control: OwnedFd, boot_id: &str) {
+    // Without a specification there is no id to report under: the daemon sees a closed connection
+    // and no folder.
+    let Ok(spec) = serde_json::from_slice::<TaskSpec>(spec) else {
+        return;
+    };
+    let name: Vec<u8> = spec
+        .task_id
+        .bytes()
+        .filter(u8::is_ascii_graphic)
+        .take(15)
+        .collect();
+    if let Ok(name) = std::ffi::CString::new(name) {
+        // For people who read `ps`; nothing depends on it.
+        let _ = rustix::thread::set_name(&name);
+    }
+    let Some(mut shim) = Shim::begin(&spec, Lines::new(control), boot_id) else {
+        return;
+    };
+    shim.start();
+    loop {
+        shim.advance();
+        if matches!(shim.phase, Phase::Done) {
+            return;
+        }
+        shim.wait();
+    }
+}
+
+impl<'a> Shim<'a> {
+    /// Claims the folder. `None` if the task is not ours to run.
+    fn begin(spec: &'a TaskSpec, mut control: Lines, boot_id: &str) -> Option<Shim<'a>> {
+        let me = Identity::of(std::process::id());
+        let task = task_record(spec, boot_id, me, now_ms());
+        let begun = become_supervisor()
+            .and_then(|signals| Ok((signals, claim(spec, &task, &mut control)?)));
+        let (signals, mut folder) = match begun {
+            Ok((signals, Claimed::Mine(folder))) => (signals, folder),
+            Ok((_, Claimed::NotMine)) => return None,
+            Ok((_, Claimed::Stopped)) => {
+                let exit = never_started(spec, ExitCause::Stopped, None);
+                control.send(&Word::Ended {
+                    exit: Box::new(exit),
+                });
+                return None;
+            }
+            Err(error) => {
+                let dir = spec.dir.display();
+                let text = format!("cannot create the task's folder {dir}: {error}");
+                let exit = never_started(spec, ExitCause::SpawnFailed, Some(text));
+                control.send(&Word::Ended {
+                    exit: Box::new(exit),
+                });
+                return None;
+            }
+        };
+        let now = Instant::now();
+        Some(Shim {
+            spec,
+            attached: Attached::new(folder.listener.take(), control),
+            folder,
+            signals,
+            captures: Vec::new(),
+            buffer: Vec::new(),
+            phase: Phase::Running,
+            child: None,
+            ended: None,
+            ladder: None,
+            cause: ExitCause::Exited,
+            failure: None,
+            started: now,
+            started_at_ms: now_ms(),
+            silence: Silence {
+                limit: spec.silence_ms.map(ms),
+                heard: now,
+                checked: now,
+                bytes: 0,
+            },
+            stale_task: Some(task),
+            blocked: None,
+            retry: None,
+            swept: (0, 0),
+        })
+    }
+
+    /// Starts the command.
+    fn start(&mut self) {
+        match self.spawn() {
+            Ok(pid) => {
+                self.child = Some(pid);
+                if let Some(task) = &mut self.stale_task {
+                    task.insert("child".into(), json!(Identity::of(pid)));
+                }
+                self.attached.tell(&Word::Started { pid });
+            }
+            Err(failure) => {
+                self.cause = ExitCause::SpawnFailed;
+                self.failure = Some(failure);
+                self.stale_task = None;
+                self.phase = Phase::Sweeping(Sweep::new(Instant::now(), None));
+            }
+        }
+    }
+
+    fn spawn(&mut self) -> Result<u32, Failure> {
+        let prepare = |error: io::Error| Failure {
+            tool_missing: false,
+            message: format!("cannot prepare the command's input and output: {error}"),
+        };
+        let stdin = input(self.spec.stdin.as_deref()).map_err(prepare)?;
+        let mut env = self.spec.env.clone();
+        env.retain(|(name, _)| name != TASK_MARK && name != DIR_MARK);
+        env.push((TASK_MARK.into(), self.spec.task_id.clone()));
+        env.push((
+            DIR_MARK.into(),
+            self.spec.dir.to_string_lossy().into_owned(),
+        ));
+        let mut writers = Vec::new();
+        if let Some(redact) = &self.spec.redact {
+            self.buffer = vec![0; CHUNK_BYTES];
+            let rules = redact.rules();
+            for (name, log) in LOGS.into_iter().zip(&self.folder.logs) {
+                let log = log.try_clone().map_err(prepare)?;
+                let (capture, writer) = Capture::new(name, log, rules.stream()).map_err(prepare)?;
+                self.captures.push(capture);
+                writers.push(writer);
+            }
+        }
+        let out = |which: usize| {
+            writers
+                .get(which)
+                .map_or_else(|| self.folder.logs[which].as_fd(), OwnedFd::as_fd)
+        };
+        spawn::spawn(&Command {
+            argv: &self.spec.argv,
+            env: &env,
+            cwd: &self.spec.cwd,
+            stdio: [stdin.as_fd(), out(0), out(1)],
+        })
+    }
+
+    /// Does all that can be done now.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        if self.retry.is_none_or(|retry| retry <= now) {
+            self.blocked = None;
+            self.write_task();
+        }
+        while self.step(now) {}
+        self.tell_stall(now);
+    }
+
+    /// Takes the next step of the task's life; `false` if it has to wait.
+    fn step(&mut self, now: Instant) -> bool {
+        match &mut self.phase {
+            Phase::Running => {
+                self.hear_outputs(now);
+                let gone = self.reap();
+                if !gone && self.ended.is_none() && !self.stop_if_due(now) {
+                    return false;
+                }
+                self.phase = Phase::Sweeping(Sweep::new(now, self.child));
+            }
+            Phase::Sweeping(_) => {
+                self.hear_outputs(now);
+                let none_left = self.reap();
+                let Phase::Sweeping(sweep) = &mut self.phase else {
+                    return false;
+                };
+                if !none_left && !sweep.strike(now) {
+                    return false;
+                }
+                self.swept = sweep.count(none_left);
+                self.captures.iter_mut().for_each(Capture::command_ended);
+                self.phase = Phase::Draining(now + ms(self.spec.grace.drain_ms));
+            }
+            Phase::Draining(until) => {
+                let mut complete = true;
+                for capture in &mut self.captures {
+                    complete &= capture.finish(&mut self.buffer, *until);
+                }
+                if !complete {
+                    return false;
+                }
+                self.phase = Phase::Recording;
+            }
+            Phase::Recording => return self.record(),
+            Phase::Done => return false,
+        }
+        true
+    }
+
+    /// Reaps whoever has ended, the command or an orphan of it. `true` if no descendant is left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match reap() {
+                Ok(Reaped::Ended(ended)) if Some(ended.pid) == self.child => {
+                    self.ended = Some(ended);
+                }
+                Ok(Reaped::Ended(_)) => {}
+                Ok(Reaped::NoChild) => return true,
+                Ok(Reaped::NoneEnded) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Moves what the command has written, a chunk at a time.
+    fn hear_outputs(&mut self, now: Instant) {
+        for capture in &mut self.captures {
+            if capture.pump(&mut self.buffer) {
+                self.silence.heard = now;
+            }
+        }
+    }
+
+    /// Begins the ladder when a deadline has passed, and climbs it; `true` at its top.
+    fn stop_if_due(&mut self, now: Instant) -> bool {
+        if self.timeout().is_some_and(|due| due <= now) {
+            self.stop(ExitCause::Timeout);
+        }
+        if self.silence_due().is_some_and(|due| due <= now) {
+            let bytes = self.log_bytes();
+            if self.silence.is_over(now, bytes[0] + bytes[1]) {
+                self.stop(ExitCause::Silence);
+            }
+        }
+        match (&mut self.ladder, self.child) {
+            (Some(ladder), Some(child)) => ladder.climb(now, child, self.spec.grace),
+            _ => false,
+        }
+    }
+
+    /// Begins the ladder, unless the command is being stopped already or has ended.
+    fn stop(&mut self, cause: ExitCause) {
+        self.reap();
+        if matches!(self.phase, Phase::Running) && self.ladder.is_none() && self.ended.is_none() {
+            self.cause = cause;
+            self.ladder = Some(Ladder::new(Instant::now()));
+        }
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        self.spec
+            .timeout_ms
+            .filter(|_| self.ladder.is_none())
+            .map(|limit| self.started + ms(limit))
+    }
+
+    /// When to look for silence; not while the shim itself keeps the command waiting.
+    fn silence_due(&self) -> Option<Instant> {
+        self.silence
+            .due()
+            .filter(|_| self.ladder.is_none() && self.retry.is_none())
+    }
+
+    /// Writes what `task.json` lacks.
+    fn write_task(&mut self) {
+        let Some(task) = &self.stale_task else { return };
+        match self.folder.write_task(task) {
+            Err(error) if no_space(&error) => {
+                self.blocked = Some(format!("task.json cannot be written: {error}"));
+            }
+            // Any other failure leaves the record without the child; adoption goes by the lock.
+            _ => self.stale_task = None,
+        }
+    }
+
+    /// Writes the record and tells it; `false` if there is no room for it yet.
+    fn record(&mut self) -> bool {
+        if self.blocked.is_some() {
+            return false;
+        }
+        let mut exit = self.exit();
+        if let Err(error) = self.folder.write_exit(&exit) {
+            if no_space(&error) {
+                self.blocked = Some(format!("exit.json cannot be written: {error}"));
+                return false;
+            }
+            // No waiting helps, as when somebody has deleted the folder. The daemon still hears it.
+            add(
+                &mut exit.error,
+                Some(format!("exit.json cannot be written: {error}")),
+            );
+        }
+        self.folder.remove_socket();
+        self.attached.tell(&Word::Ended {
+            exit: Box::new(exit),
+        });
+        self.phase = Phase::Done;
+        true
+    }
+
+    fn exit(&self) -> Exit {
+        let [stdout_bytes, stderr_bytes] = self.log_bytes();
+        let mut error = self.failure.as_ref().map(|failure| failure.message.clone());
+        for capture in &self.captures {
+            add(&mut error, capture.broken());
+        }
+        if let (Some(pid), None) = (self.child, self.ended) {
+            add(
+                &mut error,
+                Some(format!("the command (process {pid}) cannot be killed")),
+            );
+        }
+        Exit {
+            code: self.ended.and_then(|ended| ended.code),
+            signal: self.ended.and_then(|ended| ended.signal),
+            error,
+            tool_missing: self
+                .failure
+                .as_ref()
+                .is_some_and(|failure| failure.tool_missing),
+            started_at_ms: self.started_at_ms,
+            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            stdout_bytes,
+            stderr_bytes,
+            swept: self.swept.0,
+            left: self.swept.1,
+            max_rss_kib: self.ended.map_or(0, |ended| ended.max_rss_kib),
+            cpu_ms: self.ended.map_or(0, |ended| ended.cpu_ms),
+            ..never_started(self.spec, self.cause, None)
+        }
+    }
+
+    fn log_bytes(&self) -> [u64; 2] {
+        let size = |log: &OwnedFd| rustix::fs::fstat(log).map_or(0, |stat| stat.st_size as u64);
+        [size(&self.folder.logs[0]), size(&self.folder.logs[1])]
+    }
+
+    /// Tells when the shim begins or ceases to wait for room.
+    fn tell_stall(&mut self, now: Instant) {
+        let captures = self.captures.iter().find_map(Capture::blocked);
+        let word = match (self.blocked.clone().or(captures), self.retry) {
+            (Some(_), Some(retry)) if retry > now => return,
+            (Some(_), Some(_)) => {
+                self.retry = Some(now + RETRY);
+                return;
+            }
+            (Some(reason), None) => {
+                self.retry = Some(now + RETRY);
+                Word::Stalled { reason }
+            }
+            (None, Some(_)) => {
+                self.retry = None;
+                // The command was blocked: its silence was ours.
+                self.silence.heard = now;
+                Word::Resumed
+            }
+            (None, None) => return,
+        };
+        self.attached.tell(&word);
+    }
+
+    /// Waits until something happens, and hears who spoke.
+    fn wait(&mut self) {
+        let due = [
+            self.retry,
+            match &self.phase {
+                Phase::Running => match &self.ladder {
+                    Some(ladder) => Some(ladder.due()),
+                    None => earlier(self.timeout(), self.silence_due()),
+                },
+                Phase::Sweeping(sweep) => Some(sweep.due()),
+                Phase::Draining(until) if self.retry.is_none() => Some(*until),
+                Phase::Draining(_) | Phase::Recording | Phase::Done => None,
+            },
+        ];
+        let timeout = earlier(due[0], due[1])
+            .map(|due| due.saturating_duration_since(Instant::now()))
+            .and_then(|left| Timespec::try_from(left).ok());
+        let outputs = self.captures.iter().filter_map(Capture::wants);
+        let mut fds: Vec<PollFd<'_>> = [self.signals.as_fd()]
+            .into_iter()
+            .chain(self.attached.fds())
+            .chain(outputs)
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        // An interruption is an event like any other: look at everything.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let mut stop = self.attached.hear();
+        while let Some(signal) = self.signals.next() {
+            // Whoever ends the shim politely, such as a machine that shuts down, means the task.
+            stop |= matches!(signal, libc::SIGTERM | libc::SIGINT);
+        }
+        if stop {
+            self.stop(ExitCause::Stopped);
+        }
+    }
+}
+
+/// When the command was last heard. Its pipes tell exactly; where it writes its logs itself, their
+/// sizes are looked at four times in the allowed silence.
+struct Silence {
+    limit: Option<Duration>,
+    heard: Instant,
+    checked: Instant,
+    bytes: u64,
+}
+
+impl Silence {
+    fn due(&self) -> Option<Instant> {
+        let limit = self.limit?;
+        Some((self.heard + limit).min(self.checked + limit / 4))
+    }
+
+    fn is_over(&mut self, now: Instant, bytes: u64) -> bool {
+        if bytes != self.bytes {
+            (self.bytes, self.heard) = (bytes, now);
+        }
+        self.checked = now;
+        self.limit.is_some_and(|limit| self.heard + limit <= now)
+    }
+}
+
+enum Claimed {
+    Mine(Folder),
+    NotMine,
+    Stopped,
+}
+
+/// Claims the task's folder, waiting for room where the disk is full.
+fn claim(spec: &TaskSpec, task: &Map<String, Value>, control: &mut Lines) -> io::Result<Claimed> {
+    let mut stalled = false;
+    loop {
+        match Folder::claim(&spec.dir, task) {
+            Ok(Claim::Taken) => return Ok(Claimed::NotMine),
+            Ok(Claim::Mine(folder)) => {
+                if stalled {
+                    control.send(&Word::Resumed);
+                }
+                return Ok(Claimed::Mine(folder));
+            }
+            Err(error) if !no_space(&error) => return Err(error),
+            Err(error) if !stalled => {
+                let dir = spec.dir.display();
+                let reason = format!("the task's folder {dir} cannot be created: {error}");
+                control.send(&Word::Stalled { reason });
+                stalled = true;
+            }
+            Err(_) => {}
+        }
+        let mut fds = [PollFd::new(&*control, PollFlags::IN)];
+        let _ = poll(&mut fds, Timespec::try_from(RETRY).ok().as_ref());
+        let (wishes, open) = control.receive::<Wish>();
+        if wishes.contains(&Wish::Stop) {
+            return Ok(Claimed::Stopped);
+        }
+        if !open {
+            // Nothing has been claimed: whoever comes next may start the task or forget it.
+            return Ok(Claimed::NotMine);
+        }
+    }
+}
+
+/// Makes this process the one that inherits and hears of all its descendants.
+fn become_supervisor() -> io::Result<Signals> {
+    rustix::process::setsid()?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Signals::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
+}
+
+/// The command's standard input: a file in memory, so that nobody has to feed it.
+fn input(text: Option<&str>) -> io::Result<OwnedFd> {
+    let Some(text) = text else {
+        return Ok(std::fs::File::open("/dev/null")?.into());
+    };
+    let fd = rustix::fs::memfd_create("stdin", MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(fd);
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file.into())
+}
+
+/// The record of a task whose command did not run.
+pub fn never_started(spec: &TaskSpec, cause: ExitCause, error: Option<String>) -> Exit {
+    let now_ms = now_ms();
+    Exit {
+        v: 1,
+        task_id: spec.task_id.clone(),
+        attempt: spec.attempt,
+        code: None,
+        signal: None,
+        cause,
+        error,
+        tool_missing: false,
+        started_at_ms: now_ms,
+        ended_at_ms: now_ms,
+        duration_ms: 0,
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        swept: 0,
+        left: 0,
+        max_rss_kib: 0,
+        cpu_ms: 0,
+    }
+}
+
+fn add(error: &mut Option<String>, more: Option<String>) {
+    if let Some(more) = more {
+        *error = Some(
+            error
+                .take()
+                .map_or_else(|| more.clone(), |first| format!("{first}; {more}")),
+        );
+    }
+}
+
+fn no_space(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error).is_some_and(is_no_space)
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,227 @@
+//! What a task is to run, and how it ended.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use fornax_core::redact::Rules;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One task, complete: everything the shim needs to run it while no daemon lives.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// The run, for the record.
+    pub run_id: String,
+    /// The frame, for the record.
+    pub frame_id: String,
+    /// The task. It also marks the task's processes, as `FORNAX_TASK` in their environment.
+    pub task_id: String,
+    /// The fencing token that every report repeats.
+    pub attempt: u32,
+    /// The task's folder: an absolute path whose parent exists. The shim creates it; that it
+    /// exists is what makes a start happen once.
+    pub dir: PathBuf,
+    /// The program and its arguments. A program without `/` is looked up on the `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// The complete environment. Only its names are ever written down.
+    pub env: Vec<(String, String)>,
+    /// The command's working directory, absolute.
+    pub cwd: PathBuf,
+    /// What the command reads from its standard input; `None` is `/dev/null`.
+    #[serde(default)]
+    pub stdin: Option<String>,
+    /// The longest that the command may run, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// The longest that the command may stay silent on both outputs, in milliseconds.
+    #[serde(default)]
+    pub silence_ms: Option<u64>,
+    /// How long each rung of the stop ladder waits.
+    #[serde(default)]
+    pub grace: Grace,
+    /// What to redact from the logs; `None` lets the command write its log files itself.
+    #[serde(default)]
+    pub redact: Option<RedactSpec>,
+    /// The boot (see [`crate::boot_id`]) in which this start was decided. In a later boot an absent
+    /// folder may be one that the disk lost, so the task is then reported lost instead of started.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// Further members for `task.json`.
+    #[serde(default)]
+    pub record: Map<String, Value>,
+}
+
+/// Shows the names of the environment only: a specification ends up in debug logs.
+impl fmt::Debug for TaskSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskSpec")
+            .field("task_id", &self.task_id)
+            .field("attempt", &self.attempt)
+            .field("dir", &self.dir)
+            .field("argv", &self.argv)
+            .field("env", &self.env_names())
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TaskSpec {
+    /// The names of the environment, without their values.
+    pub(crate) fn env_names(&self) -> Vec<&str> {
+        self.env.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The stop ladder: SIGINT, wait, SIGTERM, wait, SIGKILL, sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grace {
+    /// Between SIGINT and SIGTERM, in milliseconds.
+    pub interrupt_ms: u64,
+    /// Between SIGTERM and SIGKILL, in milliseconds.
+    pub terminate_ms: u64,
+    /// How long to wait, after the sweep, for an output that some process still holds open.
+    pub drain_ms: u64,
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Grace {
+            interrupt_ms: 10_000,
+            terminate_ms: 5_000,
+            drain_ms: 1_000,
+        }
+    }
+}
+
+/// What to redact beyond the built-in rules.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RedactSpec {
+    /// Exact texts, such as the secrets that were put into the environment.
+    pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for RedactSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedactSpec({} secrets)", self.secrets.len())
+    }
+}
+
+impl RedactSpec {
+    /// The built-in rules and these.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules::builtin().with_secrets(self.secrets.iter().cloned())
+    }
+}
+
+/// Why a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCause {
+    /// The command ended by itself (or was ended by someone else's signal).
+    Exited,
+    /// It ran longer than `timeout_ms`.
+    Timeout,
+    /// It was silent longer than `silence_ms`.
+    Silence,
+    /// It was told to stop.
+    Stopped,
+    /// It was never started; `error` says why.
+    SpawnFailed,
+}
+
+/// How a task ended: the content of `exit.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Format version, 1.
+    pub v: u32,
+    /// The task.
+    pub task_id: String,
+    /// Its fencing token.
+    pub attempt: u32,
+    /// The command's exit code, where it had one.
+    #[serde(default)]
+    pub code: Option<i32>,
+    /// The signal that ended the command, where one did.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// Why it ended.
+    pub cause: ExitCause,
+    /// What went wrong beside the command: it could not be started, or its output not be kept.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// The program of `argv[0]` does not exist or may not be executed.
+    #[serde(default)]
+    pub tool_missing: bool,
+    /// Wall clock, milliseconds since the Unix epoch.
+    pub started_at_ms: i64,
+    /// Wall clock, milliseconds since the Unix epoch.
+    pub ended_at_ms: i64,
+    /// From start to end by the monotonic clock, in milliseconds.
+    pub duration_ms: u64,
+    /// The size of `stdout.log`.
+    pub stdout_bytes: u64,
+    /// The size of `stderr.log`.
+    pub stderr_bytes: u64,
+    /// Processes that the command left behind and that were killed.
+    #[serde(default)]
+    pub swept: u32,
+    /// Processes that could not be killed (another user's, or stuck in the kernel).
+    #[serde(default)]
+    pub left: u32,
+    /// The largest resident memory of the command or one of its waited-for children, in KiB.
+    #[serde(default)]
+    pub max_rss_kib: u64,
+    /// Processor time of the command and its waited-for children, in milliseconds.
+    #[serde(default)]
+    pub cpu_ms: u64,
+}
+
+/// What the supervisor tells. The same thing may be told twice: compare the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The command runs.
+    Started {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+        /// The command's process.
+        pid: u32,
+    },
+    /// The command ended and none of its processes is left (but see [`Exit::left`]).
+    Ended {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// How the command ended is not known. None of its processes is left.
+    Lost {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+        /// What is known, for people.
+        reason: String,
+    },
+    /// The task waits, for example for disk space, and goes on by itself.
+    Stalled {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+        /// What it waits for, for people.
+        reason: String,
+    },
+    /// A stalled task goes on.
+    Resumed {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+    },
+}
