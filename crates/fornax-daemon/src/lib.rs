@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The daemon: the engine loop, HTTP, SSE, auth and the embedded page.
+
+pub mod feed;
+pub mod home;
+pub mod http;
+pub mod log;
+mod secret;
+pub mod tools;
