@@ -5,8 +5,10 @@
 //!
 //! - [`Project`] finds things and reads them; anybody may have one.
 //! - [`Writer`] appends to journals and hands out numbers; there is one, and it holds the lock.
+//! - [`Derived`] writes the files that repeat what the journals say.
 
 mod counters;
+mod derived;
 mod disk;
 mod error;
 mod lines;
@@ -16,11 +18,14 @@ mod payload;
 mod project;
 mod reader;
 mod recovery;
+mod tree;
 mod writer;
 
+pub use derived::{Derivation, Derived};
 pub use error::{AppendError, Damage, DamageKind, JournalError};
 pub use log::Head;
 pub use project::Project;
 pub use reader::{Chunk, RunReader, Stream, Torn};
 pub use recovery::{OpenRun, Recovery, TornTail};
+pub use tree::Tree;
 pub use writer::Writer;

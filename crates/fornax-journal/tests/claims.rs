@@ -1,5 +1,7 @@
 //! What is claimed once: the project, run numbers, frame ids.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::collections::HashSet;

@@ -1,5 +1,7 @@
 //! What a crash or a power loss leaves, at every place where it can fall.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::fs::{self, OpenOptions};

@@ -1,5 +1,8 @@
 //! A disk that is really full: a small tmpfs in a mount namespace of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "to say that something was not tested")]
+
 mod common;
 
 use std::fs;

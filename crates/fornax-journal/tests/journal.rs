@@ -1,5 +1,7 @@
 //! Writing and reading journals on a real disk.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::fs;
