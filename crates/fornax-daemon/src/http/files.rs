@@ -1,0 +1,323 @@
+//! Files as streams of bytes: a part of one, or one that grows. Memory is one chunk a stream,
+//! however large the file.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::watch::{Watch, Watches};
+
+/// How much is read at once.
+const CHUNK_BYTES: u64 = 256 << 10;
+/// Chunks of a file that grows are at least this far apart, so that a program which writes byte by
+/// byte does not make a packet of each.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Opens a regular file within `dir` by a name that came from outside. Nothing leads out: no `..`,
+/// no absolute path, no symbolic link on the way or at the end; all of these are `InvalidInput`.
+pub(crate) fn open_beneath(dir: &Path, name: &Path) -> io::Result<File> {
+    let refused = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a file of its folder",
+        )
+    };
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = OFlags::PATH | OFlags::DIRECTORY;
+    // A pipe would otherwise wait for its writer.
+    let read = OFlags::RDONLY | OFlags::NONBLOCK;
+    let mut at = rustix::fs::open(dir, folder | OFlags::CLOEXEC, Mode::empty())?;
+    let mut rest = name.components().peekable();
+    while let Some(component) = rest.next() {
+        let Component::Normal(part) = component else {
+            return Err(refused());
+        };
+        let last = rest.peek().is_none();
+        let kind = if last { read } else { folder };
+        at = match rustix::fs::openat(&at, part, kind | flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::NXIO) => {
+                return Err(refused());
+            }
+            opened => opened?,
+        };
+        if last {
+            let file = File::from(at);
+            return if file.metadata()?.is_file() {
+                Ok(file)
+            } else {
+                Err(refused())
+            };
+        }
+    }
+    Err(refused())
+}
+
+/// Runs what waits for the disk where waiting disturbs nobody.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
+/// These bytes of a file; an error where it has become shorter.
+pub(crate) fn part(file: File, part: Range<u64>) -> Body {
+    let file = Arc::new(file);
+    Body::from_stream(stream::try_unfold(part, move |part| {
+        let file = Arc::clone(&file);
+        async move {
+            if part.is_empty() {
+                return Ok(None);
+            }
+            let chunk = read(file, part.start, CHUNK_BYTES.min(part.end - part.start)).await?;
+            if chunk.is_empty() {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            let rest = part.start + chunk.len() as u64..part.end;
+            Ok(Some((chunk, rest)))
+        }
+    }))
+}
+
+/// The whole lines of a file from `offset` to where it ends now.
+pub(crate) fn lines(file: File, offset: u64) -> Body {
+    let file = Arc::new(file);
+    Body::from_stream(stream::try_unfold(offset, move |at| {
+        let file = Arc::clone(&file);
+        async move {
+            let chunk = whole_lines(read(file, at, CHUNK_BYTES).await?);
+            let next = at + chunk.len() as u64;
+            Ok::<_, io::Error>((!chunk.is_empty()).then_some((chunk, next)))
+        }
+    }))
+}
+
+async fn read(file: Arc<File>, at: u64, bytes: u64) -> io::Result<Bytes> {
+    on_disk(move || {
+        let mut chunk = vec![0; bytes as usize];
+        let length = loop {
+            match file.read_at(&mut chunk, at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        chunk.truncate(length);
+        // A chunk may wait long for a slow reader: it should not hold more than it has.
+        if length < bytes as usize / 2 {
+            chunk.shrink_to_fit();
+        }
+        Ok(Bytes::from(chunk))
+    })
+    .await
+}
+
+fn whole_lines(mut chunk: Bytes) -> Bytes {
+    let end = chunk
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    chunk.truncate(end);
+    chunk
+}
+
+/// A file that grows, or that is yet to come.
+pub(crate) struct Growing {
+    /// The folder that it is in, or will be.
+    pub dir: PathBuf,
+    /// Its name there.
+    pub name: &'static str,
+    /// The first byte that is wanted.
+    pub offset: u64,
+    /// Whether only whole lines are given.
+    pub whole_lines: bool,
+    /// Ends when nobody will write to the file any more.
+    pub over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Turns true when the daemon ends.
+    pub closing: watch::Receiver<bool>,
+    /// Where it is watched.
+    pub watches: Arc<Watches>,
+}
+
+/// A growing file while it is followed.
+struct Follower {
+    growing: Growing,
+    watch: Option<Watch>,
+    file: Option<Arc<File>>,
+    is_over: bool,
+    paced: Instant,
+}
+
+impl Growing {
+    /// All that is in the file and all that comes, until it is over.
+    pub(crate) fn follow(self) -> Body {
+        let follower = Follower {
+            growing: self,
+            watch: None,
+            file: None,
+            is_over: false,
+            paced: Instant::now(),
+        };
+        Body::from_stream(stream::try_unfold(follower, |mut follower| async {
+            let chunk = follower.next().await?;
+            Ok::<_, io::Error>(chunk.map(|chunk| (chunk, follower)))
+        }))
+    }
+}
+
+impl Follower {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            // What was written before the end was told is read after it was told.
+            let was_over = self.is_over;
+            let chunk = self.read().await?;
+            if !chunk.is_empty() {
+                self.growing.offset += chunk.len() as u64;
+                return Ok(Some(chunk));
+            }
+            if was_over || *self.growing.closing.borrow() {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = changed(&mut self.watch) => {
+                    tokio::time::sleep_until(self.paced + PACE).await;
+                    self.paced = Instant::now();
+                }
+                () = &mut self.growing.over => self.is_over = true,
+                _ = self.growing.closing.changed() => {}
+            }
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<Bytes> {
+        if self.file.is_none() {
+            let (watches, dir) = (Arc::clone(&self.growing.watches), self.growing.dir.clone());
+            let name = self.growing.name;
+            let (watch, file) = on_disk(move || open_watched(&watches, &dir, name)).await?;
+            (self.watch, self.file) = (Some(watch), file.map(Arc::new));
+        }
+        let Some(file) = &self.file else {
+            return Ok(Bytes::new());
+        };
+        let chunk = read(Arc::clone(file), self.growing.offset, CHUNK_BYTES).await?;
+        Ok(if self.growing.whole_lines {
+            whole_lines(chunk)
+        } else {
+            chunk
+        })
+    }
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The file and a watch on it; where it is not there, a watch on the folder in which it, or the
+/// next folder on the way to it, will come to be.
+fn open_watched(
+    watches: &Arc<Watches>,
+    dir: &Path,
+    name: &str,
+) -> io::Result<(Watch, Option<File>)> {
+    let path = dir.join(name);
+    let nearest = || {
+        path.ancestors()
+            .find(|path| path.symlink_metadata().is_ok())
+    };
+    loop {
+        let Some(place) = nearest() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        // The watch comes first, so that nothing happens between the look and the watch.
+        let watch = match watches.add(place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            watch => watch?,
+        };
+        if place == path {
+            return Ok((watch, Some(open_beneath(dir, Path::new(name))?)));
+        }
+        if nearest() == Some(place) {
+            return Ok((watch, None));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn nothing_leads_out_of_the_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("in");
+        fs::create_dir_all(dir.join("sub")).unwrap();
+        fs::write(temp.path().join("secret"), "s").unwrap();
+        fs::write(dir.join("a.txt"), "a").unwrap();
+        fs::write(dir.join("sub/b.txt"), "b").unwrap();
+        symlink("../secret", dir.join("link")).unwrap();
+        symlink("a.txt", dir.join("inner-link")).unwrap();
+        symlink("..", dir.join("up")).unwrap();
+        let pipe = dir.join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let open = |name: &str| open_beneath(&dir, Path::new(name));
+        assert!(open("a.txt").is_ok());
+        assert!(open("sub/b.txt").is_ok());
+        let absolute = temp.path().join("secret");
+        for name in [
+            "",
+            ".",
+            "..",
+            "/",
+            "sub",
+            "missing",
+            "../secret",
+            "sub/../../secret",
+            "link",
+            "inner-link",
+            "up/secret",
+            "pipe",
+            "a.txt/x",
+            absolute.to_str().unwrap(),
+        ] {
+            assert!(open(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_are_given() {
+        for (chunk, whole) in [
+            ("", ""),
+            ("a", ""),
+            ("a\n", "a\n"),
+            ("a\nb", "a\n"),
+            ("\n\n", "\n\n"),
+        ] {
+            assert_eq!(whole_lines(Bytes::from(chunk)), whole);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The routes that give files: logs, events, artifacts.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fornax_core::error::{Error, ErrorKind};
+use fornax_core::ids::{RunId, TaskId};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::App;
+use super::answer::{Fail, Path, Query, usage};
+use super::api::OfProject;
+use super::backend::Backend;
+use super::files::{self, Growing};
+use super::range::{self, Wanted};
+use crate::feed::{Feed, Published, TooOld, is_over};
+use crate::home::storage;
+
+/// Which part of a file, and whether to stay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Follow {
+    project: String,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// `GET /api/tasks/{task}/logs/{stream}`
+pub(crate) async fn log<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    Path((task, stream)): Path<(String, String)>,
+    Query(query): Query<Follow>,
+    headers: HeaderMap,
+) -> Result<Response, Fail> {
+    let name = match stream.as_str() {
+        "stdout" => "stdout.log",
+        "stderr" => "stderr.log",
+        _ => return Err(usage("a task has two logs: stdout and stderr")),
+    };
+    let (task, dir) = app.backend.task(&query.project, &task).await?;
+    let file = open(&dir, name).await?;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    if query.follow {
+        let over = task_over(Arc::clone(&app), query.project, task.id);
+        let body = follow(&app, dir, name, query.offset, false, over);
+        return Ok(([(header::CONTENT_TYPE, text)], body).into_response());
+    }
+    if query.offset > 0 {
+        return Err(usage(
+            "`offset` goes with `follow=true`; else use the header `Range`",
+        ));
+    }
+    // A task that has not started has written nothing yet.
+    match file {
+        Some(file) => give(file, &headers, text).await,
+        None => Ok(([(header::CONTENT_TYPE, text)], "").into_response()),
+    }
+}
+
+/// `GET /api/runs/{run}/events`
+pub(crate) async fn events<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    Path(run): Path<RunId>,
+    Query(query): Query<Follow>,
+) -> Result<Response, Fail> {
+    const NAME: &str = "events.jsonl";
+    let dir = app.backend.run_dir(&query.project, run).await?;
+    let mut file = open(&dir, NAME).await?;
+    if query.offset > 0 {
+        file = match file {
+            Some(file) => Some(at_line_start(file, query.offset).await?),
+            None => return Err(not_a_line(query.offset)),
+        };
+    }
+    let body = if query.follow {
+        let over = run_over(Arc::clone(&app), query.project, run);
+        follow(&app, dir, NAME, query.offset, true, over)
+    } else {
+        file.map_or_else(Body::empty, |file| files::lines(file, query.offset))
+    };
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// `GET /api/tasks/{task}/artifacts/{name}`
+pub(crate) async fn artifact<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    Path((task, name)): Path<(String, String)>,
+    Query(query): Query<OfProject>,
+    headers: HeaderMap,
+) -> Result<Response, Fail> {
+    let (task, dir) = app.backend.task(&query.project, &task).await?;
+    let Some(file) = open(&dir.join("artifacts"), &name).await? else {
+        let what = format!("the task {} has no artifact `{name}`", task.id);
+        return Err(Error::new(ErrorKind::NotFound, what).into());
+    };
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    let mut response = give(file, &headers, bytes).await?;
+    let called = name.rsplit('/').next().unwrap_or_default();
+    let called = utf8_percent_encode(called, NON_ALPHANUMERIC);
+    let download = HeaderValue::try_from(format!("attachment; filename*=UTF-8''{called}"))
+        .map_err(|error| usage(error.to_string()))?;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_DISPOSITION, download);
+    Ok(response)
+}
+
+/// A file of a task or a run; none where it is not there.
+async fn open(dir: &FilePath, name: &str) -> Result<Option<File>, Fail> {
+    let (dir, name) = (dir.to_owned(), PathBuf::from(name));
+    let path = dir.join(&name);
+    match files::on_disk(move || files::open_beneath(&dir, &name)).await {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let what = format!("{}: {error}", path.display());
+            Err(Error::new(ErrorKind::NotFound, what).into())
+        }
+        Err(error) => Err(storage("open", &path, &error).into()),
+    }
+}
+
+/// A file, or the part of it that the request wants.
+async fn give(file: File, headers: &HeaderMap, kind: HeaderValue) -> Result<Response, Fail> {
+    let size = file
+        .metadata()
+        .map_err(|error| storage("read", "".as_ref(), &error))?
+        .len();
+    // Files here have no validators, so that a condition on one never holds.
+    let conditional = headers.contains_key(header::IF_RANGE);
+    let asked = headers.get(header::RANGE).filter(|_| !conditional);
+    let asked = asked.and_then(|value| value.to_str().ok());
+    let (status, part, content_range) = match range::wanted(asked, size) {
+        Wanted::All => (StatusCode::OK, 0..size, None),
+        Wanted::Part(part) => {
+            let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            (StatusCode::PARTIAL_CONTENT, part, Some(range))
+        }
+        Wanted::Nothing => {
+            let range = format!("bytes */{size}");
+            let headers = [(header::CONTENT_RANGE, range)];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+        }
+    };
+    let mut fields: Vec<(HeaderName, HeaderValue)> = vec![
+        (header::CONTENT_TYPE, kind),
+        (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (header::CONTENT_LENGTH, (part.end - part.start).into()),
+    ];
+    if let Some(range) = content_range {
+        let range = HeaderValue::try_from(range).map_err(|error| usage(error.to_string()))?;
+        fields.push((header::CONTENT_RANGE, range));
+    }
+    let mut response = (status, files::part(file, part)).into_response();
+    response.headers_mut().extend(fields);
+    Ok(response)
+}
+
+/// The file, where one of its lines begins at `offset`.
+async fn at_line_start(file: File, offset: u64) -> Result<File, Fail> {
+    use std::os::unix::fs::FileExt;
+    let mut before = [0];
+    let read = files::on_disk(move || {
+        file.read_exact_at(&mut before, offset - 1)?;
+        Ok((file, before))
+    });
+    match read.await {
+        Ok((file, [b'\n'])) => Ok(file),
+        Ok(_) => Err(not_a_line(offset)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(not_a_line(offset)),
+        Err(error) => Err(storage("read", "events.jsonl".as_ref(), &error).into()),
+    }
+}
+
+fn not_a_line(offset: u64) -> Fail {
+    usage(format!("no line begins at byte {offset}; begin at 0"))
+}
+
+fn follow<B: Backend>(
+    app: &Arc<App<B>>,
+    dir: PathBuf,
+    name: &'static str,
+    offset: u64,
+    whole_lines: bool,
+    over: impl Future<Output = ()> + Send + 'static,
+) -> Body {
+    Growing {
+        dir,
+        name,
+        offset,
+        whole_lines,
+        over: Box::pin(over),
+        closing: app.closing.subscribe(),
+        watches: Arc::clone(&app.watches),
+    }
+    .follow()
+}
+
+/// Ends when the task is over, or is not known any more.
+async fn task_over<B: Backend>(app: Arc<App<B>>, project: String, task: TaskId) {
+    let feed = app.backend.feed();
+    let mut ahead = Ahead::of(feed);
+    loop {
+        match app.backend.task(&project, &task.to_string()).await {
+            Ok((task, _)) if !task.state.is_over() => {}
+            _ => return,
+        }
+        ahead
+            .of_hint(feed, |change| change.tasks_over.contains(&task))
+            .await;
+    }
+}
+
+/// Ends when the run has ended, or is not known any more.
+async fn run_over<B: Backend>(app: Arc<App<B>>, project: String, run: RunId) {
+    let feed = app.backend.feed();
+    let mut ahead = Ahead::of(feed);
+    loop {
+        match app.backend.run(&project, run).await {
+            Ok(detail) if !is_over(detail.run.status) => {}
+            _ => return,
+        }
+        ahead
+            .of_hint(feed, |change| change.runs_over.contains(&run))
+            .await;
+    }
+}
+
+/// Reads ahead in the feed to learn when it is worth to ask again. Made before the first question,
+/// so that no change falls between.
+struct Ahead {
+    head: watch::Receiver<u64>,
+    cursor: u64,
+}
+
+impl Ahead {
+    fn of(feed: &Feed) -> Ahead {
+        Ahead {
+            head: feed.watch(),
+            cursor: feed.head(),
+        }
+    }
+
+    /// Ends after a change that hints at what is waited for, or that was missed. Only a hint: ids
+    /// are a project's own, and another project's change may name the same.
+    async fn of_hint(&mut self, feed: &Feed, hints: impl Fn(&Published) -> bool) {
+        loop {
+            match feed.after(self.cursor) {
+                Err(TooOld) => {
+                    self.cursor = feed.head();
+                    return;
+                }
+                Ok(batch) if batch.is_empty() => {
+                    if self.head.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Ok(batch) => {
+                    self.cursor += batch.len() as u64;
+                    if batch.iter().any(|change| hints(change)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
