@@ -3,6 +3,7 @@
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod plan;
 pub mod record;
 pub mod redact;
 pub mod request;

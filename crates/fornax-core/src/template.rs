@@ -77,6 +77,12 @@ impl Template {
         Template(vec![Part::Text(text)])
     }
 
+    /// A template that is nothing but `variable`.
+    #[must_use]
+    pub fn variable(variable: Variable) -> Template {
+        Template(vec![Part::Variable(variable)])
+    }
+
     /// The variables, in the order in which they stand.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         self.0.iter().filter_map(|part| match part {

@@ -1,0 +1,242 @@
+//! The project's configuration, `fornax.yaml`: tools, pools, limits, defaults, redaction.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{At, Diagnostic, Problem, Report, show};
+use super::keys::{ConfigKeys, Limit, RedactKeys, ToolKeys};
+use super::read::{Read, Table};
+use super::settings::{self, Settings};
+use super::{Source, document, is_id, read};
+use crate::spec::{Mode, OutputFormat};
+use crate::template::Template;
+
+/// A project's configuration with the built-in tools.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The tools by name.
+    pub tools: BTreeMap<String, Tool>,
+    /// How many tasks may run at once in each pool.
+    pub pools: BTreeMap<String, u32>,
+    /// How many tasks may run at once in the project, where it says so.
+    pub max_tasks: Option<u32>,
+    /// What is redacted beside what is known as secret.
+    pub redact: Vec<RedactRule>,
+    pub(crate) defaults: Settings,
+    /// Knows the files, so that a plan's diagnostics can point into them.
+    pub(crate) report: Report,
+}
+
+/// A configured wrapper of a command-line program.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// How it is attached.
+    pub mode: Mode,
+    /// The argument vector. Where no model is named, an argument that mentions `{model}` is left
+    /// out, and with `{model}` alone the option before it.
+    pub cmd: Vec<Template>,
+    /// What is written to standard input.
+    pub stdin: Option<Template>,
+    /// How results are read off its output.
+    pub output: OutputFormat,
+    /// Exit codes that count as success.
+    pub success_exit_codes: Vec<i32>,
+    /// Whether secrets are taken out of its logs.
+    pub redact: bool,
+    /// Its model, environment and deadlines.
+    pub(crate) settings: Settings,
+}
+
+/// A redaction rule of the project's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedactRule {
+    /// What stands in place of what was taken out.
+    pub name: String,
+    /// A regular expression that compiles.
+    pub pattern: String,
+}
+
+impl Config {
+    /// Reads a project's `fornax.yaml`; without one there are the built-in tools.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(source: Option<Source>) -> Result<Config, Vec<Diagnostic>> {
+        let mut config = Config {
+            tools: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            max_tasks: None,
+            redact: Vec::new(),
+            defaults: Settings::default(),
+            report: Report::default(),
+        };
+        config.take(Source {
+            name: "(built-in tools)".to_owned(),
+            text: include_str!("presets.yaml").to_owned(),
+        });
+        if let Some(source) = source {
+            config.take(source);
+        }
+        if config.report.has_errors() {
+            return Err(config.report.finish());
+        }
+        Ok(config)
+    }
+
+    fn take(&mut self, source: Source) {
+        let report = &mut self.report;
+        // A file of comments says nothing, and that is fine.
+        let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        if source.text.len() <= document::MAX_BYTES && source.text.lines().all(blank) {
+            return;
+        }
+        let file = report.add_file(source);
+        let Some(node) = document::parse(file, report) else {
+            return;
+        };
+        let Some(keys) = ConfigKeys::read(&node, report) else {
+            return;
+        };
+        for (name, tool) in keys.tools.iter().flat_map(|tools| &tools.value.0) {
+            check_id("tool", name, report);
+            let tool = Tool::of_keys(&tool.value, report);
+            self.tools.insert(name.value.clone(), tool);
+        }
+        self.pools = pools(keys.pools.as_ref(), report);
+        let limits = keys.limits.as_ref();
+        self.max_tasks = limits
+            .and_then(|limits| limits.value.tasks.as_ref())
+            .map(|tasks| tasks.value.0 as u32);
+        self.defaults =
+            Settings::of_defaults(keys.defaults.as_ref().map(|keys| &keys.value), report);
+        self.redact = redact(keys.redact.as_ref().map(|keys| &keys.value), report);
+        self.check_defaults();
+    }
+
+    fn check_defaults(&mut self) {
+        if let Some(tool) = &self.defaults.tool
+            && !self.tools.contains_key(&tool.value)
+        {
+            self.report.push(self.unknown_tool(tool));
+        }
+        if let Some(pool) = &self.defaults.pool
+            && !self.pools.contains_key(&pool.value)
+        {
+            let message = format!("unknown pool {}", show(&pool.value));
+            let problem = Problem::at(pool.at, message)
+                .help("add it under `pools`")
+                .suggest(&pool.value, self.pools.keys().map(String::as_str));
+            self.report.push(problem);
+        }
+    }
+
+    pub(crate) fn unknown_tool(&self, tool: &At<String>) -> Problem {
+        let known: Vec<&str> = self.tools.keys().map(String::as_str).collect();
+        Problem::at(tool.at, format!("unknown tool {}", show(&tool.value)))
+            .help(format!(
+                "known tools are {}; others are added in fornax.yaml",
+                known.join(", ")
+            ))
+            .suggest(&tool.value, known.into_iter())
+    }
+}
+
+impl Tool {
+    fn of_keys(keys: &ToolKeys, report: &mut Report) -> Tool {
+        let cmd = keys.cmd.iter().flat_map(|cmd| &cmd.value.0);
+        let cmd: Vec<_> = cmd
+            .filter_map(|argument| settings::parse(argument, report))
+            .collect();
+        match (cmd.first(), &keys.cmd) {
+            (Some(program), _) if program.value.variables().next().is_some() => report.push(
+                Problem::at(
+                    program.at,
+                    "the program must be written out, without variables",
+                )
+                .help("a template fills arguments; which program runs is not for it to say"),
+            ),
+            (None, Some(cmd)) if cmd.value.0.is_empty() => {
+                report.push(Problem::at(cmd.at, "the argument vector is empty"));
+            }
+            _ => {}
+        }
+        let seconds = |count: i64| count.unsigned_abs() * 1_000;
+        let codes = keys.success_exit_codes.as_ref().map(|codes| {
+            let codes = codes.value.0.iter();
+            codes.map(|code| code.value.0 as i32).collect()
+        });
+        Tool {
+            mode: keys.mode.as_ref().map_or(Mode::default(), |at| at.value.0),
+            cmd: cmd.into_iter().map(|argument| argument.value).collect(),
+            stdin: settings::template(&keys.stdin, report).map(|at| at.value),
+            output: keys
+                .output
+                .as_ref()
+                .map_or(OutputFormat::default(), |at| at.value.0),
+            success_exit_codes: codes.unwrap_or_else(|| vec![0]),
+            redact: keys.redact.as_ref().is_none_or(|at| at.value.0),
+            settings: Settings {
+                model: settings::template(&keys.model, report),
+                timeout_ms: keys.timeout_sec.as_ref().map(|at| seconds(at.value.0)),
+                silence_ms: keys.silence_sec.as_ref().map(|at| seconds(at.value.0)),
+                env: settings::env(&keys.env, report),
+                ..Settings::default()
+            },
+        }
+    }
+}
+
+/// The limits of pools by name.
+pub(crate) fn pools(
+    table: Option<&At<Table<Limit>>>,
+    report: &mut Report,
+) -> BTreeMap<String, u32> {
+    let entries = table.map_or(&[][..], |table| &table.value.0);
+    let limit = |(name, limit): &(At<String>, At<Limit>)| {
+        check_id("pool", name, report);
+        (name.value.clone(), limit.value.0 as u32)
+    };
+    entries.iter().map(limit).collect()
+}
+
+/// Names become parts of keys, files and addresses.
+pub(crate) fn check_id(what: &str, id: &At<String>, report: &mut Report) {
+    if !is_id(&id.value) {
+        let message = format!("{} cannot be the name of a {what}", show(&id.value));
+        report.push(Problem::at(id.at, message).help("use 1 to 64 letters, digits, `_` and `-`"));
+    }
+}
+
+fn redact(keys: Option<&RedactKeys>, report: &mut Report) -> Vec<RedactRule> {
+    let mut rules = Vec::new();
+    let keys = keys.and_then(|keys| keys.rules.as_ref());
+    for rule in keys.iter().flat_map(|rules| &rules.value.0) {
+        let (Some(name), Some(pattern)) = (&rule.value.name, &rule.value.pattern) else {
+            continue;
+        };
+        check_id("rule", &At::new(name.at, name.value.0.clone()), report);
+        match regex::Regex::new(&pattern.value.0) {
+            Err(error) => {
+                // The first line draws the pattern again; what is wrong stands in the last.
+                let error = error.to_string();
+                let why = error.lines().last().unwrap_or_default().trim();
+                let why = why.trim_start_matches("error: ");
+                report.push(Problem::at(pattern.at, format!("bad pattern: {why}")));
+            }
+            Ok(regex) if regex.is_match("") => report.push(
+                Problem::at(pattern.at, "the pattern matches where nothing stands")
+                    .help("use `+` instead of `*`"),
+            ),
+            Ok(_) => rules.push(RedactRule {
+                name: name.value.0.clone(),
+                pattern: pattern.value.0.clone(),
+            }),
+        }
+    }
+    rules
+}
+
+/// The JSON Schema of `fornax.yaml`, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    read::root_schema::<ConfigKeys>("fornax.yaml")
+}
