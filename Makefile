@@ -1,0 +1,44 @@
+# `make demo` and `make test` are all that a newcomer needs; CI runs the same targets.
+.PHONY: demo test setup build web lint bench bench-web clean
+
+FORNAX ?= target/release/fornax
+NEXTEST = cargo nextest run --workspace --no-fail-fast
+
+# Builds Fornax, starts it, runs a real plan on this repository and opens the page.
+demo: build
+	@scripts/demo $(FORNAX)
+
+# The page first: it becomes part of the binary.
+build: web/dist/index.html
+	cargo build --release --locked -p fornax
+
+WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts -type f 2>/dev/null)
+
+web/dist/index.html: web/package-lock.json $(WEB_SOURCES)
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+web: web/dist/index.html
+
+# Sets up what the tests need, and runs all of them.
+test: setup web
+	cargo build --locked --workspace
+	$(NEXTEST) --locked
+	cargo test --locked --workspace --doc
+	cd web && npm run check && npm test
+	cd web && npm run e2e
+
+setup:
+	@scripts/setup
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo deny --locked check
+
+# Fornax beside its peers, in the same run.
+bench: build
+	bench/run
+
+clean:
+	cargo clean
+	rm -rf web/dist web/node_modules
