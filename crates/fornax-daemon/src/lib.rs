@@ -1,5 +1,6 @@
 //! The daemon: the engine loop, HTTP, SSE, auth and the embedded page.
 
+pub mod client;
 pub mod feed;
 pub mod home;
 pub mod http;
