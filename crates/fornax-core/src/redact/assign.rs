@@ -17,16 +17,23 @@ enum Stop {
     More,
 }
 
-/// Judges the name around the anchor at `at`.
-pub(super) fn at(text: &Text<'_>, at: usize) -> Verdict<'static> {
-    match find(text, at) {
+/// Judges the name around `word`, the beginning of which was seen at `at`.
+pub(super) fn at(text: &Text<'_>, at: usize, word: &str) -> Verdict<'static> {
+    match find(text, at, word) {
         Ok(verdict) => verdict,
         Err(Stop::No) => Verdict::No,
         Err(Stop::More) => Verdict::More(text.len()),
     }
 }
 
-fn find(text: &Text<'_>, at: usize) -> Result<Verdict<'static>, Stop> {
+fn find(text: &Text<'_>, at: usize, word: &str) -> Result<Verdict<'static>, Stop> {
+    for (place, letter) in word.bytes().enumerate() {
+        match peek(text, at + place)? {
+            Some(byte) if byte.to_ascii_lowercase() == letter => {}
+            _ => return Err(Stop::No),
+        }
+    }
+    goes_on(text, at + word.len())?;
     let end = text.run(at, WORD, at + NAME_MAX);
     peek(text, end)?;
     let (joint, from) = joint(text, end)?;
@@ -54,6 +61,25 @@ fn find(text: &Text<'_>, at: usize) -> Result<Verdict<'static>, Stop> {
         return place.value(text, from);
     }
     Ok(verdict)
+}
+
+/// Stops where the word that ends at `end` goes on (`tokens`, `secretary`), but for `cookies` and
+/// `credentials`, which are secrets as well.
+fn goes_on(text: &Text<'_>, end: usize) -> Result<(), Stop> {
+    let letter = |at: usize| Ok(peek(text, at)?.filter(u8::is_ascii_alphabetic));
+    let last = text.bytes[end - 1];
+    let Some(next) = letter(end)? else {
+        return Ok(());
+    };
+    let same_case = next.is_ascii_lowercase() || last.is_ascii_uppercase();
+    let plural = next.eq_ignore_ascii_case(&b's')
+        && matches!(last, b'e' | b'E' | b'l' | b'L')
+        && letter(end + 1)?.is_none();
+    if same_case && !plural {
+        Err(Stop::No)
+    } else {
+        Ok(())
+    }
 }
 
 /// The byte at `at`, `Stop::More` where it is still to come.

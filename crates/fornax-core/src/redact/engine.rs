@@ -10,7 +10,7 @@
 
 use super::exact::Hit;
 use super::rules::Rules;
-use super::scan::{self, GRAM, Rule, gram_at};
+use super::scan::{self, GRAM, Rule};
 use super::text::{Found, Text, Then, Verdict};
 use super::{assign, pem, shapes::SHAPES, tokens};
 
@@ -170,6 +170,7 @@ fn between_walls<'b>(
         cursor.clear += 1;
     }
     if cursor.wall.is_none() {
+        text.floor = cursor.floor;
         let hit = exact.find(&text, cursor.clear);
         cursor.clear = match hit {
             Hit::At { start, end } => {
@@ -204,7 +205,7 @@ fn next(text: &Text<'_>, from: usize) -> Step<'static> {
     let mut first = text.len();
     let mut hold = text.len();
     let mut at = from;
-    while let Some(hit) = scan::BUILTIN.next(text.bytes, at) {
+    while let Some(hit) = scan::next(text.bytes, at) {
         if hit >= hold || best.is_some_and(|best| hit >= best.start) {
             break;
         }
@@ -259,14 +260,11 @@ fn tail(text: &Text<'_>, from: usize) -> (usize, usize) {
 
 /// What the rules say of the anchor at `at`.
 fn judge(text: &Text<'_>, at: usize) -> Verdict<'static> {
-    let Some(gram) = gram_at(text.bytes, at) else {
-        return Verdict::No;
-    };
     let mut verdict = Verdict::No;
-    for anchor in scan::anchors(gram) {
+    for anchor in scan::anchors(text.bytes, at) {
         verdict = verdict.or(match anchor.rule {
             Rule::Shape(index) => SHAPES[usize::from(index)].at(text, at),
-            Rule::Name => assign::at(text, at),
+            Rule::Name(word) => assign::at(text, at, word),
             Rule::Bearer => tokens::bearer(text, at),
             Rule::Basic => tokens::basic(text, at),
             Rule::Twilio => tokens::twilio(text, at),

@@ -1,18 +1,25 @@
 //! Exact values: secrets that are known, wherever they stand.
+//!
+//! Every value is longer than a gram of four bytes, so the search need not look at every place: it
+//! knows the grams at the first `step` places of each value and looks at every `step`-th place.
 
-use super::scan::{self, Filter, GRAM, gram_at};
+use std::collections::BTreeSet;
+
 use super::text::{Text, Verdict};
-use super::tokens;
+use super::tokens::{self, MARKER_MAX};
 
 /// Values shorter than this, in bytes, are not looked for: they would be found everywhere.
 const SECRET_MIN: usize = 6;
-/// How redactions begin, which no value is looked for in.
-const MARKER: &[u8; GRAM] = b"[red";
+/// Bytes that the search compares at a place.
+const GRAM: usize = 4;
+/// The widest step: more grams would make the filter less sharp.
+const STEP_MAX: usize = 8;
 
-/// Known secrets, and the filter that leads to them.
-#[derive(Clone)]
+/// Known secrets.
 pub(super) struct Exact {
-    filter: Filter,
+    /// A bit for each hash of a gram.
+    filter: Box<[u64; 1024]>,
+    step: usize,
     /// The longest first.
     values: Vec<Box<[u8]>>,
 }
@@ -29,36 +36,38 @@ pub(super) enum Hit {
 }
 
 impl Exact {
-    pub(super) fn new() -> Self {
-        let marker = scan::fold(u32::from_le_bytes(*MARKER));
-        Exact {
-            filter: Filter::empty().with(marker),
-            values: Vec::new(),
+    /// The values of `before`, and `secrets` as they are and as they look inside a JSON string.
+    pub(super) fn new(
+        before: Option<&Exact>,
+        secrets: impl IntoIterator<Item = String>,
+    ) -> Option<Self> {
+        let mut values: BTreeSet<Box<[u8]>> = before
+            .iter()
+            .flat_map(|exact| exact.values.iter().cloned())
+            .collect();
+        for secret in secrets
+            .into_iter()
+            .filter(|secret| secret.len() >= SECRET_MIN)
+        {
+            let quoted = serde_json::Value::from(secret.as_str()).to_string();
+            values.insert(quoted.as_bytes()[1..quoted.len() - 1].into());
+            values.insert(secret.into_bytes().into_boxed_slice());
         }
-    }
-
-    /// Adds a value as it is, and as it looks inside a JSON string.
-    pub(super) fn add(&mut self, secret: String) {
-        if secret.len() < SECRET_MIN {
-            return;
-        }
-        let quoted = serde_json::Value::from(secret.as_str()).to_string();
-        let inner = &quoted.as_bytes()[1..quoted.len() - 1];
-        for value in [secret.as_bytes(), inner] {
-            let Some(gram) = gram_at(value, 0) else {
-                continue;
-            };
-            self.filter = self.filter.clone().with(gram);
-            let place = self.values.binary_search_by(|v| {
-                value
-                    .len()
-                    .cmp(&v.len())
-                    .then_with(|| v.as_ref().cmp(value))
-            });
-            if let Err(place) = place {
-                self.values.insert(place, value.into());
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let step = (values.last()?.len() + 1 - GRAM).min(STEP_MAX);
+        let mut filter = Box::new([0; 1024]);
+        for value in &values {
+            for gram in value.windows(GRAM).take(step) {
+                let slot = slot(gram);
+                filter[slot >> 6] |= 1 << (slot & 63);
             }
         }
+        Some(Exact {
+            filter,
+            step,
+            values,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,31 +77,41 @@ impl Exact {
     /// The first value from `from` on.
     pub(super) fn find(&self, text: &Text<'_>, from: usize) -> Hit {
         let mut at = from;
-        while let Some(place) = self.filter.next(text.bytes, at) {
-            match tokens::marker(text, place) {
-                Verdict::Skip(end) => {
-                    at = end;
-                    continue;
-                }
+        loop {
+            let found = self.next(text.bytes, at);
+            let partial = self
+                .partial(text, at)
+                .filter(|start| found.is_none_or(|found| *start < found));
+            let Some(place) = partial.or(found) else {
+                return Hit::None;
+            };
+            match around(text, place) {
+                Verdict::Skip(end) => at = end,
                 Verdict::More(_) => return Hit::Maybe(place),
-                _ => {}
-            }
-            match self.at(text, place) {
-                Hit::None => at = place + 1,
-                hit => return hit,
+                _ => return self.at(text, place),
             }
         }
-        if text.last {
-            return Hit::None;
+    }
+
+    /// Where the first value from `from` on begins that is all there.
+    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let mut at = from;
+        while let Some(gram) = bytes.get(at..at + GRAM) {
+            let slot = slot(gram);
+            if self.filter[slot >> 6] >> (slot & 63) & 1 != 0 {
+                let first = from.max((at + 1).saturating_sub(self.step));
+                let stands = |place: &usize| {
+                    self.values
+                        .iter()
+                        .any(|value| bytes[*place..].starts_with(value))
+                };
+                if let Some(place) = (first..=at).find(stands) {
+                    return Some(place);
+                }
+            }
+            at += self.step;
         }
-        let tail = at.max(text.len().saturating_sub(GRAM - 1));
-        let begins = |at: &usize| {
-            let rest = &text.bytes[*at..];
-            MARKER.starts_with(rest) || self.values.iter().any(|value| value.starts_with(rest))
-        };
-        (tail..text.len())
-            .find(begins)
-            .map_or(Hit::None, Hit::Maybe)
+        None
     }
 
     /// The longest value at `at`.
@@ -109,4 +128,39 @@ impl Exact {
         }
         Hit::None
     }
+
+    /// The first place from `from` on where a value begins and the text ends.
+    fn partial(&self, text: &Text<'_>, from: usize) -> Option<usize> {
+        if text.last {
+            return None;
+        }
+        let longest = self.values.first()?.len();
+        let from = from.max((text.len() + 1).saturating_sub(longest));
+        (from..text.len()).find(|at| {
+            let rest = &text.bytes[*at..];
+            self.values
+                .iter()
+                .any(|value| value.len() > rest.len() && value.starts_with(rest))
+        })
+    }
+}
+
+fn slot(gram: &[u8]) -> usize {
+    let gram = <[u8; GRAM]>::try_from(gram).map_or(0, u32::from_le_bytes);
+    (gram.wrapping_mul(0x9E37_79B1) >> 16) as usize
+}
+
+/// The marker in which `at` lies: nothing in it is a secret.
+fn around(text: &Text<'_>, at: usize) -> Verdict<'static> {
+    let first = text.floor.max(at.saturating_sub(MARKER_MAX + 11));
+    (first..=at)
+        .rev()
+        .filter(|place| text.bytes[*place] == b'[')
+        .map(|place| tokens::marker(text, place))
+        .find(|said| match said {
+            Verdict::Skip(end) => *end > at,
+            Verdict::More(_) => true,
+            _ => false,
+        })
+        .unwrap_or(Verdict::No)
 }

@@ -35,10 +35,9 @@ impl Rules {
     /// inside a JSON string. Values of fewer than 6 bytes are left out.
     #[must_use]
     pub fn with_secrets(self, secrets: impl IntoIterator<Item = String>) -> Rules {
-        let mut exact = self.exact.as_deref().cloned().unwrap_or_else(Exact::new);
-        secrets.into_iter().for_each(|secret| exact.add(secret));
+        let exact = Exact::new(self.exact.as_deref(), secrets);
         Rules {
-            exact: (exact.len() > 0).then(|| Arc::new(exact)),
+            exact: exact.map(Arc::new),
         }
     }
 

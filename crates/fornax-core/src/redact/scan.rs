@@ -1,12 +1,12 @@
 //! Finding the places worth a look.
 //!
 //! Every rule names an anchor: four bytes (case aside) that any text of its kind contains. A
-//! filter of 64 Ki bits, filled while compiling, says for each four bytes of the input whether
-//! they can be an anchor. Unlike an automaton it has no chain of dependent loads, so it reads at
-//! more than a gigabyte a second, and it costs nothing to build.
+//! table, filled while compiling, knows for each pair of bytes which groups of anchors begin with
+//! it and which end with it; a place is worth a look where its two pairs have a group in common.
+//! Unlike an automaton this has no chain of dependent loads, and it costs nothing to build.
 
 use super::shapes::SHAPES;
-use super::text::WORD;
+use super::text::{Class, WORD};
 
 /// Bytes of an anchor.
 pub(super) const GRAM: usize = 4;
@@ -16,8 +16,8 @@ pub(super) const GRAM: usize = 4;
 pub(super) enum Rule {
     /// `SHAPES[.0]`
     Shape(u8),
-    /// The name of a secret, with a value after it
-    Name,
+    /// The name of a secret that ends with this word, with a value after it
+    Name(&'static str),
     /// `Bearer x`
     Bearer,
     /// `Basic x`
@@ -36,29 +36,40 @@ pub(super) enum Rule {
     Marker,
 }
 
-/// The anchors of the rules that are no token shapes. Three bytes stand for any four that begin so.
-const ANCHORS: &[(&str, Rule)] = &[
-    ("pass", Rule::Name),
-    ("_pwd", Rule::Name),
-    ("pwd=", Rule::Name),
-    ("secr", Rule::Name),
-    ("toke", Rule::Name),
-    ("apik", Rule::Name),
-    ("_key", Rule::Name),
-    ("-key", Rule::Name),
-    ("sskey", Rule::Name),
-    ("tekey", Rule::Name),
-    ("ntkey", Rule::Name),
-    ("ngkey", Rule::Name),
-    ("thkey", Rule::Name),
-    ("onkey", Rule::Name),
-    ("erkey", Rule::Name),
-    ("gekey", Rule::Name),
-    ("auth", Rule::Name),
-    ("cook", Rule::Name),
-    ("cred", Rule::Name),
-    ("mnem", Rule::Name),
-    ("phra", Rule::Name),
+/// The words that end the names of secrets, or nearly so. Their first four bytes are anchors.
+const NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "passcode",
+    "passphrase",
+    "_pass",
+    "_pwd",
+    "pwd=",
+    "secret",
+    "token",
+    "apikey",
+    "_key",
+    "-key",
+    "sskey",
+    "tekey",
+    "ntkey",
+    "ngkey",
+    "thkey",
+    "onkey",
+    "erkey",
+    "gekey",
+    "lekey",
+    "authorization",
+    "authorisation",
+    "cookie",
+    "credential",
+    "creds",
+    "mnemonic",
+    "phrase",
+];
+
+/// The anchors of the other rules. Three bytes stand for any four that begin so.
+const OTHERS: &[(&str, Rule)] = &[
     ("bear", Rule::Bearer),
     ("basi", Rule::Basic),
     ("twil", Rule::Twilio),
@@ -76,25 +87,38 @@ pub(super) struct Anchor {
     pub(super) rule: Rule,
 }
 
-const COUNT: usize = SHAPES.len() + ANCHORS.len();
+const COUNT: usize = SHAPES.len() + NAMES.len() + OTHERS.len();
+
+const fn anchor(at: usize) -> (&'static [u8], Rule) {
+    if at < SHAPES.len() {
+        return (SHAPES[at].prefix.as_bytes(), Rule::Shape(at as u8));
+    }
+    let at = at - SHAPES.len();
+    if at < NAMES.len() {
+        return (NAMES[at].as_bytes(), Rule::Name(NAMES[at]));
+    }
+    let (text, rule) = OTHERS[at - NAMES.len()];
+    (text.as_bytes(), rule)
+}
+
+/// Takes case away, and a few differences between other bytes; the rules look again.
+const fn fold(gram: u32) -> u32 {
+    gram | 0x2020_2020
+}
 
 const fn gram_of(text: &[u8]) -> (u32, u32) {
-    let mut bytes = [0; GRAM];
-    let mut at = 0;
-    while at < GRAM && at < text.len() {
-        bytes[at] = text[at];
-        at += 1;
-    }
-    let mask = if text.len() == 3 {
-        0x00ff_ffff
-    } else {
+    let fourth = if text.len() > 3 { text[3] } else { 0 };
+    let mask = if text.len() > 3 {
         u32::MAX
+    } else {
+        0x00ff_ffff
     };
-    (fold(u32::from_le_bytes(bytes)) & mask, mask)
+    let gram = u32::from_le_bytes([text[0], text[1], text[2], fourth]);
+    (fold(gram) & mask, mask)
 }
 
 /// The anchors in the order of their first byte, and where each first byte's begin.
-static TABLE: ([Anchor; COUNT], [u8; 257]) = {
+static ANCHORS: ([Anchor; COUNT], [u8; 257]) = {
     let none = Anchor {
         gram: 0,
         mask: 0,
@@ -103,19 +127,14 @@ static TABLE: ([Anchor; COUNT], [u8; 257]) = {
     let mut all = [none; COUNT];
     let mut at = 0;
     while at < COUNT {
-        let (text, rule) = if at < SHAPES.len() {
-            (SHAPES[at].prefix, Rule::Shape(at as u8))
-        } else {
-            ANCHORS[at - SHAPES.len()]
-        };
-        let (gram, mask) = gram_of(text.as_bytes());
-        let new = Anchor { gram, mask, rule };
+        let (text, rule) = anchor(at);
+        let (gram, mask) = gram_of(text);
         let mut place = at;
         while place > 0 && (all[place - 1].gram & 0xff) > (gram & 0xff) {
             all[place] = all[place - 1];
             place -= 1;
         }
-        all[place] = new;
+        all[place] = Anchor { gram, mask, rule };
         at += 1;
     }
     assert!(COUNT < 256, "the anchors' places fit in a byte");
@@ -132,136 +151,115 @@ static TABLE: ([Anchor; COUNT], [u8; 257]) = {
     (all, starts)
 };
 
-/// The anchors that these four bytes are.
-pub(super) fn anchors(gram: u32) -> impl Iterator<Item = &'static Anchor> {
-    let first = (gram & 0xff) as usize;
-    let range = usize::from(TABLE.1[first])..usize::from(TABLE.1[first + 1]);
-    TABLE.0[range]
+fn anchors_from(first: u32) -> &'static [Anchor] {
+    let first = (first & 0xff) as usize;
+    &ANCHORS.0[usize::from(ANCHORS.1[first])..usize::from(ANCHORS.1[first + 1])]
+}
+
+/// The anchors that the four bytes at `at` are.
+pub(super) fn anchors(bytes: &[u8], at: usize) -> impl Iterator<Item = &'static Anchor> {
+    let four = bytes
+        .get(at..at + GRAM)
+        .and_then(|four| <[u8; GRAM]>::try_from(four).ok());
+    let gram = four.map_or(0, |four| fold(u32::from_le_bytes(four)));
+    anchors_from(gram)
         .iter()
         .filter(move |a| a.gram == gram & a.mask)
 }
 
-/// Whether `tail`, at most three bytes, could be the beginning of an anchor of a rule for which
+/// Whether `tail`, one to three bytes, could be the beginning of an anchor of a rule for which
 /// `wanted` holds.
 pub(super) fn begins_anchor(tail: &[u8], wanted: impl Fn(Rule) -> bool) -> bool {
     let mut bytes = [0; GRAM];
     bytes[..tail.len()].copy_from_slice(tail);
-    let mask = (1_u32 << (8 * tail.len())) - 1;
+    let mask = u32::MAX >> (8 * (GRAM - tail.len()));
     let gram = fold(u32::from_le_bytes(bytes)) & mask;
-    let first = (gram & 0xff) as usize;
-    let range = usize::from(TABLE.1[first])..usize::from(TABLE.1[first + 1]);
-    TABLE.0[range]
+    anchors_from(gram)
         .iter()
         .any(|a| a.gram & mask == gram && wanted(a.rule))
 }
 
-/// Takes case away, and a few differences between other bytes; the rules look again.
-pub(super) const fn fold(gram: u32) -> u32 {
-    gram | 0x2020_2020
-}
-
-/// The four bytes at `at`, folded.
-pub(super) fn gram_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let four = bytes.get(at..at + GRAM)?;
-    Some(fold(u32::from_le_bytes([
-        four[0], four[1], four[2], four[3],
-    ])))
-}
-
-/// The set of four bytes that are worth a look; it may hold a few more.
-#[derive(Clone)]
-pub(super) struct Filter([u64; 1024]);
-
-/// The filter of the built-in rules.
-pub(super) static BUILTIN: Filter = {
-    let mut filter = Filter::empty();
+/// For each pair of bytes, the groups of anchors that begin with it, and in the upper byte the
+/// groups that end with it.
+static PAIRS: [u16; 1 << 16] = {
+    let mut pairs = [0; 1 << 16];
     let mut at = 0;
-    while at < SHAPES.len() {
-        let prefix = SHAPES[at].prefix.as_bytes();
-        if prefix.len() == 3 {
-            filter = filter.with_open(prefix, Some(at));
+    while at < COUNT {
+        let (text, rule) = anchor(at);
+        let group = 1_u16 << ((text[0] + 3 * (text[1] & 31)) & 7);
+        pairs = with_pair(pairs, text[0], text[1], group);
+        if text.len() > 3 {
+            pairs = with_pair(pairs, text[2], text[3], group << 8);
         } else {
-            filter = filter.with(gram_of(prefix).0);
+            let mut fourth = 0x20;
+            while fourth < 0x7f {
+                if fourth_class(rule).has(fourth) {
+                    pairs = with_pair(pairs, text[2], fourth, group << 8);
+                }
+                fourth += 1;
+            }
         }
         at += 1;
     }
-    at = 0;
-    while at < ANCHORS.len() {
-        let text = ANCHORS[at].0.as_bytes();
-        if text.len() == 3 {
-            filter = filter.with_open(text, None);
-        } else {
-            filter = filter.with(gram_of(text).0);
-        }
-        at += 1;
-    }
-    filter
+    pairs
 };
 
-const fn slot(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9E37_79B1) >> 16) as usize
+/// What may stand fourth where an anchor has three bytes.
+const fn fourth_class(rule: Rule) -> Class {
+    match rule {
+        Rule::Shape(at) => SHAPES[at as usize].class(),
+        Rule::Url => Class::VISIBLE,
+        _ => WORD,
+    }
 }
 
-impl Filter {
-    pub(super) const fn empty() -> Self {
-        Filter([0; 1024])
-    }
+/// Adds a pair in each case.
+const fn with_pair(mut pairs: [u16; 1 << 16], a: u8, b: u8, groups: u16) -> [u16; 1 << 16] {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    let (upper_a, upper_b) = (a.to_ascii_uppercase(), b.to_ascii_uppercase());
+    pairs[u16::from_le_bytes([a, b]) as usize] |= groups;
+    pairs[u16::from_le_bytes([upper_a, b]) as usize] |= groups;
+    pairs[u16::from_le_bytes([a, upper_b]) as usize] |= groups;
+    pairs[u16::from_le_bytes([upper_a, upper_b]) as usize] |= groups;
+    pairs
+}
 
-    /// Adds four folded bytes.
-    pub(super) const fn with(mut self, gram: u32) -> Self {
-        let slot = slot(gram);
-        self.0[slot >> 6] |= 1 << (slot & 63);
-        self
-    }
-
-    /// Adds three bytes with each fourth one that the shape's class (or else a word) has.
-    const fn with_open(mut self, three: &[u8], shape: Option<usize>) -> Self {
-        let class = match shape {
-            Some(at) => SHAPES[at].class(),
-            None => WORD,
+/// The first place from `from` on that is worth a look.
+#[inline(never)]
+pub(super) fn next(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(block) = bytes.get(at..at + 11) {
+        let (Ok(low), Ok(high)) = (block[..8].try_into(), block[3..].try_into()) else {
+            break;
         };
-        let mut fourth = 0;
-        while fourth < 256 {
-            if class.has(fourth as u8) || (shape.is_none() && three[0] == b':' && fourth > 0x20) {
-                let bytes = [three[0], three[1], three[2], fourth as u8];
-                self = self.with(fold(u32::from_le_bytes(bytes)));
-            }
-            fourth += 1;
+        let (low, high) = (u64::from_le_bytes(low), u64::from_le_bytes(high));
+        let groups = |place: usize| {
+            let word = if place < 7 {
+                low >> (8 * place)
+            } else {
+                high >> (8 * (place - 3))
+            };
+            PAIRS[usize::from(word as u16)]
+        };
+        let mut ends = [groups(0), groups(1)];
+        let mut hit = 0;
+        for place in 0..8 {
+            let [begins, middle] = ends;
+            let end = groups(place + 2);
+            hit |= u32::from(begins & end >> 8 != 0) << place;
+            ends = [middle, end];
         }
-        self
-    }
-
-    fn has(&self, gram: u32) -> bool {
-        let slot = slot(gram);
-        self.0[slot >> 6] >> (slot & 63) & 1 != 0
-    }
-
-    /// The first place from `from` on whose four bytes are in the set.
-    pub(super) fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        let mut at = from;
-        while let Some(block) = bytes.get(at..at + 11) {
-            let block: &[u8; 11] = block.try_into().ok()?;
-            let [a, b, c, d, e, f, g, h, i, j, k] = *block;
-            let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-            let high = u64::from_le_bytes([d, e, f, g, h, i, j, k]);
-            let mut hits = 0_u32;
-            for shift in 0..5 {
-                hits |= u32::from(self.has(fold((low >> (8 * shift)) as u32))) << shift;
-            }
-            for shift in 2..5 {
-                hits |= u32::from(self.has(fold((high >> (8 * shift)) as u32))) << (shift + 3);
-            }
-            if hits != 0 {
-                return Some(at + hits.trailing_zeros() as usize);
-            }
-            at += 8;
+        if hit != 0 {
+            return Some(at + hit.trailing_zeros() as usize);
         }
-        while let Some(gram) = gram_at(bytes, at) {
-            if self.has(gram) {
-                return Some(at);
-            }
-            at += 1;
-        }
-        None
+        at += 8;
     }
+    let groups = |at: usize| PAIRS[usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))];
+    while at + GRAM <= bytes.len() {
+        if groups(at) & groups(at + 2) >> 8 != 0 {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
 }

@@ -71,6 +71,20 @@ const fn shape(
     }
 }
 
+/// Where a token ends that runs to `end`: after the padding of base64, before a sentence's full stop.
+fn trim(bytes: &[u8], body: usize, end: usize) -> usize {
+    let run = &bytes[body..end];
+    let padding = run.iter().position(|b| *b == b'=').map_or(run.len(), |at| {
+        at + run[at..].iter().take_while(|b| **b == b'=').count()
+    });
+    let stops = run[..padding]
+        .iter()
+        .rev()
+        .take_while(|b| **b == b'.')
+        .count();
+    body + padding - stops
+}
+
 impl Shape {
     const fn mixed(mut self) -> Self {
         self.mark = Mark::Mixed;
@@ -111,13 +125,11 @@ impl Shape {
             return Verdict::More(start);
         }
         let whole = end < body + TOKEN_HELD;
-        // A sentence's full stop is no part of the token.
-        let stops = text.bytes[body..end]
-            .iter()
-            .rev()
-            .take_while(|b| **b == b'.')
-            .count();
-        let end = if whole { end - stops } else { end };
+        let end = if whole {
+            trim(text.bytes, body, end)
+        } else {
+            end
+        };
         let len = end - body;
         let goes_on = |at: usize| text.get(at).is_some_and(|byte| IDENT.has(byte));
         let bordered = !whole || !goes_on(end - 1) || !goes_on(end);

@@ -19,6 +19,7 @@ const PLUS: u16 = 1 << 9;
 const EQUALS: u16 = 1 << 10;
 const TILDE: u16 = 1 << 11;
 const PERCENT: u16 = 1 << 12;
+const OTHER: u16 = 1 << 13;
 
 /// `0-9`
 pub(super) const DIGITS: Class = Class(DIGIT);
@@ -65,6 +66,7 @@ const GROUPS: [u16; 256] = {
             b'=' => EQUALS,
             b'~' => TILDE,
             b'%' => PERCENT,
+            b'!'..=b'~' => OTHER,
             _ => 0,
         };
         byte += 1;
@@ -73,6 +75,9 @@ const GROUPS: [u16; 256] = {
 };
 
 impl Class {
+    /// All printable ASCII but the space.
+    pub(super) const VISIBLE: Class = Class(TOKEN68.0 | PERCENT | OTHER);
+
     /// Whether the byte is in the set.
     pub(super) const fn has(self, byte: u8) -> bool {
         GROUPS[byte as usize] & self.0 != 0
@@ -180,14 +185,30 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The start of the identifier that ends at `end`, at most `limit` bytes back.
+    /// The start of the identifier that ends at `end`, at most `limit` bytes back. The tail of an
+    /// escape sequence is no part of it.
     pub(super) fn ident_start(&self, end: usize, limit: usize) -> usize {
         let bound = self.floor.max(end.saturating_sub(limit));
         let mut start = end;
-        while start > bound && WORD.has(self.bytes[start - 1]) && !self.after_escape(start) {
+        while start > bound && WORD.has(self.bytes[start - 1]) {
             start -= 1;
         }
-        start
+        let escape = match (self.before(start), &self.bytes[start..end]) {
+            (Some(b'\\'), [b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0', ..]) => 1,
+            (Some(b'\\'), [b'x', ..]) => 3,
+            (Some(b'\\'), [b'u', ..]) => 5,
+            (Some(b'%'), _) => 2,
+            (Some(b'[' | b';'), name) => {
+                let digits = name.iter().take_while(|b| b.is_ascii_digit()).count();
+                if name.get(digits) == Some(&b'm') {
+                    digits + 1
+                } else {
+                    0
+                }
+            }
+            _ => 0,
+        };
+        (start + escape).min(end)
     }
 }
 

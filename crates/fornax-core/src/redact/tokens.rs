@@ -1,7 +1,7 @@
 //! Secrets known by their structure rather than by a prefix: web tokens, credentials in URLs and
 //! after `Bearer` and `Basic`, Telegram's and Twilio's keys.
 
-use super::scan::{self, Rule, gram_at};
+use super::scan::{self, Rule};
 use super::shapes::SHAPES;
 use super::text::{BASE64, DIGITS, Found, HEX, IDENT, TOKEN68, Text, Then, Verdict, WORD};
 use super::values::{placeholder, random};
@@ -14,13 +14,13 @@ const JWT_HEADER_MAX: usize = 1024;
 const CREDENTIAL_HELD: usize = 1024;
 /// The longest `user:password@host` of a URL.
 const AUTHORITY_MAX: usize = 512;
-const MARKER_MAX: usize = 48;
+/// The longest kind in a marker.
+pub(super) const MARKER_MAX: usize = 48;
 
 /// The kind of a value that is one token from end to end.
 pub(super) fn kind(value: &[u8]) -> Option<&'static str> {
     let text = Text::whole(value);
-    let gram = gram_at(value, 0)?;
-    scan::anchors(gram).find_map(|anchor| {
+    scan::anchors(value, 0).find_map(|anchor| {
         let verdict = match anchor.rule {
             Rule::Shape(index) => SHAPES[usize::from(index)].at(&text, 0),
             Rule::Jwt => jwt(&text, 0),
