@@ -587,3 +587,59 @@ moved: number,
  * Whether this is the answer to an earlier sending of the same command.
  */
 repeated: boolean, };
+
+export type Request = { "type": "run_plan", 
+/**
+ * The plan's file: absolute, or relative to the project.
+ */
+path: string, 
+/**
+ * Its inputs.
+ */
+inputs: { [key in string]: string }, } | { "type": "run_task", 
+/**
+ * The tool.
+ */
+tool: string, 
+/**
+ * What it is told; for the tool `shell`, the command line.
+ */
+prompt: string, 
+/**
+ * The model.
+ */
+model: string | null, 
+/**
+ * How long it may run, in milliseconds.
+ */
+timeout_ms: number | null, } | { "type": "stop", 
+/**
+ * The id, or `all`.
+ */
+target: string, 
+/**
+ * Why; for the record.
+ */
+reason: string | null, } | { "type": "retry", 
+/**
+ * A run, a frame or a task.
+ */
+target: string, 
+/**
+ * For a run: do this frame (id or key) and all that depends on it again, though it succeeded.
+ */
+from: string | null, };
+
+export type CommandRequest = { 
+/**
+ * Makes the command idempotent: the same id twice gives the same answer once.
+ */
+cmd_id: string, 
+/**
+ * The project's id.
+ */
+project: string, 
+/**
+ * What to do.
+ */
+command: Request, };

@@ -1,0 +1,103 @@
+// Questions and commands to the daemon.
+
+import { ProtocolError, readColumns } from "../sync/protocol.ts";
+import type {
+  Answer,
+  CommandRequest,
+  Error as Refusal,
+  FrameColumns,
+  FrameDetail,
+  Request as Command,
+  RunDetail,
+  RunView,
+  TaskColumns,
+} from "./types.gen.ts";
+
+/** The daemon refused, or could not be asked. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    /** What to do next. */
+    readonly help: string | null,
+  ) {
+    super(message);
+  }
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** The address of something below `/api/`; parts and parameters are escaped here and only here. */
+export function address(parts: readonly string[], query: Record<string, string | number | boolean> = {}): string {
+  const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  const path = `/api/${parts.map(encodeURIComponent).join("/")}`;
+  return parameters.size === 0 ? path : `${path}?${parameters}`;
+}
+
+/** Asks, and fails with what the daemon says where it refuses. */
+export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, { cache: "no-store", ...init });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "The daemon does not answer.", "Look at `fornax status`; `fornax up` starts it.");
+  }
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  if (response.status === 401) {
+    return new ApiError(401, "This browser is not signed in.", "Run `fornax open` and follow its link.");
+  }
+  try {
+    const { error } = (await response.json()) as { error: Refusal };
+    return new ApiError(response.status, String(error.message), error.help === undefined ? null : String(error.help));
+  } catch {
+    return new ApiError(response.status, `The daemon answered ${response.status}.`, "See `fornax doctor`.");
+  }
+}
+
+async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await ask(url, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+  return (await response.json()) as T;
+}
+
+/** Runs of a project that are older than one, newest first. */
+export function getRuns(project: string, before: string | null): Promise<{ runs: RunView[]; more: boolean }> {
+  return get(address(["runs"], { project, limit: 50, ...(before === null ? {} : { before }) }));
+}
+
+/** A run with all its frames and tasks. */
+export async function getRun(project: string, run: string, signal: AbortSignal): Promise<RunDetail> {
+  const detail = await get<RunDetail>(address(["runs", run], { project }), signal);
+  if (typeof detail.run?.id !== "string") throw new ProtocolError("the answer is not a run");
+  return {
+    run: detail.run,
+    frames: readColumns<FrameColumns>(detail.frames, "frames"),
+    tasks: readColumns<TaskColumns>(detail.tasks, "tasks"),
+  };
+}
+
+/** All about a frame. */
+export function getFrame(project: string, frame: string, signal: AbortSignal): Promise<FrameDetail> {
+  return get(address(["frames", frame], { project }), signal);
+}
+
+/** Has something done. Sent once more where the answer is lost: its id makes that harmless. */
+export async function command(project: string, request: Command): Promise<Answer> {
+  const body: CommandRequest = { cmd_id: crypto.randomUUID(), project, command: request };
+  const send = async () => {
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const response = await ask(address(["commands"]), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return (await response.json()) as Answer;
+  };
+  try {
+    return await send();
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 0) return send();
+    throw error;
+  }
+}

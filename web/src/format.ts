@@ -1,0 +1,53 @@
+// Numbers and moments as people read them.
+
+/** A length of time: `340ms`, `4.2s`, `1m 20s`, `2h 14m`, `3d 4h`. */
+export function duration(ms: number): string {
+  if (!(ms >= 0)) return "0ms";
+  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  const s = ms / 1_000;
+  if (s < 10) return `${s.toFixed(1)}s`;
+  const whole = Math.floor(s);
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3_600) return `${Math.floor(whole / 60)}m ${whole % 60}s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3_600)}h ${Math.floor(whole / 60) % 60}m`;
+  return `${Math.floor(whole / 86_400)}d ${Math.floor(whole / 3_600) % 24}h`;
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** The time of day. */
+export function clock(ms: number): string {
+  return CLOCK.format(ms);
+}
+
+export function day(ms: number): string {
+  return DAY.format(ms);
+}
+
+/** Date and time of day. */
+export function moment(ms: number): string {
+  return WHOLE.format(ms);
+}
+
+/** The time of day, with the date where it is not today. */
+export function shortMoment(ms: number, now_ms: number): string {
+  const isToday = new Date(ms).toDateString() === new Date(now_ms).toDateString();
+  return isToday ? clock(ms) : `${day(ms)}, ${clock(ms).slice(0, 5)}`;
+}
+
+/** A size: `512 B`, `64 KiB`, `1.2 GiB`. */
+export function bytes(count: number): string {
+  if (count < 1_024) return `${count} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let value = count / 1_024;
+  let unit = 0;
+  for (; value >= 1_024 && unit < units.length - 1; unit++) value /= 1_024;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** `1 frame`, `2 frames`. */
+export function plural(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}

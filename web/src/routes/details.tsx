@@ -1,0 +1,289 @@
+// All about a frame, or what matters about a run.
+
+import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import type { Artifact, FrameDetail, FrameStatus, RunView, TaskView } from "../api/types.gen.ts";
+import { ApiError, address, getFrame } from "../api/client.ts";
+import { retry, retryFrom, stop } from "../actions.ts";
+import { bytes, duration, moment, plural, shortMoment } from "../format.ts";
+import { FRAME_STATUSES } from "../model/status.ts";
+import { runPath } from "../router.ts";
+import { second } from "../state.ts";
+import type { RunContent } from "../sync/apply.ts";
+import { Status } from "../ui/Status.tsx";
+
+type Content = { content: RunContent; version: number };
+
+/** Changes that follow one another so closely are asked about once. */
+const SETTLE_MS = 120;
+
+export function FrameDetails(props: { run: RunView; content: Content; frame: string; onLog(): void }) {
+  const [detail, setDetail] = createSignal<FrameDetail | null>(null);
+  const [error, setError] = createSignal<ApiError | null>(null);
+  /** What of the frame and its tasks is here already: asked again when that changes. */
+  const known = createMemo(() => {
+    const { frames, tasks } = props.content.content;
+    const row = frames.row(props.frame);
+    const task = row === undefined ? null : frames.task.get(row);
+    const taskRow = task === null ? undefined : tasks.row(task);
+    return JSON.stringify([row === undefined ? null : frames.get(row), taskRow === undefined ? null : tasks.get(taskRow)]);
+  });
+
+  createEffect(on(known, (_, before) => {
+    const abort = new AbortController();
+    const timer = setTimeout(() => void load(abort.signal), before === undefined ? 0 : SETTLE_MS);
+    onCleanup(() => {
+      clearTimeout(timer);
+      abort.abort();
+    });
+  }));
+
+  async function load(signal: AbortSignal): Promise<void> {
+    try {
+      setDetail(await getFrame(props.run.project, props.frame, signal));
+      setError(null);
+    } catch (reason) {
+      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+    }
+  }
+
+  return (
+    <Show
+      when={detail()}
+      fallback={<Show when={error()} fallback={<p class="hint">Loading…</p>}>{(problem) => <p class="hint" role="alert">{problem().message} {problem().help}</p>}</Show>}
+    >
+      {(found) => <Frame {...props} detail={found()} />}
+    </Show>
+  );
+}
+
+function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onLog(): void }) {
+  const frame = () => props.detail.frame;
+  const isGoing = () => frame().status === "in_progress";
+  const canRetry = () => ["failed", "blocked", "invalidated"].includes(frame().status);
+  const facts = () => [frame().tool, frame().phase, frame().agent_role].filter((fact) => fact !== null);
+  return (
+    <article class="details">
+      <header class="details-head">
+        <div>
+          <h2>{frame().title}</h2>
+          <p class="muted">
+            <Status status={frame().status} label={frame().skipped ? "skipped" : undefined} />{" "}
+            <span class="mono">{frame().id}</span> <span class="mono">{frame().key}</span> {facts().join(" · ")}
+          </p>
+        </div>
+        <span class="spacer" />
+        <div class="actions">
+          <Show when={isGoing() && props.run.ended_ms === null}>
+            <button onClick={() => void stop(props.run.project, frame().id, frame().title)}><span aria-hidden="true">◼</span> Stop</button>
+          </Show>
+          <Show when={canRetry()}>
+            <button class="primary" onClick={() => void retry(props.run.project, frame().id)}>↻ Retry</button>
+          </Show>
+          <Show when={frame().status === "completed" || canRetry()}>
+            <button title="Do this frame and all that depends on it again" onClick={() => void retryFrom(props.run.project, props.run.id, frame().id)}>
+              Retry from here
+            </button>
+          </Show>
+        </div>
+      </header>
+      <Show when={frame().reason}>{(reason) => <p class={`why why-${frame().status}`}>{reason()}</p>}</Show>
+      <div class="details-columns">
+        <div>
+          <Show when={props.detail.goal !== ""}><Text title="Goal" text={props.detail.goal} /></Show>
+          <Show when={props.detail.results !== ""}><Text title="Results" text={props.detail.results} /></Show>
+          <Show when={props.detail.artifacts.length > 0}>
+            <Artifacts project={props.run.project} artifacts={props.detail.artifacts} />
+          </Show>
+          <Show when={props.detail.tasks.length > 0}><Tasks tasks={props.detail.tasks} onLog={props.onLog} /></Show>
+        </div>
+        <div>
+          <History detail={props.detail} />
+          <Frames title="Waits for" ids={frame().depends_on} run={props.run} content={props.content} />
+          <Frames title="Waited for by" ids={props.detail.dependants} run={props.run} content={props.content} />
+          <Frames title="Within it" ids={props.detail.children} run={props.run} content={props.content} />
+        </div>
+      </div>
+    </article>
+  );
+}
+
+function Text(props: { title: string; text: string }) {
+  return (
+    <section>
+      <h3>{props.title}</h3>
+      <p class="prose">{props.text}</p>
+    </section>
+  );
+}
+
+function History(props: { detail: FrameDetail }) {
+  const steps = () => props.detail.status_history;
+  return (
+    <section>
+      <h3>History</h3>
+      <ol class="history">
+        <For each={steps()}>
+          {(step, i) => (
+            <li>
+              <Status status={step.status} />
+              <time class="muted" title={moment(step.at_ms)}>{shortMoment(step.at_ms, second())}</time>
+              <span class="muted number">{i() + 1 < steps().length ? duration(steps()[i() + 1]!.at_ms - step.at_ms) : ""}</span>
+              <Show when={step.reason}>{(reason) => <span class="history-reason">{reason()}</span>}</Show>
+            </li>
+          )}
+        </For>
+      </ol>
+    </section>
+  );
+}
+
+function Tasks(props: { tasks: TaskView[]; onLog(): void }) {
+  return (
+    <section>
+      <h3>{props.tasks.length === 1 ? "Task" : `Tasks (${props.tasks.length} attempts)`}</h3>
+      <ol class="tasks">
+        <For each={props.tasks}>{(task) => <Task task={task} onLog={props.onLog} />}</For>
+      </ol>
+    </section>
+  );
+}
+
+function Task(props: { task: TaskView; onLog(): void }) {
+  const task = () => props.task;
+  const ended = () => {
+    if (task().exit_code !== null) return `exit ${task().exit_code}`;
+    return task().signal === null ? null : `signal ${task().signal}`;
+  };
+  const waits = () => (task().state === "queued" && task().due_ms !== null ? `starts at ${shortMoment(task().due_ms!, second())}` : null);
+  const took = () => (task().started_ms === null ? null : duration((task().ended_ms ?? second()) - task().started_ms!));
+  return (
+    <li>
+      <span class="muted">{task().attempt}.</span>
+      <Status status={task().state} label={task().stopping && task().ended_ms === null ? "stopping" : undefined} />
+      <span class="mono muted">{task().id}</span>
+      <span class="muted">{[task().tool, took(), ended(), waits()].filter((fact) => fact !== null).join(" · ")}</span>
+      <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
+      <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog()}>log</button></Show>
+      <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
+    </li>
+  );
+}
+
+function Artifacts(props: { project: string; artifacts: Artifact[] }) {
+  /** Kept copies are at `tasks/TASK/artifacts/NAME` in the run's folder. */
+  const link = (artifact: Artifact) => {
+    const [, task, name] = /^tasks\/([^/]+)\/artifacts\/(.+)$/.exec(artifact.copy ?? "") ?? [];
+    return task === undefined || name === undefined ? null : address(["tasks", task, "artifacts", name], { project: props.project });
+  };
+  return (
+    <section>
+      <h3>Artifacts</h3>
+      <ul class="artifacts">
+        <For each={props.artifacts}>
+          {(artifact) => (
+            <li>
+              <Show when={link(artifact)} fallback={<span class="mono">{artifact.path}</span>}>
+                {(url) => <a class="mono" href={url()} download="">{artifact.path}</a>}
+              </Show>
+              <span class="muted">{bytes(artifact.bytes)}</span>
+              <Show when={link(artifact) === null}><span class="muted">no copy kept</span></Show>
+            </li>
+          )}
+        </For>
+      </ul>
+    </section>
+  );
+}
+
+const LISTED = 12;
+
+/** Frames as links; of very many, the first ones. */
+function Frames(props: { title: string; ids: readonly string[]; run: RunView; content: Content }) {
+  const [all, setAll] = createSignal(false);
+  const shown = () => (all() ? props.ids : props.ids.slice(0, LISTED));
+  return (
+    <Show when={props.ids.length > 0}>
+      <section>
+        <h3>{props.title}</h3>
+        <ul class="frames">
+          <For each={shown()}>{(id) => <li><FrameLink id={id} run={props.run} content={props.content} /></li>}</For>
+        </ul>
+        <Show when={!all() && props.ids.length > LISTED}>
+          <button class="link" onClick={() => setAll(true)}>{props.ids.length - LISTED} more</button>
+        </Show>
+      </section>
+    </Show>
+  );
+}
+
+function FrameLink(props: { id: string; run: RunView; content: Content; why?: boolean }) {
+  const frame = createMemo(() => {
+    const { frames } = props.content.content;
+    const row = frames.row(props.id);
+    return row === undefined ? null : frames.get(row);
+  });
+  return (
+    <Show when={frame()} fallback={<span class="mono">{props.id}</span>}>
+      {(found) => (
+        <>
+          <a href={runPath(props.run.project, props.run.id, props.id)}>
+            <Status status={found().status} label="" /> {found().title}
+          </a>
+          <Show when={props.why && found().reason}>{(reason) => <span class="frame-reason">{reason()}</span>}</Show>
+        </>
+      )}
+    </Show>
+  );
+}
+
+const OF_NOTE: readonly [FrameStatus, string][] = [
+  ["failed", "Failed"],
+  ["blocked", "Blocked"],
+  ["in_progress", "Running now"],
+];
+
+/** What one wants to know first: what went wrong, what waits, what goes on. */
+export function RunDetails(props: { run: RunView; content: Content }) {
+  const byStatus = createMemo(() => {
+    const { frames } = props.content.content;
+    void props.content.version;
+    const ids = new Map<FrameStatus, string[]>();
+    for (let row = 0; row < frames.length; row++) {
+      if (frames.group.bits[row] === 1) continue;
+      const status = FRAME_STATUSES[frames.status.codes[row]!]!;
+      const known = ids.get(status);
+      if (known) known.push(frames.id.get(row));
+      else ids.set(status, [frames.id.get(row)]);
+    }
+    return ids;
+  });
+  const isQuiet = () => OF_NOTE.every(([status]) => !byStatus().has(status));
+  return (
+    <div class="details">
+      <Show when={isQuiet()}>
+        <p class="hint">
+          {props.run.status === "completed"
+            ? `All ${plural(props.run.counts.completed, "frame")} completed. Choose one to see what came of it.`
+            : "Choose a frame to see all about it."}
+        </p>
+      </Show>
+      <div class="of-note">
+        <For each={OF_NOTE}>
+          {([status, title]) => (
+            <Show when={byStatus().get(status)}>
+              {(ids) => (
+                <section>
+                  <h3>{title} <span class="muted">{ids().length}</span></h3>
+                  <ul class="frames tall">
+                    <For each={ids().slice(0, LISTED)}>{(id) => <li><FrameLink id={id} run={props.run} content={props.content} why /></li>}</For>
+                  </ul>
+                  <Show when={ids().length > LISTED}><p class="muted">and {ids().length - LISTED} more</p></Show>
+                </section>
+              )}
+            </Show>
+          )}
+        </For>
+      </div>
+    </div>
+  );
+}

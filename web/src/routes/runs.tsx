@@ -1,0 +1,119 @@
+// All runs, newest first.
+
+import { createMemo, createSignal, For, Show } from "solid-js";
+import type { RunView } from "../api/types.gen.ts";
+import { getRuns } from "../api/client.ts";
+import { duration, moment, shortMoment } from "../format.ts";
+import { place, runPath } from "../router.ts";
+import { projects, runs, second, snapshots } from "../state.ts";
+import { runKey } from "../sync/apply.ts";
+import { CountsBar, Status } from "../ui/Status.tsx";
+import { tellFailed } from "../ui/Toast.tsx";
+
+/** Runs that were asked for because the snapshot did not reach so far back. They have ended. */
+const [older, setOlder] = createSignal<ReadonlyMap<string, RunView>>(new Map());
+/** Projects of which all runs are here. */
+const [complete, setComplete] = createSignal<ReadonlySet<string>>(new Set());
+
+export function RunsPage() {
+  const project = () => place().query.get("project");
+  const [loading, setLoading] = createSignal(false);
+  const shown = createMemo(() => {
+    const all = new Map(older());
+    for (const run of Object.values(runs)) all.set(runKey(run.project, run.id), run);
+    const wanted = [...all.values()].filter((run) => project() === null || run.project === project());
+    return wanted.sort((a, b) => b.started_ms - a.started_ms || (a.id < b.id ? 1 : -1));
+  });
+  const unfinished = () => {
+    const asked = project() === null ? Object.keys(projects) : [project()!];
+    return asked.filter((id) => !complete().has(id));
+  };
+
+  async function loadMore(): Promise<void> {
+    setLoading(true);
+    try {
+      const asked = unfinished();
+      const pages = await Promise.all(asked.map((id) => {
+        const oldest = shown().findLast((run) => run.project === id);
+        return getRuns(id, oldest?.id ?? null);
+      }));
+      setOlder((before) => {
+        const all = new Map(before);
+        for (const run of pages.flatMap((page) => page.runs)) all.set(runKey(run.project, run.id), run);
+        return all;
+      });
+      setComplete((before) => new Set([...before, ...asked.filter((_, i) => !pages[i]!.more)]));
+    } catch (error) {
+      tellFailed(error);
+    } finally {
+      setLoading(false);
+    }
+  }
+
+  return (
+    <Show when={snapshots() > 0} fallback={<p class="empty muted" role="status">Asking the daemon…</p>}>
+      <div class="runs">
+        <Problems />
+        <Show when={shown().length > 0} fallback={<NoRuns />}>
+          <table>
+            <caption class="unseen">Runs, newest first</caption>
+            <thead>
+              <tr>
+                <th scope="col">Status</th>
+                <th scope="col">Run</th>
+                <th scope="col" class="wide-only">Project</th>
+                <th scope="col">Frames</th>
+                <th scope="col" class="wide-only">Started</th>
+                <th scope="col" class="number">Took</th>
+              </tr>
+            </thead>
+            <tbody>
+              <For each={shown()}>{(run) => <RunRow run={run} />}</For>
+            </tbody>
+          </table>
+          <Show when={unfinished().length > 0}>
+            <button class="more" disabled={loading()} onClick={() => void loadMore()}>{loading() ? "Loading…" : "Load more"}</button>
+          </Show>
+        </Show>
+      </div>
+    </Show>
+  );
+}
+
+function RunRow(props: { run: RunView }) {
+  const run = () => props.run;
+  return (
+    <tr>
+      <td><Status status={run().status} /></td>
+      <td class="run-name">
+        <a href={runPath(run().project, run().id)}>{run().name}</a>
+        <span class="mono muted">{run().id}</span>
+        <Show when={run().reason}>{(reason) => <span class="run-reason">{reason()}</span>}</Show>
+      </td>
+      <td class="wide-only muted">{projects[run().project]?.name ?? run().project}</td>
+      <td><CountsBar counts={run().counts} /></td>
+      <td class="wide-only muted"><time title={moment(run().started_ms)}>{shortMoment(run().started_ms, second())}</time></td>
+      <td class="number">{duration((run().ended_ms ?? second()) - run().started_ms)}</td>
+    </tr>
+  );
+}
+
+function Problems() {
+  const troubled = () => Object.values(projects).filter((project) => project.problem !== null);
+  return (
+    <For each={troubled()}>
+      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: {project.problem}</p>}
+    </For>
+  );
+}
+
+function NoRuns() {
+  return (
+    <div class="empty">
+      <h1>Nothing has run yet</h1>
+      <p>In a project, run</p>
+      <pre>fornax run PLAN.yaml</pre>
+      <p class="muted">It appears here the moment it starts.</p>
+    </div>
+  );
+}
