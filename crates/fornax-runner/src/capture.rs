@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fornax_core::redact;
 use rustix::io::Errno;
@@ -12,6 +12,9 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 const PIPE_BYTES: usize = 1 << 20;
 /// How much is read at once. Larger does not get faster; a shim is meant to be small.
 pub const CHUNK_BYTES: usize = 128 << 10;
+
+/// How often a full disk is tried again. Nothing else in a shim runs by the clock.
+pub const RETRY: Duration = Duration::from_secs(1);
 
 /// One of a command's outputs.
 pub struct Capture {
@@ -150,7 +153,11 @@ impl Capture {
     }
 }
 
-/// Whether an error passes once somebody makes room.
-pub fn is_no_space(error: Errno) -> bool {
+fn is_no_space(error: Errno) -> bool {
     matches!(error, Errno::NOSPC | Errno::DQUOT)
+}
+
+/// Whether an error passes once somebody makes room.
+pub fn no_space(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(is_no_space)
 }

@@ -98,19 +98,21 @@ impl Folder {
     /// # Errors
     /// When it cannot be written; the old one is then still there.
     pub fn write_task(&self, task: &Map<String, Value>) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(task)?;
-        text.push(b'\n');
-        self.write(TASK_FILE, &text, false)
+        self.write(TASK_FILE, &serde_json::to_vec_pretty(task)?)
+            .map(drop)
     }
 
-    /// Writes `exit.json` so that it survives a power cut.
+    /// Writes `exit.json`. From now on everyone sees how the task ended, but it takes
+    /// [`Record::keep`] to make it survive a power cut.
     ///
     /// # Errors
     /// When it cannot be written; it is then not there.
-    pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(exit)?;
-        text.push(b'\n');
-        self.write(EXIT_FILE, &text, true)
+    pub fn write_exit(&self, exit: &Exit) -> io::Result<Record<'_>> {
+        let file = self.write(EXIT_FILE, &serde_json::to_vec_pretty(exit)?)?;
+        Ok(Record {
+            file,
+            dir: &self.dir,
+        })
     }
 
     /// Removes the socket: a finished task's folder holds plain files only and can be copied.
@@ -119,19 +121,31 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&self.dir, SOCKET, AtFlags::empty());
     }
 
-    fn write(&self, name: &str, text: &[u8], durable: bool) -> io::Result<()> {
+    fn write(&self, name: &str, text: &[u8]) -> io::Result<File> {
         let draft = format!("{name}.new");
         let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.dir, &draft, flags, PRIVATE)?);
         file.write_all(text)?;
-        if durable {
-            file.sync_all()?;
-        }
         rustix::fs::renameat(&self.dir, &draft, &self.dir, name)?;
-        if durable {
-            rustix::fs::fsync(&self.dir)?;
-        }
-        Ok(())
+        Ok(file)
+    }
+}
+
+/// An `exit.json` that has been written.
+pub struct Record<'a> {
+    file: File,
+    dir: &'a OwnedFd,
+}
+
+impl Record<'_> {
+    /// Makes the record survive a power cut. Waits for the disk. A record that a power cut tears
+    /// is as good as none: the task is lost then, and nobody reads the torn one as an end.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        Ok(rustix::fs::fsync(self.dir)?)
     }
 }
 

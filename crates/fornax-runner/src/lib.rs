@@ -12,8 +12,10 @@
 //! again needs nothing but the specifications of the tasks that it should know.
 
 mod attached;
+mod begin;
 mod capture;
 mod folder;
+mod forker;
 mod ladder;
 mod procs;
 mod server;
@@ -23,6 +25,7 @@ mod spec;
 mod supervisor;
 mod sweep;
 mod sys;
+mod watch;
 mod wire;
 
 pub use folder::read_exit;

@@ -1,26 +1,22 @@
 //! The shim: one small process per task, from the claim of its folder to its record.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::MemfdFlags;
 use serde_json::{Map, Value, json};
 
 use crate::attached::Attached;
-use crate::capture::{CHUNK_BYTES, Capture, is_no_space};
-use crate::folder::{Claim, Folder, LOGS, task_record};
+use crate::begin::{Begun, begin, launch};
+use crate::capture::{CHUNK_BYTES, Capture, RETRY, no_space};
+use crate::folder::{Folder, Record};
 use crate::ladder::Ladder;
-use crate::procs::{DIR_MARK, Identity, TASK_MARK};
-use crate::spawn::{self, Command, Failure};
-use crate::spec::{Exit, ExitCause, TaskSpec};
+use crate::procs::Identity;
+use crate::spawn::Failure;
+use crate::spec::{Exit, ExitCause, TaskSpec, now_ms};
 use crate::sweep::Sweep;
 use crate::sys::{Ended, Reaped, Signals, reap};
-use crate::wire::{Lines, Wish, Word};
-
-/// How often a full disk is tried again. Nothing else here runs by the clock.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::wire::{Lines, Word};
 
 /// Where a task is in its life.
 enum Phase {
@@ -78,9 +74,11 @@ pub fn run(spec: &[u8], control: OwnedFd, boot_id: &str) {
         // For people who read `ps`; nothing depends on it.
         let _ = rustix::thread::set_name(&name);
     }
-    let Some(mut shim) = Shim::begin(&spec, Lines::new(control), boot_id) else {
+    let mut control = Lines::new(control);
+    let Some(begun) = begin(&spec, &mut control, boot_id) else {
         return;
     };
+    let mut shim = Shim::new(&spec, begun, control);
     shim.start();
     loop {
         shim.advance();
@@ -92,38 +90,13 @@ pub fn run(spec: &[u8], control: OwnedFd, boot_id: &str) {
 }
 
 impl<'a> Shim<'a> {
-    /// Claims the folder. `None` if the task is not ours to run.
-    fn begin(spec: &'a TaskSpec, mut control: Lines, boot_id: &str) -> Option<Shim<'a>> {
-        let me = Identity::of(std::process::id());
-        let task = task_record(spec, boot_id, me, now_ms());
-        let begun = become_supervisor()
-            .and_then(|signals| Ok((signals, claim(spec, &task, &mut control)?)));
-        let (signals, mut folder) = match begun {
-            Ok((signals, Claimed::Mine(folder))) => (signals, folder),
-            Ok((_, Claimed::NotMine)) => return None,
-            Ok((_, Claimed::Stopped)) => {
-                let exit = never_started(spec, ExitCause::Stopped, None);
-                control.send(&Word::Ended {
-                    exit: Box::new(exit),
-                });
-                return None;
-            }
-            Err(error) => {
-                let dir = spec.dir.display();
-                let text = format!("cannot create the task's folder {dir}: {error}");
-                let exit = never_started(spec, ExitCause::SpawnFailed, Some(text));
-                control.send(&Word::Ended {
-                    exit: Box::new(exit),
-                });
-                return None;
-            }
-        };
+    fn new(spec: &'a TaskSpec, mut begun: Begun, control: Lines) -> Shim<'a> {
         let now = Instant::now();
-        Some(Shim {
+        Shim {
             spec,
-            attached: Attached::new(folder.listener.take(), control),
-            folder,
-            signals,
+            attached: Attached::new(begun.folder.listener.take(), control),
+            folder: begun.folder,
+            signals: begun.signals,
             captures: Vec::new(),
             buffer: Vec::new(),
             phase: Phase::Running,
@@ -140,17 +113,21 @@ impl<'a> Shim<'a> {
                 checked: now,
                 bytes: 0,
             },
-            stale_task: Some(task),
+            stale_task: Some(begun.task),
             blocked: None,
             retry: None,
             swept: (0, 0),
-        })
+        }
     }
 
     /// Starts the command.
     fn start(&mut self) {
-        match self.spawn() {
-            Ok(pid) => {
+        match launch(self.spec, &self.folder) {
+            Ok((pid, captures)) => {
+                if !captures.is_empty() {
+                    self.buffer = vec![0; CHUNK_BYTES];
+                }
+                self.captures = captures;
                 self.child = Some(pid);
                 if let Some(task) = &mut self.stale_task {
                     task.insert("child".into(), json!(Identity::of(pid)));
@@ -164,43 +141,6 @@ impl<'a> Shim<'a> {
                 self.phase = Phase::Sweeping(Sweep::new(Instant::now(), None));
             }
         }
-    }
-
-    fn spawn(&mut self) -> Result<u32, Failure> {
-        let prepare = |error: io::Error| Failure {
-            tool_missing: false,
-            message: format!("cannot prepare the command's input and output: {error}"),
-        };
-        let stdin = input(self.spec.stdin.as_deref()).map_err(prepare)?;
-        let mut env = self.spec.env.clone();
-        env.retain(|(name, _)| name != TASK_MARK && name != DIR_MARK);
-        env.push((TASK_MARK.into(), self.spec.task_id.clone()));
-        env.push((
-            DIR_MARK.into(),
-            self.spec.dir.to_string_lossy().into_owned(),
-        ));
-        let mut writers = Vec::new();
-        if let Some(redact) = &self.spec.redact {
-            self.buffer = vec![0; CHUNK_BYTES];
-            let rules = redact.rules();
-            for (name, log) in LOGS.into_iter().zip(&self.folder.logs) {
-                let log = log.try_clone().map_err(prepare)?;
-                let (capture, writer) = Capture::new(name, log, rules.stream()).map_err(prepare)?;
-                self.captures.push(capture);
-                writers.push(writer);
-            }
-        }
-        let out = |which: usize| {
-            writers
-                .get(which)
-                .map_or_else(|| self.folder.logs[which].as_fd(), OwnedFd::as_fd)
-        };
-        spawn::spawn(&Command {
-            argv: &self.spec.argv,
-            env: &env,
-            cwd: &self.spec.cwd,
-            stdio: [stdin.as_fd(), out(0), out(1)],
-        })
     }
 
     /// Does all that can be done now.
@@ -335,21 +275,29 @@ impl<'a> Shim<'a> {
             return false;
         }
         let mut exit = self.exit();
-        if let Err(error) = self.folder.write_exit(&exit) {
-            if no_space(&error) {
+        let record = match self.folder.write_exit(&exit) {
+            Ok(record) => Some(record),
+            Err(error) if no_space(&error) => {
                 self.blocked = Some(format!("exit.json cannot be written: {error}"));
                 return false;
             }
-            // No waiting helps, as when somebody has deleted the folder. The daemon still hears it.
-            add(
-                &mut exit.error,
-                Some(format!("exit.json cannot be written: {error}")),
-            );
-        }
+            // No waiting helps, as when somebody has deleted the folder. A daemon still hears it.
+            Err(error) => {
+                add(
+                    &mut exit.error,
+                    Some(format!("exit.json cannot be written: {error}")),
+                );
+                None
+            }
+        };
         self.folder.remove_socket();
         self.attached.tell(&Word::Ended {
             exit: Box::new(exit),
         });
+        // A daemon that hears the word puts it into its journal before it acts on it. The record
+        // has to last where no daemon does, and nobody needs to wait for the disk because of that.
+        // If the disk refuses, the task is lost by the next power cut, which is then the truth.
+        let _ = record.map(Record::keep);
         self.phase = Phase::Done;
         true
     }
@@ -382,7 +330,7 @@ impl<'a> Shim<'a> {
             left: self.swept.1,
             max_rss_kib: self.ended.map_or(0, |ended| ended.max_rss_kib),
             cpu_ms: self.ended.map_or(0, |ended| ended.cpu_ms),
-            ..never_started(self.spec, self.cause, None)
+            ..Exit::never_started(&self.spec.task_id, self.spec.attempt, self.cause, None)
         }
     }
 
@@ -476,89 +424,6 @@ impl Silence {
     }
 }
 
-enum Claimed {
-    Mine(Folder),
-    NotMine,
-    Stopped,
-}
-
-/// Claims the task's folder, waiting for room where the disk is full.
-fn claim(spec: &TaskSpec, task: &Map<String, Value>, control: &mut Lines) -> io::Result<Claimed> {
-    let mut stalled = false;
-    loop {
-        match Folder::claim(&spec.dir, task) {
-            Ok(Claim::Taken) => return Ok(Claimed::NotMine),
-            Ok(Claim::Mine(folder)) => {
-                if stalled {
-                    control.send(&Word::Resumed);
-                }
-                return Ok(Claimed::Mine(folder));
-            }
-            Err(error) if !no_space(&error) => return Err(error),
-            Err(error) if !stalled => {
-                let dir = spec.dir.display();
-                let reason = format!("the task's folder {dir} cannot be created: {error}");
-                control.send(&Word::Stalled { reason });
-                stalled = true;
-            }
-            Err(_) => {}
-        }
-        let mut fds = [PollFd::new(&*control, PollFlags::IN)];
-        let _ = poll(&mut fds, Timespec::try_from(RETRY).ok().as_ref());
-        let (wishes, open) = control.receive::<Wish>();
-        if wishes.contains(&Wish::Stop) {
-            return Ok(Claimed::Stopped);
-        }
-        if !open {
-            // Nothing has been claimed: whoever comes next may start the task or forget it.
-            return Ok(Claimed::NotMine);
-        }
-    }
-}
-
-/// Makes this process the one that inherits and hears of all its descendants.
-fn become_supervisor() -> io::Result<Signals> {
-    rustix::process::setsid()?;
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Signals::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
-}
-
-/// The command's standard input: a file in memory, so that nobody has to feed it.
-fn input(text: Option<&str>) -> io::Result<OwnedFd> {
-    let Some(text) = text else {
-        return Ok(std::fs::File::open("/dev/null")?.into());
-    };
-    let fd = rustix::fs::memfd_create("stdin", MemfdFlags::CLOEXEC)?;
-    let mut file = std::fs::File::from(fd);
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    io::Seek::rewind(&mut file)?;
-    Ok(file.into())
-}
-
-/// The record of a task whose command did not run.
-pub fn never_started(spec: &TaskSpec, cause: ExitCause, error: Option<String>) -> Exit {
-    let now_ms = now_ms();
-    Exit {
-        v: 1,
-        task_id: spec.task_id.clone(),
-        attempt: spec.attempt,
-        code: None,
-        signal: None,
-        cause,
-        error,
-        tool_missing: false,
-        started_at_ms: now_ms,
-        ended_at_ms: now_ms,
-        duration_ms: 0,
-        stdout_bytes: 0,
-        stderr_bytes: 0,
-        swept: 0,
-        left: 0,
-        max_rss_kib: 0,
-        cpu_ms: 0,
-    }
-}
-
 fn add(error: &mut Option<String>, more: Option<String>) {
     if let Some(more) = more {
         *error = Some(
@@ -569,21 +434,10 @@ fn add(error: &mut Option<String>, more: Option<String>) {
     }
 }
 
-fn no_space(error: &io::Error) -> bool {
-    rustix::io::Errno::from_io_error(error).is_some_and(is_no_space)
-}
-
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fornax_core::redact::Rules;
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,43 @@ pub struct Exit {
     pub cpu_ms: u64,
 }
 
+impl Exit {
+    /// The record of a task whose command did not run.
+    pub(crate) fn never_started(
+        task_id: &str,
+        attempt: u32,
+        cause: ExitCause,
+        error: Option<String>,
+    ) -> Exit {
+        let now_ms = now_ms();
+        Exit {
+            v: 1,
+            task_id: task_id.to_owned(),
+            attempt,
+            code: None,
+            signal: None,
+            cause,
+            error,
+            tool_missing: false,
+            started_at_ms: now_ms,
+            ended_at_ms: now_ms,
+            duration_ms: 0,
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            swept: 0,
+            left: 0,
+            max_rss_kib: 0,
+            cpu_ms: 0,
+        }
+    }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
 /// What the supervisor tells. The same thing may be told twice: compare the attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -190,7 +228,8 @@ pub enum Report {
         /// The command's process.
         pid: u32,
     },
-    /// The command ended and none of its processes is left (but see [`Exit::left`]).
+    /// The command ended and none of its processes is left (but see [`Exit::left`]), or it cannot
+    /// be started.
     Ended {
         /// The task.
         task_id: String,

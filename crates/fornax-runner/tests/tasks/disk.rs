@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// A file system of its own, of a few megabytes.
+/// A file system of its own, of 16 megabytes.
 struct SmallDisk {
     path: PathBuf,
     _temp: tempfile::TempDir,
@@ -30,7 +30,7 @@ impl SmallDisk {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().to_owned();
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
             .arg(&path)
             .output()
             .unwrap();
@@ -82,7 +82,8 @@ fn resumed(daemon: &Daemon) {
 fn full_log() {
     let Some(disk) = SmallDisk::new() else { return };
     let daemon = Daemon::start();
-    const BYTES: usize = 3 << 19;
+    // Far more than there is room for on the disk and in the pipes.
+    const BYTES: usize = 6 << 20;
     let mut spec = spec_in(
         &disk.path,
         &[&myself(), "__emit", "both", &BYTES.to_string()],

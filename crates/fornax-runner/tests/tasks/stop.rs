@@ -31,7 +31,7 @@ fn quick(spec: &mut TaskSpec) {
 fn timeout() {
     let daemon = Daemon::start();
     let tasks = Tasks::new();
-    let mut spec = tasks.sh("echo begun; sleep 600");
+    let mut spec = tasks.sh("echo begun; exec sleep 600");
     spec.timeout_ms = Some(300);
     let exit = daemon.run(&spec);
     assert_eq!((exit.cause, exit.signal), (ExitCause::Timeout, Some(2)));
@@ -44,8 +44,8 @@ fn silence() {
     for redacted in [true, false] {
         let tasks = Tasks::new();
         // Ten words, one after the other within the limit, then nothing.
-        let mut spec =
-            tasks.sh("for i in 1 2 3 4 5 6 7 8 9 10; do echo $i >&2; sleep 0.1; done; sleep 600");
+        let mut spec = tasks
+            .sh("for i in 1 2 3 4 5 6 7 8 9 10; do echo $i >&2; sleep 0.1; done; exec sleep 600");
         if !redacted {
             spec.redact = None;
         }
@@ -151,7 +151,7 @@ fn paused() {
 fn shim_signal() {
     let daemon = Daemon::start();
     let tasks = Tasks::new();
-    let mut spec = tasks.sh("echo ready; sleep 600");
+    let mut spec = tasks.sh("echo ready; exec sleep 600");
     spec.redact = None;
     daemon.supervisor.ensure(spec.clone());
     daemon.started();

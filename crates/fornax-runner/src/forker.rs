@@ -1,0 +1,90 @@
+//! The daemon's end of the fork server: starts it, hands it tasks, and starts it again.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::spec::TaskSpec;
+use crate::wire::send_spec;
+
+/// The process that shims are forked from.
+pub struct ForkServer {
+    argv: Vec<OsString>,
+    live: Option<(OwnedFd, std::process::Child)>,
+}
+
+impl ForkServer {
+    /// Starts the program `argv` as a fork server.
+    ///
+    /// # Errors
+    /// When it cannot be executed.
+    pub fn new(argv: Vec<OsString>) -> io::Result<ForkServer> {
+        let mut server = ForkServer { argv, live: None };
+        server.start()?;
+        Ok(server)
+    }
+
+    /// Has a shim forked for `spec` and returns the connection to it.
+    ///
+    /// # Errors
+    /// When there is no fork server and none can be started, or it does not take the task.
+    pub fn start_shim(&mut self, spec: &TaskSpec) -> io::Result<OwnedFd> {
+        let text = serde_json::to_vec(spec)?;
+        let (ours, shims) = pair()?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        rustix::io::ioctl_fionbio(&shims, true)?;
+        if let Some((server, _)) = &self.live {
+            match send_spec(server, &text, &shims) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
+                Err(_) => self.end(),
+                Ok(()) => return Ok(ours),
+            }
+        }
+        // It has died, or this is the first task after it could not be started.
+        let server = self.start()?;
+        send_spec(server, &text, &shims)?;
+        Ok(ours)
+    }
+
+    fn start(&mut self) -> io::Result<&OwnedFd> {
+        let (ours, its) = pair()?;
+        let (program, args) = self.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        // Shims have no use for our environment, and must not be taken for a task's processes by
+        // the marks in it.
+        let child = std::process::Command::new(program)
+            .args(args)
+            .env_clear()
+            .stdin(its)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()?;
+        let (fd, _) = self.live.insert((ours, child));
+        Ok(fd)
+    }
+
+    fn end(&mut self) {
+        if let Some((fd, mut child)) = self.live.take() {
+            drop(fd);
+            // It ends when the connection does. Not waiting would leave a zombie.
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for ForkServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    Ok(socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        flags,
+        None,
+    )?)
+}
