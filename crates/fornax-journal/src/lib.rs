@@ -5,6 +5,7 @@
 //!
 //! - [`Project`] finds things and reads them; anybody may have one.
 //! - [`Writer`] appends to journals and hands out numbers; there is one, and it holds the lock.
+//! - [`TelemetryWriter`] takes what agents tell of themselves.
 //! - [`Derived`] writes the files that repeat what the journals say.
 
 mod counters;
@@ -18,6 +19,8 @@ mod payload;
 mod project;
 mod reader;
 mod recovery;
+mod telemetry;
+mod trace;
 mod tree;
 mod writer;
 
@@ -27,5 +30,6 @@ pub use log::Head;
 pub use project::Project;
 pub use reader::{Chunk, RunReader, Stream, Torn};
 pub use recovery::{OpenRun, Recovery, TornTail};
+pub use telemetry::{Ingested, TelemetryWriter};
 pub use tree::Tree;
 pub use writer::Writer;

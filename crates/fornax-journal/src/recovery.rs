@@ -150,7 +150,7 @@ fn recover(
     // After a hole, too, this is where the last whole step ends.
     let bytes = reader.position();
     if let Some(cut) = reader.torn() {
-        torn.push(cut_off(project, run, cut)?);
+        torn.push(cut_off(project, run, cut, "torn")?);
     }
     if seq == 0 {
         // The run never began; its number stays used.
@@ -174,8 +174,13 @@ fn unmark(project: &Project, run: RunId) -> Result<(), JournalError> {
 }
 
 /// Cuts the end off a journal; what is cut is kept in a file beside it.
-fn cut_off(project: &Project, run: RunId, torn: Torn) -> Result<TornTail, JournalError> {
-    let name = format!("torn-{}.bin", torn.byte);
+pub(crate) fn cut_off(
+    project: &Project,
+    run: RunId,
+    torn: Torn,
+    name: &str,
+) -> Result<TornTail, JournalError> {
+    let name = format!("{name}-{}.bin", torn.byte);
     let kept = project.run_dir(run).join(name);
     let kept = match keep(&torn, &kept) {
         Ok(()) => Some(kept),

@@ -60,7 +60,10 @@ fn write(dir: &std::path::Path, batches: &[usize]) -> (Project, Vec<Record>, Vec
     for &length in batches {
         let next = written.len() as u64 + 1;
         let mut batch = records(run(1), next..next + length as u64);
-        if let Some(last) = batch.last_mut().filter(|_| next > 3 && next % 2 == 0) {
+        if let Some(last) = batch
+            .last_mut()
+            .filter(|_| next > 3 && next.is_multiple_of(2))
+        {
             last.event = Event::FrameCompleted(FrameCompleted {
                 results: "r".repeat(LINE_MAX_BYTES),
                 ..FrameCompleted::default()

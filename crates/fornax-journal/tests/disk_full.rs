@@ -12,7 +12,8 @@ use std::process::Command;
 use common::{DAY, finished, records, run};
 use fornax_core::event::{Event, FrameCompleted};
 use fornax_core::record::{LINE_MAX_BYTES, Record};
-use fornax_journal::{Project, Stream};
+use fornax_core::redact::Rules;
+use fornax_journal::{Derived, Project, Stream, TelemetryWriter};
 
 const SMALL_DISK: &str = "FORNAX_TEST_SMALL_DISK";
 
@@ -163,4 +164,55 @@ fn a_project_opens_on_a_full_disk_and_its_torn_end_goes() {
     assert_eq!(recovery.torn[0].kept, None);
     assert_eq!(recovery.open[0].records.len(), 3);
     assert_eq!(fs::read(&file).unwrap(), whole);
+}
+
+#[test]
+fn telemetry_is_refused_whole_and_goes_on_when_there_is_room() {
+    let Some(disk) = on_a_small_disk("telemetry_is_refused_whole_and_goes_on_when_there_is_room")
+    else {
+        return;
+    };
+    let project = Project::open(&disk).unwrap();
+    fs::create_dir(project.run_dir(run(1))).unwrap();
+    let telemetry = TelemetryWriter::start(&project).unwrap();
+    let rules = Rules::builtin();
+    let event = b"{\"event\":\"llm_call\"}\n";
+    telemetry.append(run(1), event, &rules).unwrap();
+    let file = project.stream_file(run(1), Stream::Telemetry);
+    let before = fs::read(&file).unwrap();
+    let filler = fill(&disk, 20 * 1024);
+    let error = telemetry
+        .append(run(1), &event.repeat(1000), &rules)
+        .unwrap_err();
+    assert!(error.is_storage_full(), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    telemetry.append(run(1), event, &rules).unwrap();
+    fs::remove_file(filler).unwrap();
+    telemetry
+        .append(run(1), &event.repeat(1000), &rules)
+        .unwrap();
+    assert_eq!(telemetry.head(run(1)).unwrap().seq, 1002);
+}
+
+#[test]
+fn derived_files_wait_for_room() {
+    let Some(disk) = on_a_small_disk("derived_files_wait_for_room") else {
+        return;
+    };
+    let project = Project::open(&disk).unwrap();
+    let derived = Derived::start(&project).unwrap();
+    let frame = common::frame();
+    let file = project.frame_dir(frame).join("metadata.json");
+    derived.frame(frame, "{\"old\":1}".to_owned());
+    derived.flush();
+    let filler = fill(&disk, 0);
+    derived.frame(frame, "{\"new\":1}".to_owned());
+    derived.grow(run(1), vec![(None, frame)]);
+    derived.flush();
+    assert!(derived.problem().unwrap().contains("No space left"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{\"old\":1}");
+    fs::remove_file(filler).unwrap();
+    derived.flush();
+    assert_eq!(derived.problem(), None);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{\"new\":1}");
 }
