@@ -12,6 +12,7 @@ mod pem;
 mod rules;
 mod scan;
 mod shapes;
+mod spans;
 mod stream;
 mod text;
 mod tokens;

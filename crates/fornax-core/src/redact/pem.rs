@@ -1,6 +1,6 @@
 //! Private keys between BEGIN and END lines, and dropping what is longer than may be held.
 
-use super::assign::{bare_ends, closes};
+use super::spans::{bare_ends, closes, header_ends};
 use super::text::{BASE64, Found, Text, Then, Verdict};
 
 /// A line of a key's body has at least this many base64 characters, its last line aside.
@@ -106,10 +106,7 @@ pub(super) fn swallow(text: &Text<'_>, from: usize, then: Then) -> (usize, Then)
         Then::Plain => Some(from),
         Then::Run(class) => rest.iter().position(|b| !class.has(*b)).map(|n| from + n),
         Then::Key => return swallow_key(text, from),
-        Then::Header => rest
-            .iter()
-            .position(|b| matches!(b, b'\n' | b'\r' | b'"' | b'\''))
-            .map(|n| from + n),
+        Then::Header => rest.iter().position(|b| header_ends(*b)).map(|n| from + n),
         Then::Bare => rest.iter().position(|b| bare_ends(*b)).map(|n| from + n),
         Then::Quoted {
             quote,

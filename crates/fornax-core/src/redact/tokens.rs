@@ -244,7 +244,9 @@ pub(super) fn url(text: &Text<'_>, at: usize) -> Verdict<'static> {
     let (Some(start), Some(end)) = (password, host) else {
         return Verdict::No;
     };
-    if start >= end || placeholder(&text.bytes[start..end]) {
+    let example = matches!(&text.bytes[from..start - 1], b"user" | b"username")
+        && matches!(&text.bytes[start..end], b"pass" | b"password");
+    if start >= end || example || placeholder(&text.bytes[start..end]) {
         return Verdict::No;
     }
     Verdict::found(

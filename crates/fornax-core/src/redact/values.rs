@@ -33,58 +33,16 @@ pub(super) struct Value<'a> {
 /// A value shorter than this is let be.
 pub(super) const VALUE_MIN: usize = 6;
 
+/// Words that say something of a secret rather than being one.
+#[rustfmt::skip]
 const ORDINARY: &[&str] = &[
-    "accepted",
-    "boolean",
-    "buffer",
-    "changed",
-    "checked",
-    "created",
-    "default",
-    "denied",
-    "deleted",
-    "disabled",
-    "double",
-    "encrypted",
-    "enabled",
-    "expired",
-    "failed",
-    "failure",
-    "false",
-    "hidden",
-    "incorrect",
-    "integer",
-    "invalid",
-    "masked",
-    "missing",
-    "mismatch",
-    "mixed",
-    "nothing",
-    "number",
-    "object",
-    "omitted",
-    "optional",
-    "option",
-    "passed",
-    "present",
-    "provided",
-    "readonly",
-    "record",
-    "redacted",
-    "rejected",
-    "removed",
-    "required",
-    "revoked",
-    "rotated",
-    "string",
-    "success",
-    "symbol",
-    "undefined",
-    "unchanged",
-    "unknown",
-    "unset",
-    "updated",
-    "verified",
+    "accepted", "boolean", "buffer", "changed", "checked", "created", "default", "deleted",
+    "denied", "disabled", "double", "enabled", "encrypted", "expired", "failed", "failure",
+    "false", "hidden", "incorrect", "integer", "invalid", "masked", "mismatch", "missing",
+    "mixed", "nothing", "number", "object", "omitted", "option", "optional", "passed", "present",
+    "provided", "readonly", "record", "redacted", "rejected", "removed", "required", "revoked",
+    "rotated", "string", "success", "symbol", "unchanged", "undefined", "unknown", "unset",
+    "updated", "verified",
 ];
 
 const TYPES: &[&str] = &["base64", "uint8array", "sha256", "bytes32", "cowstr"];
@@ -99,7 +57,7 @@ impl Value<'_> {
         if self.quoted {
             return self.plausible_quoted();
         }
-        if self.joint == Joint::Compared || code(v) || path(v) {
+        if self.joint == Joint::Compared || code(v) || path(v) || constant(v) {
             return false;
         }
         if self.schemed {
@@ -125,7 +83,7 @@ impl Value<'_> {
             _ if spaced => false,
             Name::Weak => random(v) && !path(v),
             Name::Password => !path(v),
-            _ => !path(v),
+            _ => v.is_ascii() && !path(v),
         }
     }
 
@@ -140,7 +98,7 @@ impl Value<'_> {
     /// The value names a secret rather than being one: `type: "access_token"`, `password=password`.
     fn label(&self) -> bool {
         let v = self.bytes;
-        if !word(v) {
+        if !v[0].is_ascii_alphabetic() || !v.iter().all(|b| WORD.has(*b)) {
             return false;
         }
         let lower = v.to_ascii_lowercase();
@@ -223,6 +181,16 @@ fn code(v: &[u8]) -> bool {
             .all(|part| !part.is_empty() && word(part))
 }
 
+/// The name of a constant, `ERROR_NO_2_TOKEN`, or a number, `0x8004400a`.
+fn constant(v: &[u8]) -> bool {
+    let digits = v.iter().filter(|b| b.is_ascii_digit()).count();
+    let shouted = v
+        .iter()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
+    (shouted && v[0].is_ascii_uppercase() && v.contains(&b'_') && digits * 3 < v.len())
+        || (v.starts_with(b"0x") && v.len() <= 18)
+}
+
 /// A path: `/run/secrets/token`, `./key.pem`, `~/.ssh/id`, `C:\keys`.
 fn path(v: &[u8]) -> bool {
     let rooted = match v {
@@ -242,5 +210,5 @@ pub(super) fn random(v: &[u8]) -> bool {
     let digits = v.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = v.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let joins = v.iter().filter(|b| matches!(b, b':' | b'@')).count();
-    v.len() >= 8 && digits >= 2 && letters >= 2 && joins <= 1 && !word(v) && !v.starts_with(b"0x")
+    v.len() >= 8 && digits >= 2 && letters >= 2 && joins <= 1 && !word(v)
 }
