@@ -1,9 +1,15 @@
 //! The daemon: the engine loop, HTTP, SSE, auth and the embedded page.
 
 pub mod client;
+pub mod engine;
 pub mod feed;
+mod find;
+mod history;
 pub mod home;
 pub mod http;
+pub mod hub;
 pub mod log;
+pub mod plans;
 mod secret;
+pub mod server;
 pub mod tools;

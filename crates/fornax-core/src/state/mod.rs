@@ -263,14 +263,8 @@ impl State {
         cmd_id: Option<&CmdId>,
         command: &Command,
     ) -> Result<Executed, Error> {
-        if let Some(answer) = cmd_id.and_then(|id| self.answers.get(id)) {
-            return Ok(Executed {
-                records: Vec::new(),
-                answer: Answer {
-                    repeated: true,
-                    ..answer.clone()
-                },
-            });
+        if let Some(answer) = cmd_id.and_then(|id| self.answer_to(id)) {
+            return Ok(Executed { records: Vec::new(), answer });
         }
         let facts = self.decide(now, command)?;
         let mut records = Vec::with_capacity(facts.len());
@@ -284,6 +278,13 @@ impl State {
             records,
             answer: answer.unwrap_or_default(),
         })
+    }
+
+    /// What a command came to that was given before with the same id.
+    #[must_use]
+    pub fn answer_to(&self, cmd_id: &CmdId) -> Option<Answer> {
+        let answer = self.answers.get(cmd_id)?.clone();
+        Some(Answer { repeated: true, ..answer })
     }
 
     /// Gives facts their numbers and applies them.

@@ -1,0 +1,130 @@
+//! What is agreed about the whole repository and no compiler checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest source file, in lines. Aim at under 400.
+const FILE_MAX_LINES: usize = 600;
+
+/// The most packages that the lockfile may name: each one is compiled, audited and trusted.
+const LOCKED_PACKAGES_MAX: usize = 380;
+
+/// What the pure core may depend on. None of these reads a clock, a file or a random number unless
+/// it is asked to, and clippy.toml beside the core forbids asking.
+const CORE_DEPENDENCIES: &[&str] = &[
+    "aho-corasick",
+    "jiff",
+    "memchr",
+    "regex",
+    "schemars",
+    "serde",
+    "serde-saphyr",
+    "serde_json",
+    "thiserror",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The files that git knows or would take up, relative to the root.
+fn files(endings: &[&str]) -> Vec<PathBuf> {
+    let listed = std::process::Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "git ls-files failed: {listed:?}");
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let files: Vec<PathBuf> = text
+        .lines()
+        .filter(|line| endings.iter().any(|ending| line.ends_with(ending)))
+        .map(PathBuf::from)
+        .filter(|file| root().join(file).is_file())
+        .collect();
+    assert!(!files.is_empty());
+    files
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+fn report(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn files_are_read_in_one_sitting() {
+    let mut found = Vec::new();
+    for file in files(&[".rs", ".ts", ".tsx", ".css", ".mjs"]) {
+        let lines = read(&file).lines().count();
+        if lines > FILE_MAX_LINES && !file.to_string_lossy().ends_with(".gen.ts") {
+            found.push(format!("{}: {lines} lines", file.display()));
+        }
+    }
+    report("too long; split it where its parts have names of their own", &found);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    // Put together here, so that this file does not find itself.
+    let marks = ["to", "unimple", "d"].map(|start| match start {
+        "to" => format!("{start}do!("),
+        "unimple" => format!("{start}mented!("),
+        _ => format!("{start}bg!("),
+    });
+    let mut found = Vec::new();
+    for file in files(&[".rs"]) {
+        for (number, line) in read(&file).lines().enumerate() {
+            if marks.iter().any(|mark| line.contains(mark.as_str())) {
+                found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    report("unfinished", &found);
+}
+
+#[test]
+fn tests_wait_for_events_and_never_sleep() {
+    let mut found = Vec::new();
+    let sleep = ["thread::sle", "ep("].concat();
+    for file in files(&[".rs"]) {
+        for (number, line) in read(&file).lines().enumerate() {
+            if line.contains(&sleep) {
+                found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    report("asleep", &found);
+}
+
+#[test]
+fn the_core_stays_pure() {
+    let manifest = read(Path::new("crates/fornax-core/Cargo.toml"));
+    let section = manifest.split("[dependencies]").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split(['.', '=', ' ']).next());
+    let names = names.filter(|name| !name.is_empty() && !name.starts_with('#'));
+    let foreign: Vec<String> =
+        names.filter(|name| !CORE_DEPENDENCIES.contains(name)).map(str::to_owned).collect();
+    report("the core may not depend on", &foreign);
+}
+
+#[test]
+fn the_lockfile_stays_small() {
+    let packages = read(Path::new("Cargo.lock")).matches("[[package]]").count();
+    assert!(packages <= LOCKED_PACKAGES_MAX, "{packages} packages are locked, {LOCKED_PACKAGES_MAX} at most");
+}
+
+#[test]
+fn every_crate_takes_the_common_lints() {
+    let mut found = Vec::new();
+    for file in files(&["Cargo.toml"]) {
+        let text = read(&file);
+        if text.contains("[package]") && !text.contains("[lints]\nworkspace = true") {
+            found.push(file.display().to_string());
+        }
+    }
+    report("without the workspace's lints", &found);
+}

@@ -1,0 +1,305 @@
+//! From a process's end to the outcome that the engine decides on: results, declared outputs, and
+//! why it did not succeed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use fornax_core::event::Artifact;
+use fornax_core::ids::TaskId;
+use fornax_core::redact::Rules;
+use fornax_core::spec::{ErrorClass, Invocation, OutputFormat};
+use fornax_core::state::Outcome;
+use fornax_journal::Project;
+use fornax_runner::{Exit, ExitCause, Report};
+use sha2::{Digest, Sha256};
+
+use super::{Message, artifacts_dir};
+
+/// The longest results, in bytes; of more, the end is kept.
+const RESULTS_MAX_BYTES: u64 = 16 * 1024;
+/// The largest output that is copied into the task's folder, in bytes.
+const COPY_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// How many files a task may leave as artifacts; what is more is not recorded.
+const ARTIFACTS_MAX: usize = 1_000;
+
+/// Turns the supervisor's reports into the engine's messages.
+#[derive(Clone)]
+pub(super) struct Collector {
+    root: Arc<Path>,
+    rules: Rules,
+    expected: Arc<Mutex<HashMap<TaskId, Expected>>>,
+    mailbox: mpsc::Sender<Message>,
+}
+
+/// What a task should leave.
+#[derive(Clone)]
+struct Expected {
+    dir: PathBuf,
+    workdir: PathBuf,
+    outputs: Vec<String>,
+    success_exit_codes: Vec<i32>,
+    output: OutputFormat,
+}
+
+impl Collector {
+    pub fn new(project: &Project, rules: Rules, mailbox: mpsc::Sender<Message>) -> Collector {
+        Collector {
+            root: project.root().into(),
+            rules,
+            expected: Arc::default(),
+            mailbox,
+        }
+    }
+
+    /// What a task should leave is noted before it starts.
+    pub fn expect(&self, id: TaskId, dir: &Path, invocation: &Invocation, outputs: &[String]) {
+        let expected = Expected {
+            dir: dir.to_owned(),
+            workdir: invocation.workdir.as_deref().unwrap_or_default().into(),
+            outputs: outputs.to_vec(),
+            success_exit_codes: invocation.success_exit_codes.clone(),
+            output: invocation.output,
+        };
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(id, expected);
+    }
+
+    /// Takes a report of the supervisor's.
+    pub fn take(&self, report: Report) {
+        match report {
+            Report::Started { .. } => {}
+            Report::Ended { task_id, exit, .. } => self.ended(&task_id, exit),
+            Report::Lost { task_id, reason, .. } => {
+                self.tell(&task_id, |_| lost(reason));
+            }
+            Report::Stalled { task_id, reason, .. } => self.stalled(&task_id, Some(reason)),
+            Report::Resumed { task_id, .. } => self.stalled(&task_id, None),
+        }
+    }
+
+    fn stalled(&self, task_id: &str, reason: Option<String>) {
+        if let Ok(id) = task_id.parse() {
+            // The engine has ended: it will ask again when it is started.
+            let _ = self.mailbox.send(Message::Stalled(id, reason));
+        }
+    }
+
+    fn ended(&self, task_id: &str, exit: Exit) {
+        let collect = self.clone();
+        let big = task_id.parse().is_ok_and(|id| self.expects_files(id));
+        let task_id = task_id.to_owned();
+        let work = move || collect.tell(&task_id, |expected| collect.outcome(expected, exit));
+        // Reading large outputs must not hold up the reports of other tasks.
+        if big {
+            std::thread::spawn(work);
+        } else {
+            work();
+        }
+    }
+
+    fn expects_files(&self, id: TaskId) -> bool {
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.get(&id).is_some_and(|expected| {
+            let own = std::fs::read_dir(artifacts_dir(&expected.dir));
+            !expected.outputs.is_empty() || own.is_ok_and(|mut own| own.next().is_some())
+        })
+    }
+
+    fn tell(&self, task_id: &str, outcome: impl FnOnce(&Expected) -> Outcome) {
+        let Ok(id) = task_id.parse() else {
+            tracing::error!(task_id, "a report about no task of ours");
+            return;
+        };
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let Some(expected) = expected else {
+            return;
+        };
+        // The engine has ended: it will ask again when it is started.
+        let _ = self.mailbox.send(Message::Ended(id, outcome(&expected)));
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn outcome(&self, expected: &Expected, exit: Exit) -> Outcome {
+        let mut artifacts = Vec::new();
+        let verdict = judge(&exit, &expected.success_exit_codes)
+            .and_then(|()| self.collect_outputs(expected, &mut artifacts));
+        self.collect_own(expected, &mut artifacts);
+        Outcome {
+            results: match expected.output {
+                OutputFormat::Text => self.results(&expected.dir),
+                OutputFormat::None => String::new(),
+            },
+            verdict: verdict.map_err(|(class, message)| (class, self.rules.redact(&message).into_owned())),
+            exit_code: exit.code,
+            signal: exit.signal,
+            duration_ms: exit.duration_ms,
+            artifacts,
+        }
+    }
+
+    /// What stands at the end of standard output.
+    fn results(&self, dir: &Path) -> String {
+        let text = read_tail(&dir.join("stdout.log"), RESULTS_MAX_BYTES).unwrap_or_default();
+        self.rules.redact(text.trim_end()).into_owned()
+    }
+
+    /// The declared outputs; each must be there.
+    fn collect_outputs(&self, expected: &Expected, artifacts: &mut Vec<Artifact>) -> Result<(), (ErrorClass, String)> {
+        for output in &expected.outputs {
+            let path = expected.workdir.join(output);
+            let missing = |why: String| (ErrorClass::OutputMissing, format!("the declared output {output} {why}"));
+            let real = self.root.join(&path).canonicalize();
+            let real = real.map_err(|error| missing(format!("is not there: {error}")))?;
+            if !real.starts_with(&self.root) {
+                return Err(missing(format!("leads out of the project, to {}", real.display())));
+            }
+            let files = files_of(&real).map_err(|error| missing(format!("cannot be read: {error}")))?;
+            for file in files {
+                if artifacts.len() < ARTIFACTS_MAX {
+                    let collected = self.collect(&file, expected, artifacts.len());
+                    artifacts.push(collected.map_err(|error| missing(format!("cannot be read: {error}")))?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that the task itself put into its folder for artifacts.
+    fn collect_own(&self, expected: &Expected, artifacts: &mut Vec<Artifact>) {
+        let dir = artifacts_dir(&expected.dir);
+        let copies: Vec<_> = artifacts.iter().filter_map(|artifact| artifact.copy.clone()).collect();
+        for file in files_of(&dir).unwrap_or_default() {
+            let Ok(name) = file.strip_prefix(&dir) else { continue };
+            let copy = copy_name(expected, name);
+            if artifacts.len() >= ARTIFACTS_MAX || copies.contains(&copy) {
+                continue;
+            }
+            let Ok((bytes, sha256)) = digest(&file) else { continue };
+            let path = file.strip_prefix(&self.root).unwrap_or(&file).display().to_string();
+            artifacts.push(Artifact {
+                path,
+                bytes,
+                sha256,
+                copy: Some(copy),
+            });
+        }
+    }
+
+    fn collect(&self, file: &Path, expected: &Expected, number: usize) -> io::Result<Artifact> {
+        let (bytes, sha256) = digest(file)?;
+        let path = file.strip_prefix(&self.root).unwrap_or(file);
+        let mut copy = None;
+        if bytes <= COPY_MAX_BYTES {
+            let dir = artifacts_dir(&expected.dir);
+            let base = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = if dir.join(&base).exists() { format!("{number}-{base}") } else { base };
+            std::fs::create_dir_all(&dir)?;
+            std::fs::copy(file, dir.join(&name))?;
+            copy = Some(copy_name(expected, Path::new(&name)));
+        }
+        Ok(Artifact {
+            path: path.display().to_string(),
+            bytes,
+            sha256,
+            copy,
+        })
+    }
+}
+
+/// Where a copy is, relative to the run's folder.
+fn copy_name(expected: &Expected, name: &Path) -> String {
+    let task = expected.dir.file_name().map(Path::new).unwrap_or(Path::new(""));
+    Path::new("tasks").join(task).join("artifacts").join(name).display().to_string()
+}
+
+fn judge(exit: &Exit, success_exit_codes: &[i32]) -> Result<(), (ErrorClass, String)> {
+    let error = || exit.error.clone();
+    let seconds = exit.duration_ms / 1_000;
+    Err(match exit.cause {
+        ExitCause::Timeout => (ErrorClass::Timeout, format!("it ran longer than it may ({seconds} s) and was ended")),
+        ExitCause::Silence => (ErrorClass::Silence, "it wrote nothing for longer than it may and was ended".to_owned()),
+        ExitCause::Stopped => (ErrorClass::Cancelled, "it was stopped".to_owned()),
+        ExitCause::SpawnFailed if exit.tool_missing => {
+            (ErrorClass::ToolMissing, error().unwrap_or_else(|| "its program is not there".to_owned()))
+        }
+        ExitCause::SpawnFailed => {
+            (ErrorClass::Spawn, error().unwrap_or_else(|| "it could not be started".to_owned()))
+        }
+        ExitCause::Exited => match (exit.code, exit.signal) {
+            (Some(code), _) if success_exit_codes.contains(&code) => return Ok(()),
+            (Some(code), _) => (ErrorClass::ExitNonzero, format!("exit code {code}")),
+            (None, Some(signal)) => (ErrorClass::Signal, format!("ended by signal {signal}")),
+            (None, None) => (ErrorClass::Lost, "it left neither an exit code nor a signal".to_owned()),
+        },
+    })
+}
+
+fn lost(reason: String) -> Outcome {
+    Outcome {
+        verdict: Err((ErrorClass::Lost, reason)),
+        exit_code: None,
+        signal: None,
+        duration_ms: 0,
+        results: String::new(),
+        artifacts: Vec::new(),
+    }
+}
+
+/// The last `max` bytes of a file as text, whole characters only, marked where something is missing.
+fn read_tail(path: &Path, max: u64) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let from = size.saturating_sub(max);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    if from == 0 {
+        return Ok(text.into_owned());
+    }
+    Ok(format!("…{}", text.trim_start_matches(char::REPLACEMENT_CHARACTER)))
+}
+
+/// The file itself, or all files below a directory; links are not followed.
+fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    let mut open = vec![path.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file() && files.len() < ARTIFACTS_MAX {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn digest(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((bytes, hex(&hash.finalize())));
+        }
+        bytes += read as u64;
+        hash.update(&buffer[..read]);
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,289 @@
+//! The engine of one project: the only writer of its state.
+//!
+//! ```text
+//! commands, outcomes, ticks ─► mailbox ─► execute ─► journal (durable) ─► answer, feed, effects
+//!                                 ▲                                              │
+//!                                 └── collector ◄── supervisor ◄── launcher ◄────┘
+//! ```
+//!
+//! One thread owns the state and the journal. It takes what waits in its mailbox as one batch, so
+//! that many commands share one fdatasync, and tells nobody anything before the batch is durable.
+//! Effects are derived from the state after each batch; a process is ensured, never just started.
+
+mod collector;
+mod launcher;
+mod storage;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use fornax_core::error::{Error, ErrorKind};
+use fornax_core::ids::{CmdId, RunId, TaskId};
+use fornax_core::record::Actor;
+use fornax_core::redact::Rules;
+use fornax_core::spec::RunSpec;
+use fornax_core::state::{Command, Limits, Outcome, State};
+use fornax_core::view::{Answer, ProjectView, RunView};
+use fornax_journal::{Ingested, Project, TelemetryWriter};
+use tokio::sync::oneshot;
+
+use crate::feed::Feed;
+use crate::tools::Tools;
+
+/// What an engine shares with the rest of the daemon.
+#[derive(Clone)]
+pub struct Shared {
+    /// Where changes are told.
+    pub feed: Arc<Feed>,
+    /// The command line of the task shims.
+    pub shim_argv: Vec<OsString>,
+    /// What is known of programs and their versions.
+    pub tools: Arc<Tools>,
+}
+
+/// The engine of one project. Dropping it ends the engine; its tasks live on.
+pub struct Engine {
+    project: Project,
+    id: String,
+    mailbox: mpsc::Sender<Message>,
+    telemetry: TelemetryWriter,
+    rules: Rules,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the engine is asked or told.
+enum Message {
+    Command(Box<Ask>),
+    Start(Box<Start>),
+    Query(Box<dyn FnOnce(&Look<'_>) + Send>),
+    /// A run that has ended is wanted in memory again.
+    TakeUp(RunId, oneshot::Sender<Result<(), Error>>),
+    /// A process has ended.
+    Ended(TaskId, Outcome),
+    /// A task waits for room on the disk, or (none) goes on.
+    Stalled(TaskId, Option<String>),
+    Close,
+}
+
+/// A command and who waits for its answer.
+struct Ask {
+    command: Command,
+    actor: Actor,
+    cmd_id: Option<CmdId>,
+    reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// What a project's configuration says to the engine.
+#[derive(Clone)]
+pub struct Settings {
+    /// How much may run at once.
+    pub limits: Limits,
+    /// What is taken out of what is written.
+    pub rules: Rules,
+}
+
+/// A run to be started. Its ids are given out by the journal.
+struct Start {
+    spec: Arc<RunSpec>,
+    limits: Limits,
+    /// The local day, as `YYYYMMDD`.
+    date: u32,
+    actor: Actor,
+    cmd_id: CmdId,
+    reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// The state as it is told: with what no journal can hold, such as that the disk is full.
+pub struct Look<'a> {
+    /// The project's id.
+    pub project: &'a str,
+    /// The state.
+    pub state: &'a State,
+    /// Why nothing can go on.
+    pub problem: Option<&'a str>,
+    stalled: &'a BTreeMap<TaskId, String>,
+}
+
+impl Look<'_> {
+    /// A run. It reads `blocked` while it waits for the disk.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<RunView> {
+        let mut view = self.state.run_view(self.project, id)?;
+        let stalled = || self.stalled.iter().find(|(task, _)| self.state.task(**task).is_some_and(|t| t.run == id));
+        let obstacle = self.problem.or_else(|| stalled().map(|(_, reason)| reason.as_str()));
+        if let Some(reason) = obstacle.filter(|_| view.ended_ms.is_none()) {
+            view.status = fornax_core::status::RunStatus::Blocked;
+            view.reason = Some(reason.to_owned());
+        }
+        Some(view)
+    }
+}
+
+impl Engine {
+    /// Takes a project up: becomes its writer, reads its open runs and adopts their tasks.
+    ///
+    /// # Errors
+    /// When another process is its writer, when a journal is damaged, or when the system refuses.
+    pub fn open(id: String, dir: &Path, settings: Settings, shared: Shared) -> Result<Engine, Error> {
+        let project = Project::open(dir)?;
+        let (mailbox, inbox) = mpsc::channel();
+        let rules = settings.rules.clone();
+        let telemetry = TelemetryWriter::start(&project)?;
+        let worker = worker::Worker::open(id.clone(), project.clone(), settings, shared, mailbox.clone())?;
+        let thread = std::thread::Builder::new()
+            .name(format!("engine {id}"))
+            .spawn(move || worker.work(&inbox))
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("the engine's thread cannot start: {error}")))?;
+        Ok(Engine {
+            project,
+            id,
+            mailbox,
+            telemetry,
+            rules,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// The project on disk.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Gives a command and waits until it is durable.
+    ///
+    /// # Errors
+    /// Where the command does not fit the state, or cannot be made durable.
+    pub async fn command(&self, command: Command, actor: Actor, cmd_id: Option<CmdId>) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            command,
+            actor,
+            cmd_id,
+            reply,
+        };
+        self.send(Message::Command(Box::new(ask)))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Starts a run and waits until that is durable.
+    ///
+    /// # Errors
+    /// Where it cannot be made durable.
+    pub async fn start(
+        &self,
+        spec: RunSpec,
+        limits: Limits,
+        actor: Actor,
+        cmd_id: CmdId,
+    ) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        let today = jiff::Zoned::now().date();
+        let number = |part: i32| u32::try_from(part).unwrap_or(0);
+        let start = Start {
+            spec: Arc::new(spec),
+            limits,
+            date: number(today.year().into()) * 10_000
+                + number(today.month().into()) * 100
+                + number(today.day().into()),
+            actor,
+            cmd_id,
+            reply,
+        };
+        self.send(Message::Start(Box::new(start)))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Looks at the state between two batches: everything in it is durable.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Look<'_>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let query = move |look: &Look<'_>| {
+            // Nobody waits any more: nothing to tell.
+            let _ = reply.send(read(look));
+        };
+        self.send(Message::Query(Box::new(query)))?;
+        answer.await.map_err(|_| self.gone())
+    }
+
+    /// Takes trace events of a run, one JSON object a line. Waits for the disk, though not for its
+    /// sync.
+    ///
+    /// # Errors
+    /// Where there is no such run, or the events cannot be written.
+    pub fn trace(&self, run: RunId, ndjson: &[u8]) -> Result<Ingested, Error> {
+        Ok(self.telemetry.append(run, ndjson, &self.rules)?)
+    }
+
+    /// Takes a run that has ended back into memory, where it is not in it.
+    ///
+    /// # Errors
+    /// Where there is no such run, or its journal is damaged.
+    pub async fn take_up(&self, run: RunId) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::TakeUp(run, reply))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// The project as it is told.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn project_view(&self) -> Result<ProjectView, Error> {
+        let root = self.project.root().to_owned();
+        self.look(move |look| project_view(look.project, &root, look.problem)).await
+    }
+
+    /// Ends the engine once it has finished its batch. Its tasks live on.
+    pub fn close(&self) {
+        // Already gone is as good.
+        let _ = self.mailbox.send(Message::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(project = self.id, "the engine's thread had panicked");
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        self.mailbox.send(message).map_err(|_| self.gone())
+    }
+
+    fn gone(&self) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("the engine of {} has ended", self.project.root().display()),
+        )
+        .with_help("`fornax down`, then `fornax up`; `fornax doctor` tells more")
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn project_view(id: &str, root: &Path, problem: Option<&str>) -> ProjectView {
+    let name = root.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy());
+    ProjectView {
+        id: id.to_owned(),
+        name: name.into_owned(),
+        dir: root.display().to_string(),
+        problem: problem.map(str::to_owned),
+    }
+}
+
+/// The folder in which a task's own artifacts are.
+fn artifacts_dir(task_dir: &Path) -> PathBuf {
+    task_dir.join("artifacts")
+}

@@ -1,0 +1,418 @@
+//! The engine's thread: batches, their durability, and what is told after.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use fornax_core::error::Error;
+use fornax_core::ids::{RunId, TaskId};
+use fornax_core::record::{Actor, Record};
+use fornax_core::state::{Command, Limits, State};
+use fornax_core::time::Time;
+use fornax_core::view::{Answer, Change};
+use fornax_core::event::Event;
+use fornax_journal::{Derived, Project, Writer};
+use tokio::sync::oneshot;
+
+use super::launcher::Launcher;
+use crate::history;
+
+use super::{Ask, Look, Message, Settings, Shared, Start, project_view, storage};
+
+/// How many messages share one batch at most.
+const BATCH_MAX: usize = 512;
+
+/// How many ended runs stay in memory.
+const ENDED_RUNS_MAX: usize = 32;
+
+/// How often a full disk is tried again. The only thing the engine ever does by the clock alone.
+const STORAGE_RETRY: Duration = Duration::from_secs(1);
+
+type Reply = (oneshot::Sender<Result<Answer, Error>>, Result<Answer, Error>);
+
+pub(super) struct Worker {
+    id: String,
+    project: Project,
+    shared: Shared,
+    state: State,
+    limits: Limits,
+    /// None while the disk refuses: then nothing is decided, so that nothing is decided in vain.
+    writer: Option<Writer>,
+    problem: Option<String>,
+    stalled: BTreeMap<TaskId, String>,
+    /// Tasks that the launcher has been given, and whether it was told to stop them.
+    ensured: HashMap<TaskId, bool>,
+    launcher: Launcher,
+    derived: Derived,
+    clock: Clock,
+    ended_runs: VecDeque<RunId>,
+}
+
+/// The wall clock, read once; from then on time goes by monotonically, whatever is done to the
+/// wall clock.
+struct Clock {
+    wall_ms: i64,
+    since: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Clock {
+            wall_ms: wall.map_or(0, |wall| i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+            since: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time(self.wall_ms).plus_ms(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Worker {
+    pub fn open(
+        id: String,
+        project: Project,
+        settings: Settings,
+        shared: Shared,
+        mailbox: mpsc::Sender<Message>,
+    ) -> Result<Worker, Error> {
+        let launcher = Launcher::start(&project, &shared, &settings, mailbox)?;
+        let derived = Derived::start(&project)?;
+        let mut worker = Worker {
+            id,
+            derived,
+            project,
+            shared,
+            state: State::default(),
+            limits: settings.limits,
+            writer: None,
+            problem: None,
+            stalled: BTreeMap::new(),
+            ensured: HashMap::new(),
+            launcher,
+            clock: Clock::start(),
+            ended_runs: VecDeque::new(),
+        };
+        worker.read_journals()?;
+        Ok(worker)
+    }
+
+    /// Takes the state up from the journals, as they are.
+    fn read_journals(&mut self) -> Result<(), Error> {
+        self.writer = None;
+        let mut state = State::new(self.limits.clone());
+        let now = self.clock.now();
+        let (writer, recovery) = self.project.writer()?;
+        for torn in &recovery.torn {
+            tracing::warn!(run = %torn.run, ?torn, "the end of a journal was torn; it is cut off");
+        }
+        for run in &recovery.open {
+            state.load(now, &run.records);
+        }
+        self.state = state;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Works until it is closed.
+    pub fn work(mut self, inbox: &mpsc::Receiver<Message>) {
+        // What follows from the state as it was found: tasks to adopt, retries that are due.
+        let mut open = self.batch(Vec::new());
+        while open {
+            let messages = self.receive(inbox);
+            open = self.batch(messages);
+        }
+    }
+
+    /// Waits for messages, or for something to become due.
+    fn receive(&self, inbox: &mpsc::Receiver<Message>) -> Vec<Message> {
+        let due = self.state.next_due().map(|due| Duration::from_millis(due.ms_since(self.clock.now())));
+        let wait = if self.writer.is_none() { Some(STORAGE_RETRY) } else { due };
+        let first = match wait {
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => inbox.recv_timeout(wait),
+        };
+        match first {
+            Ok(first) => {
+                let mut messages = vec![first];
+                messages.extend(inbox.try_iter().take(BATCH_MAX - 1));
+                messages
+            }
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => vec![Message::Close],
+        }
+    }
+
+    /// Carries out a batch; false when it was the last.
+    fn batch(&mut self, messages: Vec<Message>) -> bool {
+        if self.writer.is_none() {
+            self.try_storage_again();
+        }
+        let mut open = true;
+        let mut records = Vec::new();
+        let mut replies: Vec<Reply> = Vec::new();
+        let mut queries = Vec::new();
+        for message in messages {
+            match message {
+                Message::Command(ask) => self.ask(*ask, &mut records, &mut replies),
+                Message::Start(start) => self.start_run(*start, &mut records, &mut replies),
+                Message::Ended(task, outcome) => {
+                    self.stalled.remove(&task);
+                    let ended = Command::TaskEnded { task, outcome };
+                    self.execute(&Actor::DAEMON, None, &ended, &mut records);
+                }
+                Message::Stalled(task, reason) => self.set_stalled(task, reason),
+                Message::Query(query) => queries.push(query),
+                Message::TakeUp(run, reply) => {
+                    // Nobody waits any more: nothing to tell.
+                    let _ = reply.send(self.take_up(run));
+                }
+                Message::Close => open = false,
+            }
+        }
+        self.execute(&Actor::DAEMON, None, &Command::Tick, &mut records);
+        self.make_durable(&records, replies);
+        for query in queries {
+            query(&self.look());
+        }
+        open
+    }
+
+    fn look(&self) -> Look<'_> {
+        Look {
+            project: &self.id,
+            state: &self.state,
+            problem: self.problem.as_deref(),
+            stalled: &self.stalled,
+        }
+    }
+
+    fn execute(
+        &mut self,
+        actor: &Actor,
+        cmd_id: Option<&fornax_core::ids::CmdId>,
+        command: &Command,
+        records: &mut Vec<Record>,
+    ) -> Option<Result<Answer, Error>> {
+        // While the disk refuses, processes' ends are not taken in: they are asked for again.
+        self.writer.as_ref()?;
+        let executed = self.state.execute(self.clock.now(), actor, cmd_id, command);
+        Some(executed.map(|executed| {
+            records.extend(executed.records);
+            executed.answer
+        }))
+    }
+
+    fn ask(&mut self, ask: Ask, records: &mut Vec<Record>, replies: &mut Vec<Reply>) {
+        let outcome = self.execute(&ask.actor, ask.cmd_id.as_ref(), &ask.command, records);
+        replies.push((ask.reply, outcome.unwrap_or_else(|| Err(self.refused()))));
+    }
+
+    fn start_run(&mut self, start: Start, records: &mut Vec<Record>, replies: &mut Vec<Reply>) {
+        let outcome = self.claim_and_start(&start, records);
+        replies.push((start.reply, outcome));
+    }
+
+    fn claim_and_start(&mut self, start: &Start, records: &mut Vec<Record>) -> Result<Answer, Error> {
+        if let Some(answer) = self.state.answer_to(&start.cmd_id) {
+            return Ok(answer);
+        }
+        let Some(writer) = &mut self.writer else {
+            return Err(self.refused());
+        };
+        self.limits = start.limits.clone();
+        self.state.set_limits(start.limits.clone());
+        let count = u32::try_from(start.spec.frames.len()).unwrap_or(u32::MAX);
+        let command = Command::StartRun {
+            run: writer.next_run_id(start.date)?,
+            frames: writer.reserve_frames(count)?,
+            spec: Arc::clone(&start.spec),
+        };
+        let started = self.execute(&start.actor, Some(&start.cmd_id), &command, records);
+        started.unwrap_or_else(|| Err(self.refused()))
+    }
+
+    fn refused(&self) -> Error {
+        let problem = self.problem.clone().unwrap_or_else(|| "the disk cannot be written".to_owned());
+        Error::new(fornax_core::error::ErrorKind::Storage, problem)
+            .with_help("Fornax goes on by itself as soon as it can write again; then repeat this")
+    }
+
+    /// Writes a batch; then, and only then, tells of it and starts its effects.
+    fn make_durable(&mut self, records: &[Record], replies: Vec<Reply>) {
+        let appended = match &mut self.writer {
+            Some(writer) if !records.is_empty() => writer.append(records),
+            _ => Ok(()),
+        };
+        if let Err(error) = appended {
+            tracing::error!(%error, "the journal cannot be written");
+            self.take_back(&error.to_string());
+            let told = self.refused();
+            for (reply, _) in replies {
+                // Nobody waits any more: nothing to tell.
+                let _ = reply.send(Err(told.clone()));
+            }
+            return;
+        }
+        if self.writer.is_some() {
+            self.effects();
+        }
+        if !records.is_empty() {
+            self.tell(records);
+            self.derive(records);
+            self.let_go_of_ended(records.iter().map(|record| record.run_id));
+        }
+        for (reply, answer) in replies {
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// The journal refused a batch: none of it has happened. The state is read again from what is
+    /// durable, and what processes did in the meantime will be asked for again.
+    fn take_back(&mut self, problem: &str) {
+        if let Err(error) = self.read_journals() {
+            tracing::error!(%error, "the journals cannot be read");
+        }
+        self.writer = None;
+        self.ensured.clear();
+        self.set_problem(Some(problem.to_owned()));
+    }
+
+    fn try_storage_again(&mut self) {
+        if !storage::has_room(&self.project.data_dir()) {
+            return;
+        }
+        match self.read_journals() {
+            Ok(()) => {
+                tracing::info!("the journal can be written again");
+                self.set_problem(None);
+            }
+            Err(error) => self.set_problem(Some(error.message)),
+        }
+    }
+
+    fn set_problem(&mut self, problem: Option<String>) {
+        if self.problem == problem {
+            return;
+        }
+        self.problem = problem;
+        let view = project_view(&self.id, self.project.root(), self.problem.as_deref());
+        self.tell_open_runs(Change {
+            projects: vec![view],
+            ..Change::default()
+        });
+    }
+
+    fn set_stalled(&mut self, task: TaskId, reason: Option<String>) {
+        match reason {
+            Some(reason) => self.stalled.insert(task, reason),
+            None => self.stalled.remove(&task),
+        };
+        self.tell_open_runs(Change::default());
+    }
+
+    fn tell_open_runs(&self, change: Change) {
+        let open = self.state.runs().filter(|(_, run)| run.ended.is_none());
+        let look = self.look();
+        let change = Change {
+            runs: open.filter_map(|(id, _)| look.run(id)).collect(),
+            ..change
+        };
+        self.shared.feed.publish(change);
+    }
+
+    fn tell(&self, records: &[Record]) {
+        let mut change = self.state.change(&self.id, records);
+        let look = self.look();
+        change.runs = change.runs.iter().filter_map(|run| look.run(run.id)).collect();
+        self.shared.feed.publish(change);
+    }
+
+    /// Brings the processes to what the state wants.
+    fn effects(&mut self) {
+        let mut running = 0;
+        for (id, task) in self.state.running() {
+            running += 1;
+            let stop = task.stopping.is_some();
+            let known = self.ensured.insert(id, stop);
+            if known.is_none() {
+                self.launcher.ensure(&self.state, id);
+            }
+            if stop && known != Some(true) {
+                self.launcher.stop(id);
+            }
+        }
+        if self.ensured.len() > running {
+            let state = &self.state;
+            self.ensured.retain(|id, _| state.task(*id).is_some_and(|task| !task.state.is_over()));
+        }
+    }
+
+    /// Hands the files that repeat the journal what has changed.
+    fn derive(&self, records: &[Record]) {
+        let mut frames = BTreeSet::new();
+        let mut runs = BTreeSet::new();
+        let mut links: BTreeMap<RunId, Vec<_>> = BTreeMap::new();
+        for record in records {
+            frames.extend(record.frame_id);
+            match &record.event {
+                Event::RunStarted(_) | Event::RunFinished(_) => {
+                    runs.insert(record.run_id);
+                }
+                Event::StateReset(reset) => {
+                    runs.insert(record.run_id);
+                    frames.extend(&reset.frames);
+                }
+                Event::FrameCreated(created) => {
+                    let link = record.frame_id.map(|id| (created.parent_id, id));
+                    links.entry(record.run_id).or_default().extend(link);
+                }
+                _ => {}
+            }
+        }
+        frames.extend(self.derived.take_behind(frames.len()));
+        for id in frames {
+            self.hand_over(self.state.frame_detail(id), |json| self.derived.frame(id, json));
+        }
+        for id in runs {
+            self.hand_over(self.state.run_view(&self.id, id), |json| self.derived.run(id, json));
+        }
+        for (run, links) in links {
+            self.derived.grow(run, links);
+        }
+    }
+
+    fn hand_over(&self, view: Option<impl serde::Serialize>, take: impl FnOnce(String)) {
+        match view.map(|view| serde_json::to_string(&view)) {
+            Some(Ok(json)) => take(json),
+            Some(Err(error)) => tracing::error!(%error, "a derived file cannot be made"),
+            None => {}
+        }
+    }
+
+    fn take_up(&mut self, run: RunId) -> Result<(), Error> {
+        if self.state.run(run).is_none() {
+            let records = history::records(&self.project, run)?;
+            self.state.load(self.clock.now(), &records);
+            self.let_go_of_ended(std::iter::once(run));
+        }
+        Ok(())
+    }
+
+    /// Keeps only so many runs that have ended; the journals have them all.
+    fn let_go_of_ended(&mut self, touched: impl Iterator<Item = RunId>) {
+        for id in touched {
+            let ended = self.state.run(id).is_some_and(|run| run.ended.is_some());
+            if ended && !self.ended_runs.contains(&id) {
+                self.ended_runs.push_back(id);
+            }
+        }
+        while self.ended_runs.len() > ENDED_RUNS_MAX {
+            if let Some(oldest) = self.ended_runs.pop_front() {
+                self.state.forget(oldest);
+            }
+        }
+    }
+}
