@@ -38,6 +38,7 @@ const SLOWEST_REDRAW_MS = 1_000;
 
 interface Tip {
   bar: number;
+  /** In the window. */
   x: number;
   y: number;
 }
@@ -154,7 +155,7 @@ export function Chart(props: Props) {
   function onPointerMove(event: PointerEvent): void {
     if (!drag) {
       const bar = barUnder(event);
-      setTip(bar < 0 ? null : { bar, ...place(event) });
+      setTip(bar < 0 ? null : { bar, x: event.clientX, y: event.clientY });
       return;
     }
     const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
@@ -260,7 +261,7 @@ export function Chart(props: Props) {
         onKeyDown={onKeyDown}
       >
         <canvas ref={canvas} />
-        <Show when={tip()}>{(at) => <Tooltip frames={props.frames} layout={props.layout} scale={scale()} tip={at()} width={size.width} />}</Show>
+        <Show when={tip()}>{(at) => <Tooltip frames={props.frames} layout={props.layout} scale={scale()} tip={at()} />}</Show>
       </div>
       <p class="unseen" aria-live="polite">{spoken()}</p>
     </section>
@@ -278,7 +279,7 @@ function Legend() {
 }
 
 /** What is under the pointer, in words; made of text only. */
-function Tooltip(props: { frames: FrameTable; layout: Layout; scale: Scale; tip: Tip; width: number }) {
+function Tooltip(props: { frames: FrameTable; layout: Layout; scale: Scale; tip: Tip }) {
   const view = () => props.frames.get(props.tip.bar);
   const took = () => {
     const { bar } = props.tip;
@@ -287,11 +288,13 @@ function Tooltip(props: { frames: FrameTable; layout: Layout; scale: Scale; tip:
     return props.layout.kind[bar] === RUNNING && props.frames.status.codes[bar] === IN_PROGRESS ? `${length} so far` : length;
   };
   const facts = () => [took(), view().tool, view().phase, view().agent_role, view().id].filter((fact) => fact !== null);
+  const place = () => {
+    const x = Math.max(4, Math.min(props.tip.x + 14, innerWidth - 330));
+    const isLow = props.tip.y > innerHeight * 0.6;
+    return `translate(${x}px, ${props.tip.y + (isLow ? -14 : 18)}px) ${isLow ? "translateY(-100%)" : ""}`;
+  };
   return (
-    <div
-      class="tip"
-      style={{ transform: `translate(${Math.max(4, Math.min(props.tip.x + 14, props.width - 330))}px, ${props.tip.y + 18}px)` }}
-    >
+    <div class="tip" style={{ transform: place() }}>
       <strong>{view().title}</strong>
       <span class={`status status-${view().status}`}>{glyph(view().status)} {view().skipped ? "skipped" : word(view().status)}</span>
       <Show when={view().reason}>{(reason) => <span class="tip-reason">{reason()}</span>}</Show>

@@ -21,7 +21,7 @@ const STEPS = [
  * ahead of UTC.
  */
 export function ticks(from_ms: number, to_ms: number, spacing_ms: number, offset_ms: number): Tick[] {
-  const step = STEPS.find((each) => each >= spacing_ms) ?? STEPS.at(-1)!;
+  const step = STEPS.find((each) => each >= spacing_ms) ?? Math.ceil(spacing_ms / (30 * DAY)) * 30 * DAY;
   const made: Tick[] = [];
   for (let local = Math.ceil((from_ms + offset_ms) / step) * step; local <= to_ms + offset_ms; local += step) {
     made.push({ at_ms: local - offset_ms, label: label(local, step) });

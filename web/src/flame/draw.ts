@@ -61,6 +61,7 @@ export function draw(brush: Brush, scene: Scene): void {
 function drawRow(brush: Brush, scene: Scene, row: number): void {
   const { layout, frames, scale, palette } = scene;
   const y = rowTop(scene, row);
+  drawReaches(brush, scene, row, y);
   paintRow(layout, frames.status.codes, row, scale, {
     wide: (bar, left, right) => drawBar(brush, scene, bar, left, Math.max(right - 1, left + 2), y),
     joined(status, left, right) {
@@ -68,6 +69,22 @@ function drawRow(brush: Brush, scene: Scene, row: number): void {
       brush.fillRect(left, y, right - left, BAR_PX);
     },
   });
+}
+
+/** Above what is planned within a frame that has begun: that it belongs there. */
+function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
+  const { layout, frames, scale, palette } = scene;
+  for (let i = layout.rowStart[row]!; i < layout.rowStart[row + 1]!; i++) {
+    const bar = layout.byRow[i]!;
+    if (layout.reach[bar] === 0) continue;
+    const left = Math.max(Math.round(toPixel(scale.now_ms, scale)), -9);
+    const right = Math.min(Math.round(toPixel(scale.now_ms + layout.reach[bar]! * scale.slot_ms, scale)), scale.width + 9);
+    if (right - left < 2) continue;
+    brush.fillStyle = palette.fills[frames.status.codes[bar]!]!;
+    brush.globalAlpha = 0.09;
+    brush.fillRect(left, y, right - left - 1, BAR_PX);
+    brush.globalAlpha = 1;
+  }
 }
 
 function drawBar(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number): void {
@@ -78,14 +95,16 @@ function drawBar(brush: Brush, scene: Scene, bar: number, left: number, right: n
   const notRun = layout.kind[bar] === FUTURE;
   const width = right - left;
   brush.fillStyle = fill;
-  if (isGroup || notRun) {
-    brush.globalAlpha = notRun ? 0.1 : 0.2;
+  const ground: Ground = {
+    fill,
+    strength: notRun ? 0.1 : isGroup ? 0.2 : 1,
+    texture: (isGroup || notRun ? palette.faintTextures : palette.textures)[status]!,
+    ink: isGroup || notRun ? palette.text : palette.onFill,
+  };
+  tint(brush, scene, ground, left, y, width);
+  if (ground.texture) {
+    brush.fillStyle = ground.texture;
     brush.fillRect(left, y, width, BAR_PX);
-    brush.globalAlpha = 1;
-    cover(brush, palette.faintTextures[status]!, left, y, width);
-  } else {
-    brush.fillRect(left, y, width, BAR_PX);
-    cover(brush, palette.textures[status]!, left, y, width);
   }
   if (notRun) outline(brush, fill, left, y, width);
   else if (isGroup) {
@@ -96,13 +115,41 @@ function drawBar(brush: Brush, scene: Scene, bar: number, left: number, right: n
     brush.fillStyle = palette.text;
     brush.fillRect(right - 2, y, 2, BAR_PX);
   }
-  if (width >= LABELLED_PX) label(brush, scene, bar, left, right, y, isGroup || notRun ? palette.text : palette.onFill);
+  if (width >= LABELLED_PX) label(brush, scene, bar, left, right, y, ground);
 }
 
-function cover(brush: Brush, texture: CanvasPattern | null, left: number, y: number, width: number): void {
-  if (!texture) return;
-  brush.fillStyle = texture;
+/** What a bar's text stands on. */
+interface Ground {
+  fill: string;
+  strength: number;
+  texture: CanvasPattern | null;
+  ink: string;
+}
+
+function tint(brush: Brush, scene: Scene, ground: Ground, left: number, y: number, width: number): void {
+  if (ground.strength < 1) {
+    brush.fillStyle = scene.palette.background;
+    brush.fillRect(left, y, width, BAR_PX);
+  }
+  brush.globalAlpha = ground.strength;
+  brush.fillStyle = ground.fill;
   brush.fillRect(left, y, width, BAR_PX);
+  brush.globalAlpha = 1;
+}
+
+/** Text, with no texture behind it. */
+function write(brush: Brush, scene: Scene, ground: Ground, text: string, left: number, y: number): void {
+  if (ground.texture) {
+    const length = measure(brush, text);
+    brush.save();
+    brush.beginPath();
+    brush.rect(left - 3, y + 2, length + 6, BAR_PX - 4);
+    brush.clip();
+    tint(brush, scene, ground, left - 3, y, length + 6);
+    brush.restore();
+  }
+  brush.fillStyle = ground.ink;
+  brush.fillText(text, left, y + BAR_PX / 2 + 0.5);
 }
 
 function outline(brush: Brush, colour: string, left: number, y: number, width: number): void {
@@ -113,7 +160,7 @@ function outline(brush: Brush, colour: string, left: number, y: number, width: n
   brush.setLineDash([]);
 }
 
-function label(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number, colour: string): void {
+function label(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number, ground: Ground): void {
   const { frames, layout, scale } = scene;
   const status = frames.status.codes[bar]!;
   // A bar that begins out of sight keeps its name in sight.
@@ -122,18 +169,14 @@ function label(brush: Brush, scene: Scene, bar: number, left: number, right: num
   const sign = glyph(FRAME_STATUSES[status]!);
   const text = shorten(brush, `${sign} ${frames.title.get(bar)}`, room);
   if (text === "") return;
-  const middle = y + BAR_PX / 2 + 0.5;
-  brush.fillStyle = colour;
-  brush.fillText(text, from, middle);
+  write(brush, scene, ground, text, from, y);
   const length = measure(brush, text);
-  if (status === INVALIDATED) brush.fillRect(from + 14, Math.round(middle) - 1, Math.max(length - 14, 0), 1);
+  if (status === INVALIDATED) brush.fillRect(from + 14, Math.round(y + BAR_PX / 2), Math.max(length - 14, 0), 1);
   if (layout.kind[bar] === FUTURE) return;
   const took = duration(endOf(layout, bar, scale) - startOf(layout, bar, scale));
   const tookLength = measure(brush, took);
   if (length + tookLength + 14 > room) return;
-  brush.globalAlpha = 0.8;
-  brush.fillText(took, from + room - tookLength, middle);
-  brush.globalAlpha = 1;
+  write(brush, scene, ground, took, from + room - tookLength, y);
 }
 
 const lengths = new Map<string, number>();

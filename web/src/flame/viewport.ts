@@ -21,7 +21,7 @@ const SHORTEST_SPAN_MS = 5;
 /** How much of the width stays free on both sides when all is shown. */
 const MARGIN = 0.012;
 /** How much of the time that has passed, all that is planned may take. */
-const FUTURE_SHARE = 0.35;
+const FUTURE_SHARE = 0.45;
 /** How much of it a single slot may take. */
 const SLOT_SHARE = 0.1;
 

@@ -272,8 +272,11 @@ export function LogViewer(props: Props) {
   function range(): string {
     version();
     if (!opened() || total() === 0) return "";
-    const whole = log.from === 0 && log.to >= total();
-    return whole ? size(total()) : `${size(log.from)} to ${size(log.to)} of ${size(total())}`;
+    const [atStart, atEnd] = [log.from === 0, log.to >= total()];
+    if (atStart && atEnd) return size(total());
+    const part = `${size(log.to - log.from)} of ${size(total())}`;
+    if (atStart || atEnd) return `${atStart ? "first" : "last"} ${part}`;
+    return `${part}, from ${((100 * log.from) / total()).toFixed(1)} %`;
   }
 }
 

@@ -7,6 +7,8 @@ export const WINDOW_BYTES = 512 * 1_024;
 /** Of a line longer than this, only so many bytes are shown. */
 export const SHOWN_LINE_BYTES = 4_096;
 
+/** To cut at a line's begin, at most so many bytes more are given up. */
+const LONGEST_EXTRA_CUT = 64 * 1_024;
 const NEWLINE = 10;
 
 export interface Line {
@@ -89,9 +91,9 @@ export class LogWindow {
   #cutHead(): number {
     if (this.#bytes.length <= WINDOW_BYTES) return 0;
     const least = this.#bytes.length - WINDOW_BYTES;
-    // At a line's begin; within the line where there is only one.
+    // At a line's begin; within a line where the next begin is far.
     const keep = this.#starts.findIndex((start) => start >= least);
-    const isWhole = keep > 0 && this.#starts[keep]! < this.#bytes.length;
+    const isWhole = keep > 0 && this.#starts[keep]! <= least + LONGEST_EXTRA_CUT;
     const cut = isWhole ? this.#starts[keep]! : least;
     const lines = isWhole ? keep : this.#starts.filter((start) => start <= least).length - 1;
     this.#bytes = this.#bytes.slice(cut);

@@ -23,6 +23,8 @@ export interface Layout {
   readonly start: Float64Array;
   /** As `start`; infinite for RUNNING. */
   readonly end: Float64Array;
+  /** For what is not FUTURE: the slots up to which what is planned within it reaches; 0 for none. */
+  readonly reach: Float64Array;
   /** The chart's row. */
   readonly y: Int32Array;
   /** The parent's bar; -1 for none. */
@@ -76,9 +78,10 @@ export function layOut(frames: FrameTable): Layout {
     to = Math.max(to, kind[bar] === PAST ? end[bar]! : began + 1);
   }
   const slots = placeFuture(frames, kind, parent, childStart, children, order, start, end);
+  const reach = reaches(kind, parent, order, end);
   const { y, rows } = stack(kind, start, end, parent, childStart, children, order);
   const { rowStart, byRow } = byRows(kind, start, y, rows);
-  return { count, kind, start, end, y, parent, depth, rows, slots, from, to, rowStart, byRow, childStart, children };
+  return { count, kind, start, end, reach, y, parent, depth, rows, slots, from, to, rowStart, byRow, childStart, children };
 }
 
 /** A bar's place on one line on which the future follows upon all that has been. */
@@ -234,6 +237,17 @@ function futureLevels(
     }
   }
   return value.subarray(0, done);
+}
+
+function reaches(kind: Uint8Array, parent: Int32Array, order: Int32Array, end: Float64Array): Float64Array {
+  const reach = new Float64Array(parent.length);
+  for (let i = order.length - 1; i >= 0; i--) {
+    const bar = order[i]!;
+    const up = parent[bar]!;
+    if (up < 0 || kind[up] === FUTURE) continue;
+    reach[up] = Math.max(reach[up]!, kind[bar] === FUTURE ? end[bar]! : reach[bar]!);
+  }
+  return reach;
 }
 
 /** Rows: each frame with all below it is a box, and boxes of one parent are packed below it. */

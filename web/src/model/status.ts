@@ -50,7 +50,8 @@ const GLYPHS: Record<FrameStatus | RunStatus | TaskState, string> = {
   failed: "✕",
   timeout: "✕",
   lost: "?",
-  blocked: "⏸",
+  // Two bars as of a pause: common fonts have no ⏸.
+  blocked: "‖",
   invalidated: "⊘",
   cancelled: "⊘",
 };
