@@ -283,6 +283,14 @@ async fn slow_requests_are_given_up() {
     stream.read_to_end(&mut answer).await.unwrap();
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
 
+    // One that is kept for a next request which does not come.
+    let mut stream = TcpStream::connect(site.addr).await.unwrap();
+    let request = site.request("GET", "/api/nothing", &[]);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 404"));
+
     let mut reply = post(&site, "/api/projects", &[("content-length", "100")], b"{").await;
     assert_eq!((reply.status, reply.kind().await.as_str()), (400, "usage"));
 }
