@@ -1,1 +1,31 @@
-fn main() {}
+//! The command line of Fornax.
+
+mod cli;
+mod commands;
+mod daemon;
+mod failure;
+mod log_text;
+mod out;
+mod project;
+mod render;
+mod run_state;
+mod start;
+mod target;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Before anything else: the tasks' fork server wants a process without threads.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == fornax_runner::SHIM_ARG)
+    {
+        fornax_runner::shim_main()
+    }
+    let cli = cli::Cli::parse();
+    out::use_color(cli.color);
+    failure::conclude(commands::run(cli))
+}

@@ -1,0 +1,402 @@
+//! The commands and their options.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use fornax_core::error::{EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, ErrorKind};
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(Style::new())
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(AnsiColor::Green.on_default())
+    .invalid(AnsiColor::Yellow.on_default());
+
+/// A local control plane for coding agents: runs plans of tasks, watches them, keeps the record.
+#[derive(Parser)]
+#[command(version, styles = STYLES, after_long_help = exit_codes(), max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Do it for the project in DIR instead of the one that holds the current directory
+    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+
+    /// When to use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub color: Color,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run a plan
+    Run(Run),
+    /// Run one task without a plan
+    Task(Task),
+    /// List what runs and what waits
+    Ps(Json),
+    /// List runs, newest first
+    Runs(Runs),
+    /// Show a run's frames as a tree
+    Tree(Tree),
+    /// Show everything about a run, a frame or a task
+    Show(Show),
+    /// Print what a task wrote
+    Logs(Logs),
+    /// Stop a run, a frame with all within it, or a task
+    Stop(Stop),
+    /// Do again what did not succeed
+    Retry(Retry),
+    /// Print a run's events
+    Events(Events),
+    /// Check and look at plans, without running them
+    #[command(subcommand)]
+    Plan(Plan),
+    /// List the tools and whether they can be used
+    Tools(Json),
+    /// Start the daemon
+    Up(Up),
+    /// Show the daemon, its projects and what runs
+    Status(Json),
+    /// End the daemon; tasks live on
+    Down(Down),
+    /// Open the page in the browser
+    Open(Open),
+    /// Look for what could be wrong with the installation and the project
+    Doctor(Json),
+    /// Rebuild a run's state from its journal alone
+    Replay(Replay),
+    /// Print the completions for a shell
+    Completions(Completions),
+}
+
+/// Options of commands that only read.
+#[derive(Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a command that starts work tells of it.
+#[derive(Args)]
+pub struct Follow {
+    /// Show the tree with its progress in place (the default on a terminal)
+    #[arg(short, long)]
+    pub watch: bool,
+
+    /// Return at once and print the run's id
+    #[arg(short, long, conflicts_with = "watch")]
+    pub detach: bool,
+
+    /// Print the run as JSON: at its end, or at once with --detach
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Run {
+    /// The plan's file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub plan: PathBuf,
+
+    /// An input of the plan; may be given again
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub inputs: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub follow: Follow,
+}
+
+#[derive(Args)]
+pub struct Task {
+    /// The tool, as `fornax tools` lists it
+    pub tool: String,
+
+    /// What it is told (for `shell`, the command line); `-` reads standard input
+    pub prompt: String,
+
+    /// The model
+    #[arg(short, long)]
+    pub model: Option<String>,
+
+    /// End it when it has run this long: 90s, 10m, 1h 30m
+    #[arg(short, long, value_name = "DURATION", value_parser = duration_ms)]
+    pub timeout: Option<u64>,
+
+    #[command(flatten)]
+    pub follow: Follow,
+}
+
+#[derive(Args)]
+pub struct Runs {
+    /// How many at most
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+
+    #[command(flatten)]
+    pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Tree {
+    /// The run; the newest where none is named
+    pub run: Option<String>,
+
+    /// Stay and show progress until the run ends
+    #[arg(short, long, conflicts_with = "json")]
+    pub watch: bool,
+
+    #[command(flatten)]
+    pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Show {
+    /// The id of a run, a frame or a task, or the beginning of one
+    pub id: String,
+
+    #[command(flatten)]
+    pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Logs {
+    /// A task, a frame (its newest task) or a run (its only or only running task)
+    pub id: String,
+
+    /// Go on printing until the task is over
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// What it wrote to standard error instead of standard output
+    #[arg(long)]
+    pub stderr: bool,
+
+    /// Of a run: each task that was running within this time: 90s, 10m, 1h 30m. Logs carry no
+    /// times, so this chooses tasks, never lines
+    #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
+    pub since: Option<u64>,
+
+    /// Only the last lines
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<u64>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false, args = ["id", "all"])]
+pub struct Stop {
+    /// A run, a frame or a task
+    pub id: Option<String>,
+
+    /// Every run of the project
+    #[arg(long)]
+    pub all: bool,
+
+    /// Why; for the record
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Retry {
+    /// A run, a frame or a task
+    pub id: String,
+
+    /// Of a run: do this frame (id or key) and all that depends on it again, though it succeeded
+    #[arg(long, value_name = "FRAME")]
+    pub from: Option<String>,
+
+    #[command(flatten)]
+    pub follow: Follow,
+}
+
+#[derive(Args)]
+pub struct Events {
+    /// Go on printing until the run ends
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// The run; the newest where none is named
+    #[arg(long)]
+    pub run: Option<String>,
+
+    /// Print the journal's own lines (JSON, one a line)
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Plan {
+    /// Check a plan and say what is wrong with it
+    Check(Check),
+    /// Print the JSON Schema of plans, for editors
+    Schema,
+    /// Draw a plan's frames and what waits for what
+    Graph(Check),
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// The plan's file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub plan: PathBuf,
+
+    /// An input of the plan; may be given again
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub inputs: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Up {
+    /// Return as soon as it can be reached, and leave it running
+    #[arg(short, long)]
+    pub detach: bool,
+
+    /// Where the page is served: a loopback address and a port (0: any free one)
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<SocketAddr>,
+
+    /// Started by another command: tell it on standard output how the start went
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub as_child: bool,
+}
+
+#[derive(Args)]
+pub struct Down {
+    /// Stop all tasks first
+    #[arg(long)]
+    pub stop_tasks: bool,
+}
+
+#[derive(Args)]
+pub struct Open {
+    /// Only print the link: it opens the page once, within a minute
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(Args)]
+pub struct Replay {
+    /// The run
+    pub run: String,
+
+    /// Only up to this event
+    #[arg(long, value_name = "SEQ")]
+    pub until: Option<u64>,
+
+    #[command(flatten)]
+    pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn duration_ms(text: &str) -> Result<u64, String> {
+    let duration: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "expected a duration such as 90s, 10m or 1h 30m".to_owned())?;
+    match u64::try_from(duration.as_millis()) {
+        Ok(ms) if ms > 0 => Ok(ms),
+        _ => Err("expected a duration longer than nothing".to_owned()),
+    }
+}
+
+/// The section of the long help, made of the table in `fornax_core::error`.
+fn exit_codes() -> String {
+    let mut rows = vec![
+        (EXIT_DONE, "done".to_owned()),
+        (
+            EXIT_FAILED,
+            "the run or task failed, or a check found a fault".to_owned(),
+        ),
+        (
+            EXIT_BLOCKED,
+            "the run is blocked: nothing failed, something is waited for".to_owned(),
+        ),
+        (
+            EXIT_INTERRUPTED,
+            "interrupted, or the run was stopped".to_owned(),
+        ),
+    ];
+    for kind in ErrorKind::ALL {
+        let word = kind.as_str().replace('_', " ");
+        match rows.iter_mut().find(|(code, _)| *code == kind.exit_code()) {
+            Some((_, meaning)) => *meaning = format!("{meaning}, {word}"),
+            None => rows.push((kind.exit_code(), word)),
+        }
+    }
+    rows.sort_by_key(|(code, _)| *code);
+    let lines: Vec<_> = rows
+        .iter()
+        .map(|(code, meaning)| format!("  {code:>3}  {meaning}"))
+        .collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_reference_names_every_command_and_exit_code() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(
+                text.contains(&format!("`{name}")),
+                "`{name}` is not in docs/cli.md"
+            );
+        }
+        for line in exit_codes().lines().skip(1) {
+            let code = line.split_whitespace().next().unwrap();
+            assert!(
+                text.contains(&format!("\n| {code} |")),
+                "{line} is not in docs/cli.md"
+            );
+        }
+    }
+}

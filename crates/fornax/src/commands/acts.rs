@@ -1,0 +1,98 @@
+//! Changing something: `run`, `task`, `stop`, `retry`.
+
+use std::io::Read;
+
+use fornax_core::error::ErrorKind;
+use fornax_core::request::Request;
+
+use super::follow::command;
+use super::{Context, plan};
+use crate::cli::{Retry, Run, Stop, Task};
+use crate::failure::{Failure, Outcome, fail};
+use crate::out;
+use crate::text::safe;
+
+/// The longest prompt that is read from standard input, in bytes.
+const PROMPT_MAX_BYTES: u64 = 512 << 10;
+
+pub async fn run(context: &Context, args: Run) -> Outcome {
+    // Checked here first, so that what is wrong with it is shown where it stands, and nothing is
+    // started or written for a plan that cannot run.
+    let inputs = plan::inputs(args.inputs)?;
+    let path = plan::check(context, &args.plan, &inputs)?;
+    let (daemon, project) = context.project().await?;
+    command(
+        &daemon,
+        &project,
+        Request::RunPlan { path, inputs },
+        args.follow.manner(),
+    )
+    .await
+}
+
+pub async fn task(context: &Context, args: Task) -> Outcome {
+    let prompt = if args.prompt == "-" {
+        prompt_from_stdin()?
+    } else {
+        args.prompt
+    };
+    let (daemon, project) = context.project().await?;
+    let request = Request::RunTask {
+        tool: args.tool,
+        prompt,
+        model: args.model,
+        timeout_ms: args.timeout,
+    };
+    command(&daemon, &project, request, args.follow.manner()).await
+}
+
+fn prompt_from_stdin() -> Result<String, Failure> {
+    let mut prompt = String::new();
+    let read = std::io::stdin()
+        .take(PROMPT_MAX_BYTES + 1)
+        .read_to_string(&mut prompt);
+    match read {
+        Ok(bytes) if bytes as u64 <= PROMPT_MAX_BYTES => Ok(prompt),
+        Ok(_) => fail(
+            ErrorKind::TooLarge,
+            format!("the prompt is longer than {PROMPT_MAX_BYTES} bytes"),
+            "put it into a file and tell the agent to read that",
+        ),
+        Err(error) => fail(
+            ErrorKind::Usage,
+            format!("cannot read the prompt from standard input: {error}"),
+            "a prompt is text in UTF-8",
+        ),
+    }
+}
+
+pub async fn stop(context: &Context, args: Stop) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let all = args.id.is_none();
+    let target = args.id.unwrap_or_else(|| "all".to_owned());
+    let request = Request::Stop {
+        target: target.clone(),
+        reason: args.reason,
+    };
+    let answer = daemon.command(&project, request).await?;
+    if answer.moved == 0 {
+        out::note("there is nothing to stop");
+        return Ok(0);
+    }
+    let what = if all { "every run" } else { &target };
+    out::print(&format!(
+        "stopping {}: {} frames and tasks",
+        safe(what),
+        answer.moved
+    ))?;
+    Ok(0)
+}
+
+pub async fn retry(context: &Context, args: Retry) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let request = Request::Retry {
+        target: args.id,
+        from: args.from,
+    };
+    command(&daemon, &project, request, args.follow.manner()).await
+}

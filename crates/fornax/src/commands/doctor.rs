@@ -1,0 +1,328 @@
+//! `doctor`: looks for what could be wrong, and says what to do about it. Changes nothing.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use fornax_core::error::{EXIT_DONE, EXIT_FAILED, Error, ErrorKind};
+use fornax_daemon::home::Home;
+use fornax_daemon::tools::{Tools, Wanted};
+use serde::Serialize;
+
+use super::{Context, plan, tools};
+use crate::cli::Json;
+use crate::failure::{Failure, Outcome};
+use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};
+use crate::start;
+use crate::text::{one_line, safe};
+
+/// Less free space than this is worth a warning, in bytes.
+const SPACE_WARN_BYTES: u64 = 1 << 30;
+/// With less than this, work will soon stop, in bytes.
+const SPACE_FAIL_BYTES: u64 = 100 << 20;
+/// Fewer inotify instances than this are used up by an editor and a file watcher or two.
+const INOTIFY_INSTANCES_MIN: u64 = 64;
+/// The daemon watches one file for each log or journal that is followed.
+const INOTIFY_WATCHES_MIN: u64 = 4096;
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// A check and what it found.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    level: Level,
+    message: String,
+    help: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, message: impl Into<String>) -> Check {
+        Check {
+            name,
+            level: Level::Ok,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn warn(name: &'static str, message: impl Into<String>, help: impl Into<String>) -> Check {
+        Check {
+            name,
+            level: Level::Warn,
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+
+    fn fail(name: &'static str, error: Error) -> Check {
+        Check {
+            name,
+            level: Level::Fail,
+            message: error.message,
+            help: error.help,
+        }
+    }
+}
+
+pub fn doctor(context: &Context, args: Json) -> Outcome {
+    let dir = context.project_dir()?;
+    let mut checks = Vec::new();
+    match Home::from_env() {
+        Ok(home) => {
+            checks.push(Check::ok(
+                "home",
+                format!("{} is yours alone", home.dir().display()),
+            ));
+            checks.extend([
+                token(&home),
+                daemon(&home),
+                space("disk of the home", home.dir()),
+            ]);
+        }
+        Err(error) => checks.push(Check::fail("home", error)),
+    }
+    checks.push(space("disk of the project", &dir.dir));
+    checks.extend([
+        inotify(),
+        program("git", "agents and plans that use branches need it"),
+    ]);
+    checks.push(node());
+    checks.extend(of_tools(&dir.dir));
+
+    let failed = checks.iter().any(|check| check.level == Level::Fail);
+    if args.json {
+        out::json(&checks)?;
+    } else {
+        print(&checks)?;
+    }
+    Ok(if failed { EXIT_FAILED } else { EXIT_DONE })
+}
+
+fn print(checks: &[Check]) -> Result<(), Failure> {
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for check in checks {
+        let sign = match check.level {
+            Level::Ok => paint(GREEN, "✓"),
+            Level::Warn => paint(YELLOW, "!"),
+            Level::Fail => paint(RED, "✗"),
+        };
+        text += &format!(
+            "{sign} {:width$}  {}\n",
+            check.name,
+            one_line(&check.message)
+        );
+        if let Some(help) = &check.help {
+            for line in safe(help).lines() {
+                text += &format!("  {:width$}  {}\n", "", paint(DIM, line));
+            }
+        }
+    }
+    out::print(&text)
+}
+
+fn token(home: &Home) -> Check {
+    const NAME: &str = "token";
+    if !home.dir().join("token").exists() {
+        return Check::ok(NAME, "none yet: it is made when the daemon first starts");
+    }
+    match home.token() {
+        Ok(_) => Check::ok(NAME, "only you can read it"),
+        Err(error) => Check::fail(NAME, error),
+    }
+}
+
+fn daemon(home: &Home) -> Check {
+    const NAME: &str = "daemon";
+    let info = match home.info() {
+        Ok(info) => info,
+        Err(error) => return Check::fail(NAME, error),
+    };
+    let ours = env!("CARGO_PKG_VERSION");
+    if start::is_running(home) {
+        return match info {
+            Some(info) if info.version != ours => Check::warn(
+                NAME,
+                format!("version {} runs, this is {ours}", info.version),
+                "`fornax down` ends it (tasks live on), the next command starts this one",
+            ),
+            Some(info) => Check::ok(NAME, format!("version {ours} runs as process {}", info.pid)),
+            None => Check::warn(NAME, "it is starting or ending", "look again in a moment"),
+        };
+    }
+    if home.socket().exists() || info.is_some() {
+        return Check::warn(
+            NAME,
+            format!("none runs; one that died left {}", home.socket().display()),
+            "`fornax up -d` starts it again and finds the tasks that live on",
+        );
+    }
+    Check::ok(NAME, "none runs: most commands start it")
+}
+
+fn space(name: &'static str, dir: &Path) -> Check {
+    let stat = match rustix::fs::statvfs(dir) {
+        Ok(stat) => stat,
+        Err(error) => return Check::fail(name, unreadable(dir, &error.into())),
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let message = format!("{} free in {}", size(free), dir.display());
+    let help = "make room: old runs in .fornax/runs may be moved away";
+    // Some file systems have no fixed number of files, and say 0 of 0.
+    let no_files_left = stat.f_files > 0 && stat.f_favail == 0;
+    if free < SPACE_FAIL_BYTES || no_files_left {
+        let error = Error::new(ErrorKind::Storage, message);
+        return Check::fail(name, error.with_help(help));
+    }
+    if free < SPACE_WARN_BYTES {
+        return Check::warn(name, message, help);
+    }
+    if fs::metadata(dir).is_ok_and(|meta| meta.mode() & 0o200 == 0) {
+        let message = format!("{} cannot be written", dir.display());
+        return Check::warn(name, message, format!("chmod u+w {}", dir.display()));
+    }
+    Check::ok(name, message)
+}
+
+/// A number of bytes for a person.
+fn size(bytes: u64) -> String {
+    let units = [
+        ("TiB", 1u64 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ];
+    let unit = units.iter().find(|(_, unit)| bytes >= *unit);
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(name, unit)| format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+    )
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot look at {}: {error}", path.display());
+    Error::new(ErrorKind::Storage, message)
+}
+
+/// The page's logs and journals are followed by inotify.
+fn inotify() -> Check {
+    const NAME: &str = "inotify";
+    let limit = |what: &str| -> Option<u64> {
+        let path = format!("/proc/sys/fs/inotify/max_user_{what}");
+        fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    let (Some(instances), Some(watches)) = (limit("instances"), limit("watches")) else {
+        return Check::warn(
+            NAME,
+            "its limits cannot be read",
+            "logs may not be followed live",
+        );
+    };
+    let message = format!("{instances} instances, {watches} watches for a user");
+    if instances < INOTIFY_INSTANCES_MIN || watches < INOTIFY_WATCHES_MIN {
+        return Check::warn(
+            NAME,
+            message,
+            "sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=65536",
+        );
+    }
+    Check::ok(NAME, message)
+}
+
+fn program(name: &'static str, needed_for: &str) -> Check {
+    let wanted = [Wanted {
+        name: name.to_owned(),
+        program: name.to_owned(),
+    }];
+    match Tools::default().look(&wanted, Path::new("/")).pop() {
+        Some(found) if found.usable => {
+            Check::ok(name, found.version.unwrap_or_else(|| "is there".to_owned()))
+        }
+        found => {
+            let problem = found.and_then(|found| found.problem);
+            Check::warn(
+                name,
+                problem.unwrap_or_else(|| "is not there".to_owned()),
+                needed_for,
+            )
+        }
+    }
+}
+
+/// Fornax itself does without it.
+fn node() -> Check {
+    let check = program("node", "");
+    match check.level {
+        Level::Ok => check,
+        _ => Check::ok(
+            "node",
+            "not there; only agents that are installed with npm need it",
+        ),
+    }
+}
+
+/// The configuration and the tools. A tool that is not there is no fault until a plan uses it.
+fn of_tools(dir: &Path) -> Vec<Check> {
+    const CONFIGURATION: &str = "configuration";
+    let config = match plan::config(dir) {
+        Ok(config) => config,
+        Err(Failure::Plan(diagnostics)) => {
+            let message = "fornax.yaml cannot be used";
+            let error = Error::new(ErrorKind::Usage, message);
+            return vec![Check::fail(
+                CONFIGURATION,
+                error.with_help(plan::rendered(&diagnostics)),
+            )];
+        }
+        Err(Failure::Error(error)) => return vec![Check::fail(CONFIGURATION, error)],
+        Err(Failure::NobodyReads) => return Vec::new(),
+    };
+    let mut checks = vec![Check::ok(
+        CONFIGURATION,
+        format!("{} tools", config.tools.len()),
+    )];
+    checks.extend(tools::look(&config, dir).into_iter().map(|tool| {
+        let version = tool.version.as_deref().unwrap_or("no version");
+        match tool.problem {
+            Some(problem) if !tool.usable => Check::warn(
+                "tool",
+                format!("{}: {problem}", tool.name),
+                tool.help.unwrap_or_default(),
+            ),
+            Some(problem) => Check::ok("tool", format!("{}: {version} ({problem})", tool.name)),
+            None => Check::ok("tool", format!("{}: {version}", tool.name)),
+        }
+    }));
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let cases = [
+            (5, "5 bytes"),
+            (1536, "1.5 KiB"),
+            (100 << 20, "100.0 MiB"),
+            (3 << 40, "3.0 TiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The daemon itself: `up`, `status`, `down`, `open`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use fornax_core::error::{Error, ErrorKind};
+use fornax_daemon::home::Home;
+use fornax_daemon::server;
+use fornax_runner::SHIM_ARG;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde_json::json;
+
+use super::{Context, wait};
+use crate::cli::{Down, Json, Open, Up};
+use crate::daemon::Daemon;
+use crate::failure::{Failure, Outcome, warn};
+use crate::out::{self, BOLD, DIM, RED, paint};
+use crate::render::table::Table;
+use crate::render::{task_state, time};
+use crate::start::{self, Word};
+use crate::text::{one_line, safe};
+
+pub fn up(context: &Context, args: Up) -> Outcome {
+    let home = Home::from_env()?;
+    if args.as_child {
+        return serve_as_child(home, &args);
+    }
+    if !args.detach {
+        return serve(context, home, &args);
+    }
+    match start::start(&home, args.bind)? {
+        Some(url) => out::print(&format!("fornax is up: {url}"))?,
+        None => {
+            let info = home.info()?;
+            let url = info.map(|info| info.url).unwrap_or_default();
+            out::print(&format!("fornax is up already: {url}"))?;
+            if args.bind.is_some() {
+                warn("--bind counts only when the daemon starts: `fornax down` first");
+            }
+        }
+    }
+    wait(register_known(context))
+}
+
+/// The daemon looks after the project in which it was started, where it is one.
+async fn register_known(context: &Context) -> Outcome {
+    context.known_project().await?;
+    Ok(0)
+}
+
+/// Serves in the foreground until Ctrl-C.
+fn serve(context: &Context, home: Home, args: &Up) -> Outcome {
+    let project = context.project_dir()?;
+    let here = home.clone();
+    let ready = move |url: &str| {
+        out::note(&format!("fornax is up: {url}"));
+        out::note("Ctrl-C ends it, tasks live on; `fornax open` opens the page");
+        // From outside, as every command does; the daemon answers once this has returned.
+        std::thread::spawn(move || match project.is_known {
+            true => wait(async {
+                Daemon::reach(&here)
+                    .await?
+                    .register(&project.dir)
+                    .await
+                    .map(|_| 0)
+            }),
+            false => Ok(0),
+        });
+    };
+    server::run(server::Options {
+        home,
+        bind: args.bind,
+        shim_argv: shim_argv()?,
+        ready,
+    })?;
+    Ok(0)
+}
+
+/// Serves as the child of a command that wants a daemon, and tells that command how the start went.
+fn serve_as_child(home: Home, args: &Up) -> Outcome {
+    // Out of the terminal's session: its hang-up and its Ctrl-C are not meant for the daemon. That
+    // it leads one already is no reason not to serve.
+    let _ = rustix::process::setsid();
+    let ready = |url: &str| tell_parent(&Word::Ready(url.to_owned()));
+    let shim_argv = shim_argv()?;
+    if let Err(error) = server::run(server::Options {
+        home,
+        bind: args.bind,
+        shim_argv,
+        ready,
+    }) {
+        tell_parent(&Word::Refused(error.clone()));
+        return Err(error.into());
+    }
+    Ok(0)
+}
+
+/// The command line that makes this binary a task's shim.
+fn shim_argv() -> Result<Vec<OsString>, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("cannot find this program: {error}"),
+        )
+    })?;
+    Ok(vec![program.into_os_string(), SHIM_ARG.into()])
+}
+
+/// Says a word to the parent, once; from then on nobody listens.
+fn tell_parent(word: &Word) {
+    // A parent that is gone needs no word.
+    if let Ok(word) = serde_json::to_string(word) {
+        let _ = out::raw(format!("{word}\n").as_bytes());
+    }
+    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
+        // Should it fail, standard output stays a pipe that nobody reads: no harm either.
+        let _ = rustix::stdio::dup2_stdout(null);
+    }
+}
+
+pub async fn status(args: Json) -> Outcome {
+    let home = Home::from_env()?;
+    let Some(daemon) = Daemon::if_running(&home).await? else {
+        if args.json {
+            out::json(&json!({ "running": false }))?;
+        } else {
+            out::print("fornax is not running: `fornax up -d` starts it, as do most commands")?;
+        }
+        return Ok(ErrorKind::Unavailable.exit_code());
+    };
+    let status = daemon.status().await?;
+    if args.json {
+        let mut value = serde_json::to_value(&status).map_err(std::io::Error::from)?;
+        value["running"] = true.into();
+        out::json(&value)?;
+        return Ok(0);
+    }
+    let now_ms = time::now_ms();
+    out::print(&format!(
+        "fornax {}  {}  process {}, up {}",
+        one_line(&status.version),
+        paint(BOLD, &one_line(&status.url)),
+        status.pid,
+        time::duration(now_ms - status.started_ms),
+    ))?;
+    for project in &status.projects {
+        let view = &project.project;
+        out::print(&format!(
+            "\n{}  {}",
+            paint(BOLD, &one_line(&view.name)),
+            paint(DIM, &one_line(&view.dir))
+        ))?;
+        if let Some(problem) = &view.problem {
+            out::print(&format!("  {} {}", paint(RED, "problem:"), safe(problem)))?;
+        }
+        out::print(&format!(
+            "  {} running, {} waiting",
+            project.running.len(),
+            project.queued
+        ))?;
+        let mut table = Table::new(&["  TASK", "STATE", "TIME", "TOOL", "RUN"]);
+        for task in &project.running {
+            table.row(vec![
+                format!("  {}", task.id),
+                task_state(task.state),
+                time::span(task.started_ms, None, now_ms),
+                one_line(&task.tool),
+                task.run.to_string(),
+            ]);
+        }
+        if !project.running.is_empty() {
+            out::print(&table.render(out::columns()))?;
+        }
+    }
+    Ok(0)
+}
+
+pub async fn down(args: Down) -> Outcome {
+    let home = Home::from_env()?;
+    let Some(daemon) = Daemon::if_running(&home).await? else {
+        out::note("fornax is not running");
+        return Ok(0);
+    };
+    // Taken before it is told to end, so that the number is its own for certain.
+    let process = i32::try_from(daemon.status().await?.pid)
+        .ok()
+        .and_then(Pid::from_raw);
+    let process = process.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    daemon.shutdown(args.stop_tasks).await?;
+    match process {
+        Some(Ok(process)) => wait_for_end(&process)?,
+        // It was gone before it could be told.
+        Some(Err(Errno::SRCH)) => {}
+        _ => warn("it is ending; whether it has ended cannot be seen from here"),
+    }
+    out::print("fornax is down")?;
+    Ok(0)
+}
+
+fn wait_for_end(process: &OwnedFd) -> Result<(), Failure> {
+    loop {
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], None) {
+            Err(Errno::INTR) => {}
+            ended => {
+                ended.map_err(std::io::Error::from)?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+pub async fn open(context: &Context, args: Open) -> Outcome {
+    let daemon = match context.known_project().await? {
+        Some((daemon, _)) => daemon,
+        None => Daemon::reach(&Home::from_env()?).await?,
+    };
+    let link = daemon.login_link().await?;
+    if args.print {
+        return out::print(&link).map(|()| 0);
+    }
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let opened = Command::new(opener)
+        .arg(&link)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if opened.is_ok_and(|status| status.success()) {
+        return Ok(0);
+    }
+    out::note("no browser could be opened here; this link opens the page once, within a minute:");
+    out::print(&link)?;
+    Ok(0)
+}

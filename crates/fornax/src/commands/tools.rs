@@ -1,0 +1,66 @@
+//! `tools`: which tools the project has and whether they can be used.
+
+use std::path::Path;
+
+use fornax_core::error::EXIT_DONE;
+use fornax_core::plan::config::Config;
+use fornax_daemon::tools::{Found, Tools, Wanted};
+
+use super::{Context, plan};
+use crate::cli::Json;
+use crate::failure::Outcome;
+use crate::out::{self, GREEN, RED, YELLOW, paint};
+use crate::render::table::Table;
+use crate::text::one_line;
+
+pub fn tools(context: &Context, args: Json) -> Outcome {
+    let dir = context.project_dir()?.dir;
+    let found = look(&plan::config(&dir)?, &dir);
+    if args.json {
+        out::json(&found)?;
+        return Ok(EXIT_DONE);
+    }
+    let mut table = Table::new(&["TOOL", "", "VERSION", "PROGRAM", "PROBLEM"]);
+    for tool in &found {
+        let sign = match (tool.usable, &tool.problem) {
+            (false, _) => paint(RED, "✗"),
+            (true, Some(_)) => paint(YELLOW, "!"),
+            (true, None) => paint(GREEN, "✓"),
+        };
+        let program = match &tool.path {
+            Some(path) => path.to_string_lossy().into_owned(),
+            None => tool.program.clone(),
+        };
+        let mut problem = tool.problem.as_deref().map(one_line).unwrap_or_default();
+        if let Some(help) = &tool.help {
+            problem += &format!(": {}", one_line(help));
+        }
+        table.row(vec![
+            one_line(&tool.name),
+            sign,
+            tool.version.as_deref().map(one_line).unwrap_or_default(),
+            one_line(&program),
+            problem,
+        ]);
+    }
+    // Nothing is cut: what is wrong and what to do about it stands in the last column.
+    out::print(&table.render(usize::MAX))?;
+    Ok(EXIT_DONE)
+}
+
+/// Looks for the programs of all tools. A program that a variable names is known only when a task
+/// starts, and is not looked for.
+pub fn look(config: &Config, dir: &Path) -> Vec<Found> {
+    let wanted: Vec<_> = config
+        .tools
+        .iter()
+        .filter_map(|(name, tool)| {
+            let program = tool.cmd.first()?.fill(|_| Err(())).ok()?;
+            Some(Wanted {
+                name: name.clone(),
+                program,
+            })
+        })
+        .collect();
+    Tools::default().look(&wanted, dir)
+}

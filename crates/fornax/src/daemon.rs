@@ -1,0 +1,234 @@
+//! The daemon, as far as the commands need it: its API's routes as functions.
+
+use std::path::{Path, PathBuf};
+
+use fornax_core::error::{Error, ErrorKind};
+use fornax_core::ids::{CmdId, RunId, TaskId};
+use fornax_core::request::{CommandRequest, Request};
+use fornax_core::view::{Answer, Change, FrameDetail, ProjectView, RunDetail};
+use fornax_daemon::client::{Bytestream, Client, SseItem, SseStream, encode};
+use fornax_daemon::home::Home;
+use fornax_daemon::http::backend::{RunPage, Status, TaskDetail};
+use fornax_journal::Project;
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::failure::{Failure, warn};
+use crate::start;
+
+/// A daemon that runs.
+pub struct Daemon {
+    client: Client,
+}
+
+/// The changes of all projects, as they come.
+pub struct Changes(SseStream);
+
+/// What the feed says.
+pub enum News {
+    /// Something changed.
+    Change(Box<Change>),
+    /// Changes were missed: what is known must be read again.
+    Reset,
+}
+
+/// One of a task's two logs.
+pub struct Log {
+    /// The run of the task.
+    pub run: RunId,
+    /// The task.
+    pub task: TaskId,
+    /// Standard error instead of standard output.
+    pub stderr: bool,
+}
+
+/// Bytes as they come.
+pub struct Body(Bytestream);
+
+#[derive(Deserialize)]
+struct Link {
+    url: String,
+}
+
+impl Daemon {
+    /// The daemon, started where none runs.
+    pub async fn reach(home: &Home) -> Result<Daemon, Failure> {
+        if let Some(daemon) = Daemon::if_running(home).await? {
+            return Ok(daemon);
+        }
+        start::start(home, None)?;
+        Ok(Daemon {
+            client: Client::connect(home).await?,
+        })
+    }
+
+    /// The daemon, if one runs.
+    pub async fn if_running(home: &Home) -> Result<Option<Daemon>, Failure> {
+        if !start::is_running(home) {
+            return Ok(None);
+        }
+        let version = home.info()?.map(|info| info.version);
+        let ours = env!("CARGO_PKG_VERSION");
+        if let Some(theirs) = version.filter(|theirs| theirs != ours) {
+            warn(&format!(
+                "the daemon that runs is version {theirs}, this is {ours}: \
+                 `fornax down` ends it (tasks live on), the next command starts this one"
+            ));
+        }
+        Ok(Some(Daemon {
+            client: Client::connect(home).await?,
+        }))
+    }
+
+    pub async fn status(&self) -> Result<Status, Failure> {
+        Ok(self.client.get_json("/api/status").await?)
+    }
+
+    /// The project in a directory; the daemon looks after it from now on.
+    pub async fn register(&self, dir: &Path) -> Result<ProjectView, Failure> {
+        Ok(self
+            .client
+            .post_json("/api/projects", &json!({ "dir": dir }))
+            .await?)
+    }
+
+    pub async fn runs(
+        &self,
+        project: &ProjectView,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<RunPage, Failure> {
+        let before = before.map_or_else(String::new, |run| format!("&before={run}"));
+        let path = format!(
+            "/api/runs?project={}&limit={limit}{before}",
+            encode(&project.id)
+        );
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    pub async fn run(&self, project: &ProjectView, run: RunId) -> Result<RunDetail, Failure> {
+        let path = format!("/api/runs/{run}?project={}", encode(&project.id));
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    /// A frame, by its id or the beginning of it.
+    pub async fn frame(&self, project: &ProjectView, id: &str) -> Result<FrameDetail, Failure> {
+        let path = format!("/api/frames/{}?project={}", encode(id), encode(&project.id));
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    /// A task, by its id or the beginning of it.
+    pub async fn task(&self, project: &ProjectView, id: &str) -> Result<TaskDetail, Failure> {
+        let path = format!("/api/tasks/{}?project={}", encode(id), encode(&project.id));
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    /// Gives a command.
+    pub async fn command(
+        &self,
+        project: &ProjectView,
+        command: Request,
+    ) -> Result<Answer, Failure> {
+        let cmd_id: CmdId = uuid::Uuid::now_v7()
+            .to_string()
+            .parse()
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("{error}")))?;
+        let request = CommandRequest {
+            cmd_id,
+            project: project.id.clone(),
+            command,
+        };
+        Ok(self.client.post_json("/api/commands", &request).await?)
+    }
+
+    /// The changes from now on.
+    pub async fn changes(&self) -> Result<Changes, Failure> {
+        Ok(Changes(self.client.sse(None).await?))
+    }
+
+    /// A log from a byte on; with `follow`, until the task is over.
+    pub async fn log(
+        &self,
+        project: &ProjectView,
+        log: &Log,
+        from: u64,
+        follow: bool,
+    ) -> Result<Body, Failure> {
+        let stream = if log.stderr { "stderr" } else { "stdout" };
+        let follow = if follow {
+            format!("&follow=true&offset={from}")
+        } else {
+            String::new()
+        };
+        let project = encode(&project.id);
+        let path = format!(
+            "/api/tasks/{}/logs/{stream}?project={project}{follow}",
+            log.task
+        );
+        Ok(Body(self.client.stream_bytes(&path).await?))
+    }
+
+    /// The lines of a run's journal; with `follow`, until the run ends.
+    pub async fn events(
+        &self,
+        project: &ProjectView,
+        run: RunId,
+        follow: bool,
+    ) -> Result<Body, Failure> {
+        let project = encode(&project.id);
+        let path = format!("/api/runs/{run}/events?project={project}&follow={follow}");
+        Ok(Body(self.client.stream_bytes(&path).await?))
+    }
+
+    /// A link that opens the page once.
+    pub async fn login_link(&self) -> Result<String, Failure> {
+        let link: Link = self
+            .client
+            .post_json("/api/login-links", &json!({}))
+            .await?;
+        Ok(link.url)
+    }
+
+    /// Tells the daemon to end.
+    pub async fn shutdown(&self, stop_tasks: bool) -> Result<(), Failure> {
+        let body = json!({ "stop_tasks": stop_tasks });
+        Ok(self.client.post_json("/api/shutdown", &body).await?)
+    }
+}
+
+impl Changes {
+    /// The next news.
+    pub async fn next(&mut self) -> Result<News, Failure> {
+        match self.0.next().await {
+            Some(Ok(SseItem::Change(change))) => Ok(News::Change(Box::new(change))),
+            Some(Ok(SseItem::Reset)) => Ok(News::Reset),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Error::new(ErrorKind::Unavailable, "the daemon has ended").into()),
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes; none at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        match self.0.next().await {
+            Some(Ok(bytes)) => Ok(Some(bytes.to_vec())),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Log {
+    /// The log's file: a project is on the same disk as the command line.
+    pub fn file(&self, project: &ProjectView) -> Result<PathBuf, Failure> {
+        let project = Project::find(Path::new(&project.dir)).map_err(Error::from)?;
+        let name = if self.stderr {
+            "stderr.log"
+        } else {
+            "stdout.log"
+        };
+        Ok(project.task_dir(self.run, self.task).join(name))
+    }
+}

@@ -1,0 +1,86 @@
+//! How a command fails: what is said of it, and with which exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use fornax_core::error::{EXIT_DONE, Error, ErrorKind};
+use fornax_core::plan::Diagnostic;
+
+use crate::commands::plan::rendered;
+use crate::out::{self, BOLD, GREEN, RED, paint};
+use crate::text::safe;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was refused, or went wrong.
+    Error(Error),
+    /// A plan or the configuration is wrong.
+    Plan(Vec<Diagnostic>),
+    /// Nobody reads standard output any more (`fornax runs | head`).
+    NobodyReads,
+}
+
+/// The exit code of a command, or why it failed.
+pub type Outcome = Result<u8, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+/// An error of standard output: other errors of I/O say with which file.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::NobodyReads;
+        }
+        Failure::Error(Error::new(
+            ErrorKind::Storage,
+            format!("cannot write the output: {error}"),
+        ))
+    }
+}
+
+/// A failure with advice.
+pub fn fail<T>(
+    kind: ErrorKind,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Result<T, Failure> {
+    Err(Failure::Error(Error::new(kind, message).with_help(help)))
+}
+
+/// Says what went wrong and gives the exit code.
+pub fn conclude(outcome: Outcome) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(code) => code,
+        Err(Failure::NobodyReads) => EXIT_DONE,
+        Err(Failure::Plan(diagnostics)) => {
+            out::note(rendered(&diagnostics).trim_end());
+            ErrorKind::Usage.exit_code()
+        }
+        Err(Failure::Error(error)) => {
+            tell(&error);
+            error.kind.exit_code()
+        }
+    })
+}
+
+/// Says an error on standard error.
+pub fn tell(error: &Error) {
+    out::note(&format!(
+        "{}: {}",
+        paint(RED.bold(), "error"),
+        safe(&error.message)
+    ));
+    if let Some(help) = &error.help {
+        out::note(&format!("{}: {}", paint(GREEN, "help"), safe(help)));
+    }
+}
+
+/// Says something that went wrong without ending the command.
+pub fn warn(message: &str) {
+    out::note(&format!("{}: {}", paint(BOLD, "warning"), safe(message)));
+}
