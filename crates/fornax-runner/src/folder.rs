@@ -84,13 +84,12 @@ impl Folder {
             Err(error) if !has_no_locks(error) => return Err(error.into()),
             _ => {}
         }
-        let folder = Folder {
+        create(&dir, TASK_FILE, &serde_json::to_vec_pretty(task)?)?;
+        Ok(Folder {
             listener: listen(&dir)?,
             logs: [log(&dir, 0)?, log(&dir, 1)?],
             dir,
-        };
-        folder.write_task(task)?;
-        Ok(folder)
+        })
     }
 
     /// Writes `task.json`.
@@ -121,14 +120,20 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&self.dir, SOCKET, AtFlags::empty());
     }
 
+    /// Writes a file so that readers see the old one or the new one.
     fn write(&self, name: &str, text: &[u8]) -> io::Result<File> {
         let draft = format!("{name}.new");
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(&self.dir, &draft, flags, PRIVATE)?);
-        file.write_all(text)?;
+        let file = create(&self.dir, &draft, text)?;
         rustix::fs::renameat(&self.dir, &draft, &self.dir, name)?;
         Ok(file)
     }
+}
+
+fn create(dir: &OwnedFd, name: &str, text: &[u8]) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(dir, name, flags, PRIVATE)?);
+    file.write_all(text)?;
+    Ok(file)
 }
 
 /// An `exit.json` that has been written.

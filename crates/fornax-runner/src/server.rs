@@ -30,7 +30,7 @@ fn serve() -> io::Result<()> {
             Ok(Fork::Child) => {
                 drop(daemon);
                 sys::ignore_children(false);
-                shim::run(&spec, control, &boot_id);
+                shim::run(spec, control, &boot_id);
                 sys::exit_now(0);
             }
             Ok(Fork::Parent) => {}

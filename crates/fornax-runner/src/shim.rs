@@ -58,12 +58,13 @@ struct Shim<'a> {
 }
 
 /// Runs one task, from its specification to its record, in the boot `boot_id`.
-pub fn run(spec: &[u8], control: OwnedFd, boot_id: &str) {
+pub fn run(text: Vec<u8>, control: OwnedFd, boot_id: &str) {
     // Without a specification there is no id to report under: the daemon sees a closed connection
     // and no folder.
-    let Ok(spec) = serde_json::from_slice::<TaskSpec>(spec) else {
+    let Ok(mut spec) = serde_json::from_slice::<TaskSpec>(&text) else {
         return;
     };
+    drop(text);
     let name: Vec<u8> = spec
         .task_id
         .bytes()
@@ -78,8 +79,11 @@ pub fn run(spec: &[u8], control: OwnedFd, boot_id: &str) {
     let Some(begun) = begin(&spec, &mut control, boot_id) else {
         return;
     };
+    let launched = launch(&spec, &begun.folder);
+    // Prompts and secrets are not kept, and a shim is meant to be small.
+    spec.forget_input();
     let mut shim = Shim::new(&spec, begun, control);
-    shim.start();
+    shim.launched(launched);
     loop {
         shim.advance();
         if matches!(shim.phase, Phase::Done) {
@@ -120,9 +124,9 @@ impl<'a> Shim<'a> {
         }
     }
 
-    /// Starts the command.
-    fn start(&mut self) {
-        match launch(self.spec, &self.folder) {
+    /// Takes in whether the command has been started.
+    fn launched(&mut self, launched: Result<(u32, Vec<Capture>), Failure>) {
+        match launched {
             Ok((pid, captures)) => {
                 if !captures.is_empty() {
                     self.buffer = vec![0; CHUNK_BYTES];
@@ -223,8 +227,11 @@ impl<'a> Shim<'a> {
             self.stop(ExitCause::Timeout);
         }
         if self.silence_due().is_some_and(|due| due <= now) {
-            let bytes = self.log_bytes();
-            if self.silence.is_over(now, bytes[0] + bytes[1]) {
+            if self.captures.is_empty() {
+                let bytes = self.log_bytes();
+                self.silence.look(now, bytes[0] + bytes[1]);
+            }
+            if self.silence.is_over(now) {
                 self.stop(ExitCause::Silence);
             }
         }
@@ -253,7 +260,7 @@ impl<'a> Shim<'a> {
     /// When to look for silence; not while the shim itself keeps the command waiting.
     fn silence_due(&self) -> Option<Instant> {
         self.silence
-            .due()
+            .due(self.captures.is_empty())
             .filter(|_| self.ladder.is_none() && self.retry.is_none())
     }
 
@@ -410,16 +417,24 @@ struct Silence {
 }
 
 impl Silence {
-    fn due(&self) -> Option<Instant> {
+    fn due(&self, by_size: bool) -> Option<Instant> {
         let limit = self.limit?;
-        Some((self.heard + limit).min(self.checked + limit / 4))
+        let end = self.heard + limit;
+        Some(if by_size {
+            end.min(self.checked + limit / 4)
+        } else {
+            end
+        })
     }
 
-    fn is_over(&mut self, now: Instant, bytes: u64) -> bool {
+    fn look(&mut self, now: Instant, bytes: u64) {
         if bytes != self.bytes {
             (self.bytes, self.heard) = (bytes, now);
         }
         self.checked = now;
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
         self.limit.is_some_and(|limit| self.heard + limit <= now)
     }
 }

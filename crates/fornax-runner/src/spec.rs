@@ -67,6 +67,13 @@ impl fmt::Debug for TaskSpec {
 }
 
 impl TaskSpec {
+    /// Forgets what only the start needs.
+    pub(crate) fn forget_input(&mut self) {
+        self.stdin = None;
+        self.env = Vec::new();
+        self.redact = None;
+    }
+
     /// The names of the environment, without their values.
     pub(crate) fn env_names(&self) -> Vec<&str> {
         self.env.iter().map(|(name, _)| name.as_str()).collect()

@@ -318,10 +318,8 @@ impl Watch {
     fn started(&mut self, key: &Key, pid: u32) {
         if let Some(task) = self.tasks.get_mut(key) {
             task.pid = Some(pid);
-            // What only a start needs, prompts and secrets above all, is not kept.
-            task.spec.stdin = None;
-            task.spec.env = Vec::new();
-            task.spec.redact = None;
+            // Prompts and secrets are not kept longer than needed.
+            task.spec.forget_input();
         }
         self.running().insert(key.clone(), pid);
         self.tell(key, |task_id, attempt| Report::Started {

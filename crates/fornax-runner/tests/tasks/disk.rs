@@ -13,6 +13,10 @@ pub const TESTS: &[Test] = &[
     ("disk::a_start_that_does_not_fit_waits_for_room", full_start),
     ("disk::a_start_that_waits_can_be_stopped", stopped_start),
     (
+        "disk::a_start_that_waits_is_given_up_with_its_daemon",
+        orphaned_start,
+    ),
+    (
         "disk::a_record_that_does_not_fit_waits_for_room",
         full_record,
     ),
@@ -149,6 +153,30 @@ fn stopped_start() {
     assert_eq!(daemon.ended().cause, ExitCause::Stopped);
     fs::remove_file(ballast).unwrap();
     assert_eq!(fs::read_dir(&disk.path).unwrap().count(), 0);
+}
+
+fn orphaned_start() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let daemon = Daemon::start();
+    let mut spec = spec_in(&disk.path, &["sh", "-c", "echo ran"]);
+    // Shims bear the name of their task.
+    spec.task_id = format!("t-{}", std::process::id());
+    let shims = || {
+        let names = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.trim() == spec.task_id).count()
+    };
+    let ballast = disk.fill(0);
+    daemon.supervisor.ensure(spec.clone());
+    daemon.stalled();
+    assert_eq!(shims(), 1);
+    drop(daemon);
+    until("the shim gives up", || (shims() == 0).then_some(()));
+    fs::remove_file(ballast).unwrap();
+    assert_eq!(fs::read_dir(&disk.path).unwrap().count(), 0);
+    // Whoever still wants the task asks again.
+    assert_eq!(Daemon::start().run(&spec).code, Some(0));
 }
 
 fn full_record() {
