@@ -21,6 +21,9 @@ const BLOCK: u32 = 4096;
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Stored {
     v: u32,
+    /// The project's key that the frame numbers are used with.
+    #[serde(default)]
+    key: String,
     /// The first frame number that no block has taken.
     next_frame: u32,
     /// The highest number of each day's runs. One entry a day: all of them are kept, because
@@ -61,19 +64,23 @@ impl Counters {
                 }
             })?,
         };
+        let key = project.key()?;
         let mut counters = Counters {
             path,
             project: project.clone(),
-            key: project.key()?,
+            key,
             block: stored.next_frame..stored.next_frame,
             stored,
             adopted_ids: None,
         };
-        let adopted: BTreeSet<RunId> = folders
-            .iter()
-            .copied()
-            .filter(|&run| run.number > counters.highest(run.date) || counters.is_adopted(run))
-            .collect();
+        let key = format!("{key:016x}");
+        // With another key the numbers mean other ids: whatever there is came from elsewhere.
+        let is_new = counters.stored.key != key;
+        counters.stored.key = key;
+        let is_foreign = |run: &RunId| {
+            is_new || run.number > counters.highest(run.date) || counters.is_adopted(*run)
+        };
+        let adopted: BTreeSet<RunId> = folders.iter().copied().filter(is_foreign).collect();
         // Found again at each opening until something else is stored with it.
         counters.stored.adopted = adopted;
         Ok(counters)

@@ -22,6 +22,7 @@ mod recovery;
 mod telemetry;
 mod trace;
 mod tree;
+mod verify;
 mod writer;
 
 pub use derived::{Derivation, Derived};
@@ -32,4 +33,5 @@ pub use reader::{Chunk, RunReader, Stream, Torn};
 pub use recovery::{OpenRun, Recovery, TornTail};
 pub use telemetry::{Ingested, TelemetryWriter};
 pub use tree::Tree;
+pub use verify::{Finding, FindingKind, Severity};
 pub use writer::Writer;

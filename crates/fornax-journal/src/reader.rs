@@ -60,12 +60,16 @@ pub struct RunReader {
     /// The number that the next record must have.
     expected: u64,
     /// What was read of a step, and how much of it may be handed out.
-    step: VecDeque<Result<Record, Damage>>,
+    step: VecDeque<(Place, Result<Record, Damage>)>,
     ready: usize,
+    place: Place,
     /// Where the last whole step ends: the line after it, from 1, and the byte.
-    end: (u64, u64),
+    end: Place,
     done: bool,
 }
+
+/// A line: its number from 1, and where it begins, in bytes.
+type Place = (u64, u64);
 
 impl RunReader {
     pub(crate) fn open(project: &Project, run: RunId) -> Result<RunReader, JournalError> {
@@ -87,6 +91,7 @@ impl RunReader {
             expected: 1,
             step: VecDeque::new(),
             ready: 0,
+            place: (1, 0),
             end: (1, 0),
             done: false,
         })
@@ -96,6 +101,13 @@ impl RunReader {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.end.1
+    }
+
+    /// The place of the last record that was handed out: its line, from 1, and where the line
+    /// begins, in bytes.
+    #[must_use]
+    pub fn place(&self) -> (u64, u64) {
+        self.place
     }
 
     /// What stands after the last whole step. Known once the iterator has ended.
@@ -151,6 +163,7 @@ impl Iterator for RunReader {
             if self.done {
                 return None;
             }
+            let begins = self.lines.next_byte;
             let Some(read) = self.read() else {
                 self.done = true;
                 self.step.clear();
@@ -162,13 +175,15 @@ impl Iterator for RunReader {
                 Err(_) => self.step.clear(),
             }
             let is_last = read.as_ref().map_or(true, |record| !record.more);
-            self.step.push_back(read);
+            self.step.push_back(((self.lines.number, begins), read));
             if is_last {
                 self.ready = self.step.len();
             }
         }
         self.ready -= 1;
-        self.step.pop_front()
+        let (place, item) = self.step.pop_front()?;
+        self.place = place;
+        Some(item)
     }
 }
 

@@ -219,7 +219,13 @@ fn ids_that_came_from_elsewhere_are_stepped_over() {
 }
 
 #[test]
-fn lost_counters_are_made_good_from_the_runs() {
+fn what_is_lost_is_made_good_from_the_runs() {
+    for lost in ["counters.json", "project.json"] {
+        check_lost(lost);
+    }
+}
+
+fn check_lost(lost: &str) {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
     let (mut writer, _) = project.writer().unwrap();
@@ -231,10 +237,27 @@ fn lost_counters_are_made_good_from_the_runs() {
     }
     writer.append(&records).unwrap();
     drop(writer);
-    fs::remove_file(project.data_dir().join("counters.json")).unwrap();
+    fs::remove_file(project.data_dir().join(lost)).unwrap();
 
+    let project = Project::open(dir.path()).unwrap();
+    if lost == "project.json" {
+        // A new key; that it would make the same ids is put on here.
+        let key = key(&project);
+        let events = project.run_dir(claimed).join("events.jsonl");
+        let mut text = fs::read_to_string(&events).unwrap();
+        for (id, number) in ids.iter().zip(0..) {
+            let same = FrameId::nth(key, 4096 + number).to_string();
+            text = text.replace(&id.to_string(), &same);
+        }
+        fs::write(&events, text).unwrap();
+    }
+    let reader = project.read_run(claimed).unwrap();
+    let used: Vec<FrameId> = reader
+        .filter_map(|record| record.unwrap().frame_id)
+        .collect();
+    assert_eq!(used.len(), 3);
     let (mut writer, _) = project.writer().unwrap();
     assert!(writer.next_run_id(DAY).unwrap() > claimed);
     let again = writer.reserve_frames(10).unwrap();
-    assert!(again.iter().all(|id| !ids.contains(id)));
+    assert!(again.iter().all(|id| !used.contains(id)));
 }

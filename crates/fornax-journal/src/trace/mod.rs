@@ -103,6 +103,11 @@ pub(crate) fn check(ndjson: &[u8], run: RunId, rules: &Rules, now: Time) -> Chec
     checked
 }
 
+/// Whether an event is one of the five.
+pub(crate) fn is_known(event: &str) -> bool {
+    Kind::parse(&format!("\"{event}\"")).is_some()
+}
+
 struct Checker<'r> {
     rules: &'r Rules,
     /// Both as JSON.
