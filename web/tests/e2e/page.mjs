@@ -1,0 +1,442 @@
+// The built page in a real browser, against a stand-in daemon that can do what a real one rarely does.
+
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { APP, LIVE, SITE, scenario } from "../fixture/scenario.mjs";
+import { launch, open, until, watch } from "./browser.mjs";
+
+let browser;
+let fixture;
+let url;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+beforeEach(async () => {
+  fixture = scenario();
+  url = await fixture.start(0);
+});
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  await fixture.stop();
+});
+
+const RUN = () => `${url}/runs/${LIVE}`;
+const idOf = (key) => [...fixture.runs.get(LIVE).frames.values()].find((frame) => frame.key === key).id;
+const frameUrl = (key) => `${RUN()}?frame=${idOf(key)}`;
+const treeRow = (page, key) => page.locator(`#tree-${idOf(key)}`);
+const live = (page) => page.locator(".connection-live").waitFor();
+const tab = (page, name) => page.getByRole("tab", { name, exact: true }).click();
+
+test("what is loaded first is under 60 kB, and nothing in the page is inline", () => {
+  const dist = new URL("../../dist/", import.meta.url);
+  const html = readFileSync(new URL("index.html", dist), "utf8");
+  assert.doesNotMatch(html, /style=|<style|<script(?![^>]* src=)|\son\w+=/);
+  const scripts = readdirSync(new URL("assets/", dist)).filter((name) => name.endsWith(".js"));
+  const size = scripts.reduce((sum, name) => sum + gzipSync(readFileSync(new URL(`assets/${name}`, dist))).length, 0);
+  assert.ok(scripts.length >= 2, "the page and its worker");
+  assert.ok(size < 60_000, `${size} bytes`);
+});
+
+test("runs are listed newest first, by project, and older ones are loaded", async () => {
+  const { page, wrong } = await open(browser, url);
+  await page.getByRole("link", { name: "Build app" }).waitFor();
+  const names = () => page.locator("tbody .run-name a").allTextContents();
+  assert.deepEqual((await names()).slice(0, 3), ["Site refresh", "Build app", "Nightly checks"]);
+  const before = (await names()).length;
+  await page.getByRole("button", { name: "Load more" }).click();
+  await until(async () => (await names()).length, (count) => count === before + 50, "one page more");
+  await page.getByRole("button", { name: "Load more" }).click();
+  await until(async () => (await names()).length, (count) => count === fixture.runs.size, "all of them");
+  await until(() => page.getByRole("button", { name: "Load more" }).count(), (count) => count === 0, "nothing more to load");
+  await page.getByLabel("Project").selectOption({ label: "site" });
+  await until(names, (found) => found.length === 1 && found[0] === "Site refresh", "one project's runs");
+  assert.deepEqual(wrong, []);
+});
+
+test("two projects may have a run of the same id, and each shows its own frames", async () => {
+  const { page } = await open(browser, `${url}/runs/${SITE}/RUN-20261121-003`);
+  await until(() => page.getByRole("treeitem").count(), (count) => count === 3, "the site's frames");
+  await page.goto(RUN());
+  await page.getByRole("treeitem", { name: "Research" }).waitFor();
+});
+
+test("changes are shown as they come", async () => {
+  const { page, wrong } = await open(browser, RUN());
+  await treeRow(page, "deploy").waitFor();
+  await live(page);
+  assert.match(await treeRow(page, "deploy").getAttribute("aria-label"), /in progress/);
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "failed", reason: "no", ended_ms: Date.now() }] });
+  await until(() => treeRow(page, "deploy").getAttribute("aria-label"), (label) => /failed/.test(label), "the new status");
+  assert.match(await page.locator(".details").textContent(), /Failed 4/);
+  fixture.change(LIVE, { run: { status: "failed", ended_ms: Date.now(), reason: "4 frames failed" } });
+  await page.getByRole("button", { name: "Retry" }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Stop" }).count(), 0);
+  assert.deepEqual(wrong, []);
+});
+
+test("a run that starts appears by itself, and can be opened", async () => {
+  const { page } = await open(browser, url);
+  await live(page);
+  const { frames } = fixture.runs.get(LIVE);
+  const root = { ...[...frames.values()][0], id: "f-new000", run: "RUN-20261121-004", title: "Fresh" };
+  fixture.addRun({ ...fixture.runs.get(LIVE).run, id: "RUN-20261121-004", name: "Fresh run", root: root.id, started_ms: Date.now(), seq: 1 }, [root]);
+  fixture.tellRun(`${APP}/RUN-20261121-004`);
+  await page.getByRole("link", { name: "Fresh run" }).click();
+  await page.getByRole("treeitem", { name: "Fresh" }).waitFor();
+  assert.equal(fixture.requests.get("/api/runs/RUN-20261121-004"), undefined, "all of it came as changes");
+});
+
+test("all tabs share one connection, and the eighth does not hang", async () => {
+  const { page, context, wrong } = await open(browser, RUN());
+  await live(page);
+  const pages = [page];
+  for (let i = 0; i < 7; i++) {
+    const next = await context.newPage();
+    watch(next, wrong);
+    await next.goto(RUN());
+    await live(next);
+    pages.push(next);
+  }
+  assert.equal(fixture.streams, 1);
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }] });
+  for (const each of pages) {
+    await each.bringToFront();
+    await until(() => treeRow(each, "deploy").getAttribute("aria-label"), (label) => /completed/.test(label), "the change in each tab");
+  }
+  for (const each of pages) await each.close();
+  await until(() => fixture.streams, (count) => count === 0, "no tab, no connection");
+  assert.deepEqual(wrong, []);
+});
+
+test("without shared workers a tab connects by itself", async () => {
+  const { page, wrong } = await open(browser, RUN(), { before: () => delete window.SharedWorker });
+  await live(page);
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }] });
+  await until(() => treeRow(page, "deploy").getAttribute("aria-label"), (label) => /completed/.test(label), "the change");
+  assert.deepEqual(wrong, []);
+});
+
+test("a lost change is noticed, and what was lost is shown", async () => {
+  const { page } = await open(browser, RUN());
+  await live(page);
+  const opened = fixture.opened;
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }] }, { lost: true });
+  fixture.change(LIVE, { frames: [{ id: idOf("smoke"), status: "completed", ended_ms: Date.now() }] });
+  for (const key of ["deploy", "smoke"]) {
+    await until(() => treeRow(page, key).getAttribute("aria-label"), (label) => /completed/.test(label), key);
+  }
+  assert.equal(fixture.opened, opened + 1, "the stream was opened again");
+});
+
+test("a reset and another life of the daemon lead to a new snapshot", async () => {
+  const { page } = await open(browser, RUN());
+  await live(page);
+  const finish = (key) => Object.assign(fixture.runs.get(LIVE).frames.get(idOf(key)), { status: "completed", ended_ms: Date.now() });
+  finish("deploy");
+  fixture.reset();
+  await until(() => treeRow(page, "deploy").getAttribute("aria-label"), (label) => /completed/.test(label), "after a reset");
+  finish("smoke");
+  fixture.renew();
+  await until(() => treeRow(page, "smoke").getAttribute("aria-label"), (label) => /completed/.test(label), "after a restart");
+  await live(page);
+});
+
+test("a daemon that is gone is said to be, and found within a second of its return", async () => {
+  const { page } = await open(browser, RUN());
+  await live(page);
+  await fixture.stop();
+  await page.locator(".connection-reconnecting").waitFor();
+  await page.getByText("The daemon does not answer").waitFor();
+  assert.ok(await treeRow(page, "deploy").isVisible(), "what was known stays in sight");
+  fixture.renew();
+  await fixture.start();
+  const back = Date.now();
+  await live(page);
+  assert.ok(Date.now() - back < 1_000, `${Date.now() - back} ms`);
+  assert.equal(await page.getByText("The daemon does not answer").count(), 0);
+});
+
+test("who is signed out is told what to do, calmly", async () => {
+  fixture.signedOut = true;
+  const { page, wrong } = await open(browser, url);
+  await page.getByText("fornax open").waitFor();
+  await page.locator(".connection-signed_out").waitFor();
+  const asked = fixture.requests.get("/api/snapshot");
+  fixture.signedOut = false;
+  await page.evaluate(() => dispatchEvent(new Event("focus")));
+  await page.getByRole("link", { name: "Build app" }).waitFor();
+  assert.ok(asked <= 3, `${asked} requests`);
+  assert.deepEqual(wrong, []);
+});
+
+test("a run that has ended is loaded, also one too old for the list", async () => {
+  const [key] = [...fixture.hidden];
+  const { page } = await open(browser, `${url}/runs/${key}`);
+  await page.getByRole("treeitem", { name: "Unit tests" }).waitFor();
+  await page.goto(`${url}/runs/${APP}/RUN-20200101-001`);
+  await page.getByText("There is no such run").waitFor();
+  await page.goto(`${url}/nowhere`);
+  await page.getByText("There is no such page").waitFor();
+});
+
+test("stopping asks first, shows nothing before the daemon says so, and tells why it was refused", async () => {
+  const { page, wrong } = await open(browser, RUN());
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.keyboard.press("Escape");
+  assert.equal(fixture.commands.length, 0);
+  fixture.answer = () => ({ error: { kind: "conflict", message: "the run has <b>ended</b>", help: "retry it" } });
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Stop" }).click();
+  await page.getByText("the run has <b>ended</b>").waitFor();
+  await page.getByText("retry it", { exact: true }).waitFor();
+  const [{ cmd_id, project, command }] = fixture.commands;
+  assert.match(cmd_id, /^[0-9a-f-]{36}$/);
+  assert.deepEqual([project, command], [APP, { type: "stop", target: "RUN-20261121-003", reason: "stopped from the page" }]);
+  assert.ok(await page.locator(".run-title .status-running").isVisible(), "not optimistic");
+  fixture.change(LIVE, { run: { status: "stopping" } });
+  await page.locator(".run-title .status-stopping").waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test("a failed frame can be done again, alone or with what depends on it", async () => {
+  const { page } = await open(browser, frameUrl("passkeys"));
+  const details = page.locator(".details");
+  await details.getByRole("button", { name: "↻ Retry" }).click();
+  await details.getByRole("button", { name: "Retry from here" }).click();
+  await until(() => fixture.commands.length, (count) => count === 2, "two commands");
+  assert.deepEqual(fixture.commands.map(({ command }) => command), [
+    { type: "retry", target: idOf("passkeys"), from: null },
+    { type: "retry", target: "RUN-20261121-003", from: idOf("passkeys") },
+  ]);
+  assert.notEqual(fixture.commands[0].cmd_id, fixture.commands[1].cmd_id);
+});
+
+test("details show goal, history, attempts, errors and links", async () => {
+  const { page } = await open(browser, frameUrl("passkeys"));
+  const details = page.locator(".details");
+  await details.getByText("Let people sign in with a passkey.").waitFor();
+  const text = await details.textContent();
+  for (const part of ["Registration works.", "Tasks (2 attempts)", "exit_nonzero", "exit 1", "exit code 1: 3 of 41 tests failed"]) {
+    assert.ok(text.includes(part), part);
+  }
+  await details.getByRole("link", { name: "JWT tokens" }).click();
+  assert.equal(new URL(page.url()).searchParams.get("frame"), idOf("jwt"));
+  await page.goto(frameUrl("notes"));
+  const artifact = details.getByRole("link", { name: "notes/libraries.md" });
+  const [download] = await Promise.all([page.waitForEvent("download"), artifact.click()]);
+  assert.equal(download.suggestedFilename(), "libraries.md");
+  await details.getByText("no copy kept").waitFor();
+});
+
+test("hostile text is text", async () => {
+  const { page, wrong } = await open(browser, frameUrl("hostile"));
+  await page.locator(".details h2").waitFor();
+  assert.match(await page.locator(".details h2").textContent(), /<img src=x onerror="alert\(1\)"> <\/script><script>/);
+  await page.locator(".chart-box").hover({ position: { x: 180, y: 190 } });
+  await tab(page, "Log");
+  await page.getByText("after the long line").waitFor();
+  await page.getByText("more in this line").waitFor();
+  await tab(page, "Events");
+  await page.locator(".events").waitFor();
+  assert.equal(await page.locator("img, b, #page script").count(), 0);
+  assert.deepEqual(wrong, []);
+});
+
+test("the events of a run are listed, newest first, and new ones come", async () => {
+  const { page } = await open(browser, RUN());
+  await tab(page, "Events");
+  const first = page.locator(".events tbody tr").first();
+  await first.waitFor();
+  fixture.change(LIVE, { events: [{ event: "frame_updated", summary: "something new", frame: idOf("list") }] });
+  await until(() => first.textContent(), (text) => /something new/.test(text), "the new event");
+  const numbers = (await page.locator(".events tbody td:first-child").allTextContents()).map(Number);
+  assert.deepEqual(numbers, [...numbers].sort((a, b) => b - a));
+  assert.equal(new Set(numbers).size, numbers.length);
+});
+
+test("a log of a gibibyte opens at its end at once, and pages back whole", async () => {
+  const { page, wrong } = await open(browser, frameUrl("create"));
+  await page.locator(".details h2").waitFor();
+  const asked = Date.now();
+  await tab(page, "Log");
+  await page.getByText(/line 016777215/).waitFor();
+  assert.ok(Date.now() - asked < 1_000, `${Date.now() - asked} ms`);
+  const box = page.locator(".log-box");
+  const firstLine = async () => Number(/line (\d+)/.exec(await page.locator(".log-line").nth(1).textContent())[1]);
+  let last = await firstLine();
+  for (let i = 0; i < 12; i++) {
+    await box.evaluate((element) => element.scrollBy(0, -30_000));
+    last = await until(firstLine, (line) => line < last, "earlier lines");
+    const lines = await page.locator(".log-line").allTextContents();
+    assert.ok(lines.length < 120, `${lines.length} nodes`);
+    for (const line of lines.slice(1, -1)) assert.match(line, /^line \d{9} ·é漢🔥 -{37}$/u);
+    const numbers = lines.slice(1, -1).map((line) => Number(line.slice(5, 14)));
+    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at), "no line missing or twice");
+  }
+  await page.getByRole("button", { name: "Jump to end" }).click();
+  await page.getByText(/line 016777215/).waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test("a log is followed while one looks at its end, and only then", async () => {
+  const { page, wrong } = await open(browser, frameUrl("list"));
+  const task = fixture.runs.get(LIVE).frames.get(idOf("list")).task;
+  await tab(page, "Log");
+  await page.getByText("Writing tests first").waitFor();
+  await until(() => fixture.following, (count) => count === 1, "it follows");
+  fixture.writeLog(task, "stdout", "caf");
+  fixture.writeLog(task, "stdout", Buffer.from("é\n").subarray(0, 1));
+  fixture.writeLog(task, "stdout", Buffer.from("é\n").subarray(1));
+  await page.getByText("café").waitFor();
+  fixture.writeLog(task, "stdout", Array.from({ length: 500 }, (_, i) => `more ${i}\n`).join(""));
+  await page.getByText("more 499").waitFor();
+  const box = page.locator(".log-box");
+  await box.evaluate((element) => element.scrollBy(0, -2_000));
+  await page.getByRole("button", { name: "Jump to end" }).waitFor();
+  await until(() => fixture.following, (count) => count === 0, "scrolled up, it does not");
+  const top = await box.evaluate((element) => element.scrollTop);
+  fixture.writeLog(task, "stdout", "after the pause\n");
+  assert.equal(await box.evaluate((element) => element.scrollTop), top);
+  await page.getByRole("button", { name: "Jump to end" }).click();
+  await page.getByText("after the pause").waitFor();
+  await until(() => fixture.following, (count) => count === 1, "at the end, it does again");
+  await box.evaluate((element) => element.scrollBy(0, -2_000));
+  await until(() => fixture.following, (count) => count === 0, "paused once more");
+  await box.evaluate((element) => element.scrollBy(0, 20_000));
+  await until(() => fixture.following, (count) => count === 1, "scrolled down to the end, it follows");
+  await tab(page, "Details");
+  await until(() => fixture.following, (count) => count === 0, "hidden, it does not");
+  await tab(page, "Log");
+  await until(() => fixture.following, (count) => count === 1, "seen again, it does");
+  fixture.writeLog(task, "stdout", "the last words\n");
+  fixture.change(LIVE, { frames: [{ id: idOf("list"), status: "completed", ended_ms: Date.now() }], tasks: [{ id: task, state: "completed", ended_ms: Date.now() }] });
+  await page.getByText("the last words").waitFor();
+  await until(() => fixture.following, (count) => count === 0, "over, it does not");
+  assert.equal(await page.getByText("the last words").count(), 1);
+  assert.deepEqual(wrong, []);
+});
+
+/** How many pixels of the chart have about a colour. */
+const pixelsOf = (page, rgb) => page.locator("canvas").evaluate((canvas, [r, g, b]) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (Math.abs(data[at] - r) + Math.abs(data[at + 1] - g) + Math.abs(data[at + 2] - b) < 12) count += 1;
+  }
+  return count;
+}, rgb);
+const RED = [0xef, 0x44, 0x44];
+const GREEN = [0x22, 0xc5, 0x5e];
+
+test("the chart is drawn, zoomed, moved and walked", async () => {
+  const { page, wrong } = await open(browser, RUN());
+  await live(page);
+  const chart = page.locator(".chart-box");
+  await until(() => pixelsOf(page, RED), (count) => count > 1_000, "failed frames in red");
+  const before = await pixelsOf(page, GREEN);
+  const box = await chart.boundingBox();
+  await page.mouse.move(box.x + 60, box.y + 85);
+  for (let i = 0; i < 6; i++) await page.mouse.wheel(0, -200);
+  await until(() => pixelsOf(page, GREEN), (count) => Math.abs(count - before) > 2_000, "zoomed in");
+  const zoomed = await pixelsOf(page, GREEN);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 700, box.y + 85, { steps: 4 });
+  await page.mouse.up();
+  await until(() => pixelsOf(page, GREEN), (count) => count !== zoomed, "moved");
+  assert.equal(new URL(page.url()).search, "", "a drag chooses nothing");
+  await chart.focus();
+  await page.keyboard.press("0");
+  await until(() => pixelsOf(page, GREEN), (count) => Math.abs(count - before) < 2_000, "everything again");
+  const chosen = () => new URL(page.url()).searchParams.get("frame");
+  await page.keyboard.press("ArrowDown");
+  assert.equal(chosen(), idOf("build"));
+  await page.keyboard.press("ArrowDown");
+  assert.equal(chosen(), idOf("research"));
+  await page.keyboard.press("ArrowRight");
+  assert.equal(chosen(), idOf("infra"));
+  await page.keyboard.press("ArrowUp");
+  assert.equal(chosen(), idOf("build"));
+  assert.equal(await treeRow(page, "build").getAttribute("aria-selected"), "true");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Details");
+  await chart.focus();
+  await page.keyboard.press("Escape");
+  assert.equal(chosen(), null);
+  await page.mouse.click(box.x + 100, box.y + 38);
+  assert.equal(chosen(), idOf("build"));
+  await page.mouse.move(box.x + 100, box.y + 39);
+  await page.locator(".tip").getByText("Build app").waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test("the tree of frames is walked, folded and opened by keys", async () => {
+  const { page } = await open(browser, RUN());
+  const tree = page.getByRole("tree");
+  await treeRow(page, "build").waitFor();
+  await tree.focus();
+  const chosen = () => new URL(page.url()).searchParams.get("frame");
+  await page.keyboard.press("Home");
+  assert.equal(chosen(), idOf("build"));
+  await page.keyboard.press("ArrowDown");
+  assert.equal(chosen(), idOf("research"));
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await treeRow(page, "research").getAttribute("aria-expanded"), "false");
+  assert.equal(await treeRow(page, "read-spec").count(), 0);
+  await page.keyboard.press("Space");
+  assert.equal(await treeRow(page, "research").getAttribute("aria-expanded"), "true");
+  await page.keyboard.press("End");
+  assert.ok(await treeRow(page, "announce").isVisible());
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "tab");
+});
+
+test("a chart of what has ended is not drawn again and again", async () => {
+  const [key] = [...fixture.hidden];
+  const count = () => {
+    window.drawn = 0;
+    const original = CanvasRenderingContext2D.prototype.fillRect;
+    CanvasRenderingContext2D.prototype.fillRect = function (...box) {
+      window.drawn += 1;
+      return original.apply(this, box);
+    };
+  };
+  const { page } = await open(browser, `${url}/runs/${key}`, { before: count });
+  await page.getByRole("treeitem", { name: "Unit tests" }).waitFor();
+  await until(() => page.evaluate(() => window.drawn), (drawn) => drawn > 0, "it was drawn");
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
+  const before = await page.evaluate(() => window.drawn);
+  // A stretch in which a chart that goes on is drawn at least once.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_200)));
+  assert.equal(await page.evaluate(() => window.drawn), before);
+});
+
+test("both themes, kept over a reload", async () => {
+  const { page } = await open(browser, RUN(), { theme: "light" });
+  await live(page);
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  assert.equal(await background(), "rgb(255, 255, 255)");
+  await page.getByRole("button", { name: "Use the dark theme" }).click();
+  assert.equal(await background(), "rgb(12, 15, 20)");
+  await until(() => pixelsOf(page, RED), (count) => count > 1_000, "the chart in the dark theme");
+  await page.reload();
+  assert.equal(await background(), "rgb(12, 15, 20)");
+});
+
+test("on a phone nothing is wider than the screen", async () => {
+  const { page } = await open(browser, url, { width: 390, height: 844 });
+  await page.getByRole("link", { name: "Build app" }).waitFor();
+  const width = () => page.evaluate(() => document.querySelector("main").scrollWidth);
+  assert.ok((await width()) <= 390, `${await width()} px`);
+  await page.getByRole("link", { name: "Build app" }).click();
+  await treeRow(page, "build").waitFor();
+  assert.ok((await width()) <= 390, `${await width()} px`);
+  await treeRow(page, "survey").click();
+  await page.locator(".details h2").waitFor();
+  assert.ok((await width()) <= 390, `${await width()} px`);
+});
