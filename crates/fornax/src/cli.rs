@@ -87,6 +87,8 @@ pub enum Command {
     Open(Open),
     /// Look for what could be wrong with the installation and the project
     Doctor(Json),
+    /// Check the records of the project for damage
+    Verify(Verify),
     /// Rebuild a run's state from its journal alone
     Replay(Replay),
     /// Print the completions for a shell
@@ -300,6 +302,15 @@ pub struct Open {
     /// Only print the link: it opens the page once, within a minute
     #[arg(long)]
     pub print: bool,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// The run; all of them where none is named
+    pub run: Option<String>,
+
+    #[command(flatten)]
+    pub output: Json,
 }
 
 #[derive(Args)]

@@ -68,6 +68,10 @@ impl RunState {
                 self.tasks.insert(task.id, task);
             }
         }
+        // In the order of the plan: a change has them in no order.
+        steps.sort_by_key(|step| match step {
+            Step::Status(place) | Step::Again(place) => *place,
+        });
         steps
     }
 

@@ -84,6 +84,7 @@ fn what_is_not_there_is_said_to_be_missing() {
     for args in [
         &["run", "missing.yaml"][..],
         &["-C", "missing", "ps"],
+        &["verify"],
         &["replay", "RUN-20261120-001"],
     ] {
         let ended = place.run(args);

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use fornax_core::error::ErrorKind;
+use fornax_core::error::{EXIT_DONE, ErrorKind};
 use fornax_core::request::Request;
 
 use super::follow::command;
@@ -74,18 +74,18 @@ pub async fn stop(context: &Context, args: Stop) -> Outcome {
         target: target.clone(),
         reason: args.reason,
     };
-    let answer = daemon.command(&project, request).await?;
-    if answer.moved == 0 {
-        out::note("there is nothing to stop");
-        return Ok(0);
+    match daemon.command(&project, request).await {
+        // That nothing runs is what `--all` is after.
+        Err(Failure::Error(error)) if all && error.kind == ErrorKind::Conflict => {
+            out::note(&safe(&error.message));
+        }
+        answer => {
+            answer?;
+            let what = if all { "every run" } else { &target };
+            out::print(&format!("stopping {}", safe(what)))?;
+        }
     }
-    let what = if all { "every run" } else { &target };
-    out::print(&format!(
-        "stopping {}: {} frames and tasks",
-        safe(what),
-        answer.moved
-    ))?;
-    Ok(0)
+    Ok(EXIT_DONE)
 }
 
 pub async fn retry(context: &Context, args: Retry) -> Outcome {

@@ -8,6 +8,7 @@ use std::path::Path;
 use fornax_core::error::{EXIT_DONE, EXIT_FAILED, Error, ErrorKind};
 use fornax_daemon::home::Home;
 use fornax_daemon::tools::{Tools, Wanted};
+use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
 use super::{Context, plan, tools};
@@ -25,6 +26,9 @@ const SPACE_FAIL_BYTES: u64 = 100 << 20;
 const INOTIFY_INSTANCES_MIN: u64 = 64;
 /// The daemon watches one file for each log or journal that is followed.
 const INOTIFY_WATCHES_MIN: u64 = 4096;
+
+/// How many runs are looked at for damage.
+const RUNS_LOOKED_AT: usize = 20;
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -215,6 +219,42 @@ fn size(bytes: u64) -> String {
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot look at {}: {error}", path.display());
     Error::new(ErrorKind::Storage, message)
+}
+
+/// The newest runs on the disk; `fornax verify` looks at all of them.
+fn records(dir: &Path) -> Option<Check> {
+    const NAME: &str = "records";
+    if !dir.join(".fornax").exists() {
+        return None;
+    }
+    let looked = Project::find(dir).and_then(|project| {
+        let runs = project.runs()?;
+        let mut findings = Vec::new();
+        for run in runs.iter().take(RUNS_LOOKED_AT) {
+            findings.extend(project.verify(Some(*run))?);
+        }
+        Ok((runs.len().min(RUNS_LOOKED_AT), findings))
+    });
+    let (runs, findings) = match looked {
+        Ok(looked) => looked,
+        Err(error) => return Some(Check::fail(NAME, error.into())),
+    };
+    let worst = findings.iter().max_by_key(|finding| finding.severity);
+    Some(match worst.map(|worst| (worst.severity, worst)) {
+        Some((Severity::Damage, worst)) => {
+            let message = format!("{}: {}", worst.file.display(), worst.what);
+            let error = Error::new(ErrorKind::Damaged, message);
+            Check::fail(
+                NAME,
+                error.with_help("`fornax verify` shows all that is damaged"),
+            )
+        }
+        Some((Severity::Warning, worst)) => {
+            let message = format!("{}: {}", worst.file.display(), worst.what);
+            Check::warn(NAME, message, "`fornax verify` shows all that is missing")
+        }
+        _ => Check::ok(NAME, format!("the newest {runs} runs are undamaged")),
+    })
 }
 
 /// The page's logs and journals are followed by inotify.

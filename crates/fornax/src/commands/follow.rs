@@ -231,11 +231,16 @@ impl View {
         let key = one_line(&frame.key);
         let id = paint(DIM, &frame.id.to_string());
         if step == Step::Again(place) {
-            let attempt = self.state.task(frame).map_or(0, |task| task.attempt);
-            return Some(format!(
-                "{} {key}  {id}  attempt {attempt}",
-                paint(YELLOW, "↻")
-            ));
+            let task = self.state.task(frame)?;
+            let mut line = format!(
+                "{} {key}  {id}  attempt {}",
+                paint(YELLOW, "↻"),
+                task.attempt
+            );
+            if let Some(due) = task.due_ms.filter(|due| *due > now_ms) {
+                line += &format!(" in {}", time::duration(due - now_ms));
+            }
+            return Some(line);
         }
         // What is planned again is told when it starts.
         if frame.group || frame.status == FrameStatus::Planned {
@@ -260,6 +265,10 @@ impl View {
 
     fn detach(mut self) -> Outcome {
         self.live.leave();
+        if self.paused {
+            // Out of the line with the question.
+            out::note("");
+        }
         let run = self.state.run.id;
         out::note(&format!(
             "{run} goes on without you: `fornax tree {run} --watch` comes back to it, \
@@ -274,7 +283,7 @@ impl View {
             Manner::Live => {
                 // The whole tree, once, where it may scroll.
                 self.live.clear()?;
-                out::print(&tree(&self.state, now_ms, out::columns(), None).join("\n"))?;
+                out::print(&tree(&self.state, now_ms, usize::MAX, None).join("\n"))?;
             }
             Manner::Json | Manner::DetachJson => out::json(&self.state.run)?,
             Manner::Lines | Manner::Detach => out::print(&headline(&self.state.run, now_ms))?,

@@ -170,7 +170,7 @@ pub fn print_tree(detail: RunDetail, json: bool) -> Outcome {
         out::json(&detail)?;
     } else {
         let state = RunState::new(detail);
-        out::print(&tree(&state, time::now_ms(), out::columns(), None).join("\n"))?;
+        out::print(&tree(&state, time::now_ms(), usize::MAX, None).join("\n"))?;
     }
     Ok(0)
 }

@@ -52,6 +52,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Down(args) => wait(server::down(args)),
         Command::Open(args) => wait(server::open(&context, args)),
         Command::Doctor(args) => doctor::doctor(&context, args),
+        Command::Verify(args) => journal::verify(&context, args),
         Command::Replay(args) => journal::replay(&context, args),
         Command::Completions(args) => completions(&args),
     }

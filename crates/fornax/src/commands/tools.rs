@@ -9,7 +9,7 @@ use fornax_daemon::tools::{Found, Tools, Wanted};
 use super::{Context, plan};
 use crate::cli::Json;
 use crate::failure::Outcome;
-use crate::out::{self, GREEN, RED, YELLOW, paint};
+use crate::out::{self, GREEN, RED, paint};
 use crate::render::table::Table;
 use crate::text::one_line;
 
@@ -22,10 +22,10 @@ pub fn tools(context: &Context, args: Json) -> Outcome {
     }
     let mut table = Table::new(&["TOOL", "", "VERSION", "PROGRAM", "PROBLEM"]);
     for tool in &found {
-        let sign = match (tool.usable, &tool.problem) {
-            (false, _) => paint(RED, "✗"),
-            (true, Some(_)) => paint(YELLOW, "!"),
-            (true, None) => paint(GREEN, "✓"),
+        let sign = if tool.usable {
+            paint(GREEN, "✓")
+        } else {
+            paint(RED, "✗")
         };
         let program = match &tool.path {
             Some(path) => path.to_string_lossy().into_owned(),

@@ -90,9 +90,14 @@ fn history(detail: &FrameDetail, now_ms: i64) -> String {
     let lines = detail.status_history.iter().map(|change| {
         let (sign, style) = frame_sign(change.status);
         let at = paint(DIM, &time::moment(change.at_ms, now_ms));
-        let status = paint(style, &format!("{sign} {:<12}", change.status.as_str()));
+        let status = paint(style, &format!("{sign} {}", change.status));
         let reason = change.reason.as_deref().map(one_line).unwrap_or_default();
-        format!("{at}  {status}{reason}").trim_end().to_owned()
+        let gap = if reason.is_empty() {
+            String::new()
+        } else {
+            " ".repeat(13_usize.saturating_sub(change.status.as_str().len()))
+        };
+        format!("{at}  {status}{gap}{reason}")
     });
     lines.collect::<Vec<_>>().join("\n")
 }

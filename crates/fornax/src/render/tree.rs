@@ -135,6 +135,8 @@ struct Nodes {
     children: Vec<Vec<usize>>,
     /// Depth first, the root left out: the headline stands for it.
     order: Vec<usize>,
+    /// A run of one frame shows it: its root is all there is.
+    is_single: bool,
 }
 
 impl Nodes {
@@ -157,11 +159,11 @@ impl Nodes {
                 None => waiting.push(place),
             }
         }
+        let is_single = frames.len() == 1;
         let mut order = Vec::with_capacity(frames.len());
         waiting.reverse();
         while let Some(place) = waiting.pop() {
-            // A run of one frame shows it: its root is all there is.
-            if parents[place].is_some() || frames.len() == 1 {
+            if parents[place].is_some() || is_single {
                 order.push(place);
             }
             waiting.extend(children[place].iter().rev());
@@ -170,6 +172,7 @@ impl Nodes {
             parents,
             children,
             order,
+            is_single,
         }
     }
 
@@ -197,7 +200,7 @@ impl Nodes {
     /// The frame and those that hold it, without the root.
     fn path(&self, place: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(place), |&below| self.parents[below])
-            .filter(|&above| self.parents[above].is_some() || self.order.len() == 1)
+            .filter(|&above| self.parents[above].is_some() || self.is_single)
     }
 
     fn rows(&self, shown: &[bool]) -> Vec<Row> {
