@@ -45,11 +45,12 @@ export class FakeDaemon {
     this.changes = [];
   }
 
-  snapshot(): unknown {
+  /** The number is taken first, so what changes until the state is read is told again. */
+  snapshot(seq = this.seq): unknown {
     const open = this.runs.filter((each) => isOpen(each.view));
     return structuredClone({
       epoch: this.epoch,
-      seq: this.seq,
+      seq,
       now_ms: T0,
       projects: this.projects,
       runs: this.runs.map((each) => each.view).reverse(),
@@ -138,7 +139,8 @@ export class FakeWire implements Wire {
   }
 
   snapshot(): Promise<unknown> {
-    return this.#answer(() => this.daemon.snapshot());
+    const { epoch, seq } = this.daemon;
+    return this.#answer(() => this.daemon.snapshot(this.daemon.epoch === epoch ? seq : undefined));
   }
 
   probe(): Promise<string> {
