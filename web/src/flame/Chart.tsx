@@ -139,7 +139,8 @@ export function Chart(props: Props) {
   function onWheel(event: WheelEvent): void {
     event.preventDefault();
     setTip(null);
-    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    // A pinch comes as small steps with the control key.
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : event.ctrlKey ? 5 : 1;
     const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
     if (event.shiftKey) setTop(clampTop(top() + (dy || dx)));
     else if (Math.abs(dx) > Math.abs(dy)) setViewport(pan(view(), extent(), (dx / size.width) * view().span_ms));

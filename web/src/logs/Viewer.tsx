@@ -284,7 +284,7 @@ function LogSpan(props: { span: Span }) {
   const { text, look } = props.span;
   if (look === PLAIN) return text;
   const [fg, bg] = look.inverse ? [look.bg, look.fg] : [look.fg, look.bg];
-  const colour = fg === null ? (look.inverse ? "var(--background)" : undefined) : css(fg);
+  const colour = fg === null ? (look.inverse ? "var(--background)" : undefined) : css(fg, bg !== null);
   const ground = bg === null ? (look.inverse ? "var(--text)" : undefined) : css(bg);
   return (
     <span

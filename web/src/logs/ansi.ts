@@ -89,9 +89,12 @@ function extended(codes: readonly number[], at: number): { colour: number | stri
   return { colour: isWhole ? `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}` : null, taken: 4 };
 }
 
-/** A colour of the 256 as CSS; the first 16 are the theme's. */
-export function css(colour: number | string): string {
+/** A colour of the 256 as CSS; the first 16 are the theme's. `onColour` says that it stands on another. */
+export function css(colour: number | string, onColour = false): string {
   if (typeof colour === "string") return colour;
+  // The theme's black and white are such as can be read on the theme's ground.
+  if (onColour && colour === 0) return "#000000";
+  if (onColour && (colour === 7 || colour === 15)) return "#ffffff";
   if (colour < 16) return `var(--ansi-${colour})`;
   if (colour >= 232) return grey(8 + (colour - 232) * 10);
   const level = (step: number) => (step === 0 ? 0 : 55 + step * 40);

@@ -16,7 +16,7 @@ type Content = { content: RunContent; version: number };
 /** Changes that follow one another so closely are asked about once. */
 const SETTLE_MS = 120;
 
-export function FrameDetails(props: { run: RunView; content: Content; frame: string; onLog(): void }) {
+export function FrameDetails(props: { run: RunView; content: Content; frame: string; onLog(task: string): void }) {
   const [detail, setDetail] = createSignal<FrameDetail | null>(null);
   const [error, setError] = createSignal<ApiError | null>(null);
   /** What of the frame and its tasks is here already: asked again when that changes. */
@@ -56,7 +56,7 @@ export function FrameDetails(props: { run: RunView; content: Content; frame: str
   );
 }
 
-function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onLog(): void }) {
+function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onLog(task: string): void }) {
   const frame = () => props.detail.frame;
   const isGoing = () => frame().status === "in_progress";
   const canRetry = () => ["failed", "blocked", "invalidated"].includes(frame().status);
@@ -137,7 +137,7 @@ function History(props: { detail: FrameDetail }) {
   );
 }
 
-function Tasks(props: { tasks: TaskView[]; onLog(): void }) {
+function Tasks(props: { tasks: TaskView[]; onLog(task: string): void }) {
   return (
     <section>
       <h3>{props.tasks.length === 1 ? "Task" : `Tasks (${props.tasks.length} attempts)`}</h3>
@@ -148,7 +148,7 @@ function Tasks(props: { tasks: TaskView[]; onLog(): void }) {
   );
 }
 
-function Task(props: { task: TaskView; onLog(): void }) {
+function Task(props: { task: TaskView; onLog(task: string): void }) {
   const task = () => props.task;
   const ended = () => {
     if (task().exit_code !== null) return `exit ${task().exit_code}`;
@@ -163,7 +163,7 @@ function Task(props: { task: TaskView; onLog(): void }) {
       <span class="mono muted">{task().id}</span>
       <span class="muted">{[task().tool, took(), ended(), waits()].filter((fact) => fact !== null).join(" · ")}</span>
       <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
-      <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog()}>log</button></Show>
+      <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog(task().id)}>log</button></Show>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
     </li>
   );

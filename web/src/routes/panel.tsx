@@ -21,7 +21,14 @@ type Tab = (typeof TABS)[number];
 
 export function Panel(props: Props) {
   const [tab, setTab] = createSignal<Tab>("Details");
+  /** The task whose log was asked for; null for the newest of the frame. */
+  const [task, setTask] = createSignal<string | null>(null);
   const tabs: HTMLButtonElement[] = [];
+
+  function showLog(asked: string): void {
+    setTask(asked);
+    setTab("Log");
+  }
 
   function onKeyDown(event: KeyboardEvent): void {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -55,11 +62,11 @@ export function Panel(props: Props) {
         <Switch>
           <Match when={tab() === "Details"}>
             <Show when={props.selected} keyed fallback={<RunDetails run={props.run} content={props.content} />}>
-              {(frame) => <FrameDetails run={props.run} content={props.content} frame={frame} onLog={() => setTab("Log")} />}
+              {(frame) => <FrameDetails run={props.run} content={props.content} frame={frame} onLog={showLog} />}
             </Show>
           </Match>
           <Match when={tab() === "Log"}>
-            <FrameLog run={props.run} content={props.content} frame={props.selected} />
+            <FrameLog run={props.run} content={props.content} frame={props.selected} chosen={task()} onChoose={setTask} />
           </Match>
           <Match when={tab() === "Events"}>
             <Events run={props.run} content={props.content} frame={props.selected} />
@@ -71,9 +78,14 @@ export function Panel(props: Props) {
 }
 
 /** The log of a frame's task: the newest attempt, until another is chosen. */
-function FrameLog(props: { run: RunView; content: Props["content"]; frame: string | null }) {
+function FrameLog(props: {
+  run: RunView;
+  content: Props["content"];
+  frame: string | null;
+  chosen: string | null;
+  onChoose(task: string): void;
+}) {
   const [stream, setStream] = createSignal<Stream>("stdout");
-  const [chosen, setChosen] = createSignal<string | null>(null);
   const tasks = createMemo((): TaskView[] => {
     const { tasks: table } = props.content.content;
     const mine: TaskView[] = [];
@@ -82,7 +94,7 @@ function FrameLog(props: { run: RunView; content: Props["content"]; frame: strin
     }
     return mine.sort((a, b) => a.attempt - b.attempt);
   });
-  const task = () => tasks().find((each) => each.id === chosen()) ?? tasks().at(-1);
+  const task = () => tasks().find((each) => each.id === props.chosen) ?? tasks().at(-1);
   const taskId = createMemo(() => task()?.id);
 
   return (
@@ -98,7 +110,7 @@ function FrameLog(props: { run: RunView; content: Props["content"]; frame: strin
               </For>
             </div>
             <Show when={tasks().length > 1} fallback={<span class="mono muted">{id}</span>}>
-              <select aria-label="Attempt" onChange={(event) => setChosen(event.currentTarget.value)}>
+              <select aria-label="Attempt" onChange={(event) => props.onChoose(event.currentTarget.value)}>
                 <For each={tasks()}>
                   {(each) => <option value={each.id} selected={each.id === id}>attempt {each.attempt}: {word(each.state)}</option>}
                 </For>

@@ -285,6 +285,20 @@ test("a log of a gibibyte opens at its end at once, and pages back whole", async
   assert.deepEqual(wrong, []);
 });
 
+test("the log of an earlier attempt is read where it is asked for", async () => {
+  const { page } = await open(browser, frameUrl("passkeys"));
+  const { task } = fixture.runs.get(LIVE).frames.get(idOf("passkeys"));
+  const first = task.replace(/-2$/, "-1");
+  fixture.writeLog(first, "stdout", "the first attempt\n");
+  await page.locator(".tasks").getByRole("button", { name: "log" }).first().click();
+  await page.getByText("the first attempt").waitFor();
+  await page.getByLabel("Attempt").selectOption(task);
+  await page.getByText("See the report.").waitFor();
+  await page.getByRole("tab", { name: "stderr" }).click();
+  await page.getByText("no transports in the assertion").waitFor();
+  assert.equal(await page.getByText("See the report.").count(), 0);
+});
+
 test("a log is followed while one looks at its end, and only then", async () => {
   const { page, wrong } = await open(browser, frameUrl("list"));
   const task = fixture.runs.get(LIVE).frames.get(idOf("list")).task;
