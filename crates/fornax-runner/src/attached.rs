@@ -1,4 +1,4 @@
-//! The daemons and tools that are attached to a shim.
+//! The daemons that are attached to a shim.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -47,6 +47,11 @@ impl Attached {
             Word::Ended { .. } | Word::Refused { .. } | Word::Unknown => {}
         }
         self.lines.retain(|lines| lines.send(word));
+    }
+
+    /// Whether nobody listens.
+    pub fn is_alone(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// Lets newcomers in and hears everyone. `true` if somebody wishes the task to stop.

@@ -144,7 +144,7 @@ pub struct Record<'a> {
 
 impl Record<'_> {
     /// Makes the record survive a power cut. Waits for the disk. A record that a power cut tears
-    /// is as good as none: the task is lost then, and nobody reads the torn one as an end.
+    /// is as good as none: the task is lost then, and a torn record is not read as an end.
     ///
     /// # Errors
     /// When the disk fails.

@@ -301,10 +301,12 @@ impl<'a> Shim<'a> {
         self.attached.tell(&Word::Ended {
             exit: Box::new(exit),
         });
-        // A daemon that hears the word puts it into its journal before it acts on it. The record
-        // has to last where no daemon does, and nobody needs to wait for the disk because of that.
-        // If the disk refuses, the task is lost by the next power cut, which is then the truth.
-        let _ = record.map(Record::keep);
+        // A daemon that has heard it keeps it in its journal, before it acts on it; one wait for
+        // the disk is enough. Without a daemon this record is all there is. Should the disk refuse,
+        // then the task is lost by the next power cut, and that is what will be told.
+        if self.attached.is_alone() {
+            let _ = record.map(Record::keep);
+        }
         self.phase = Phase::Done;
         true
     }
