@@ -1,12 +1,14 @@
 //! The numbers of a project that are never used again: of its runs and of its frames.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use fornax_core::event::Event;
 use fornax_core::ids::{FrameId, RunId};
+use rustix::fs::AtFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
@@ -121,6 +123,8 @@ impl Counters {
         if self.adopted_ids.is_none() {
             self.adopted_ids = Some(self.read_adopted_ids()?);
         }
+        // Missing where somebody deleted it: it is derived.
+        let frames = disk::open(&self.project.frames_dir()).ok();
         let mut ids = Vec::with_capacity(count as usize);
         while ids.len() < count as usize {
             let missing = count - ids.len() as u32;
@@ -133,7 +137,7 @@ impl Counters {
             ids.extend(
                 numbers
                     .map(|number| FrameId::nth(self.key, number))
-                    .filter(|&id| !self.is_taken(id)),
+                    .filter(|&id| !self.is_taken(id, frames.as_ref())),
             );
         }
         Ok(ids)
@@ -156,10 +160,12 @@ impl Counters {
 
     /// Whether a frame has the id already. One of this project's own making never has; one of an
     /// adopted run may, and so may all after `counters.json` was lost.
-    fn is_taken(&self, id: FrameId) -> bool {
+    fn is_taken(&self, id: FrameId, frames: Option<&File>) -> bool {
         let adopted = self.adopted_ids.as_ref();
         adopted.is_some_and(|ids| ids.contains(&id))
-            || self.project.frame_dir(id).symlink_metadata().is_ok()
+            || frames.is_some_and(|frames| {
+                rustix::fs::statat(frames, id.to_string(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+            })
     }
 
     fn read_adopted_ids(&self) -> Result<HashSet<FrameId>, JournalError> {

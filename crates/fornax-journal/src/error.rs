@@ -179,6 +179,17 @@ pub enum AppendError {
         /// The length of its line, or of its payload.
         bytes: usize,
     },
+    /// A record's line could not be read back: it would make the journal unreadable. A fault of
+    /// Fornax itself.
+    #[error("{run}: record {seq} cannot be read back: {why}")]
+    Unreadable {
+        /// The run.
+        run: RunId,
+        /// The record's number.
+        seq: u64,
+        /// Why not.
+        why: String,
+    },
     /// An earlier failure left the run's journal in a state that could not be put right.
     #[error("{run} takes no more records: {why}")]
     Closed {
@@ -229,9 +240,9 @@ impl From<AppendError> for Error {
                 .with_help("see whether the disk is healthy and the folder can be written"),
             AppendError::Closed { .. } => Error::new(ErrorKind::Storage, message)
                 .with_help("restart the daemon: it reads the journal again"),
-            AppendError::OutOfOrder { .. } | AppendError::TooLong { .. } => {
-                Error::new(ErrorKind::Internal, message)
-            }
+            AppendError::OutOfOrder { .. }
+            | AppendError::TooLong { .. }
+            | AppendError::Unreadable { .. } => Error::new(ErrorKind::Internal, message),
         }
     }
 }

@@ -138,8 +138,8 @@ impl Log {
         let storage = AppendError::storage;
         if !self.marked {
             disk::make_dir(&self.dir).map_err(|error| storage("create", &self.dir, error))?;
-            disk::write_synced(&self.marker, b"")
-                .map_err(|error| storage("create", &self.marker, error))?;
+            // The folder is what is synced, below: an empty file has nothing else.
+            File::create(&self.marker).map_err(|error| storage("create", &self.marker, error))?;
         }
         if self.file.is_none() {
             let file = disk::open_append(&self.path)
@@ -231,8 +231,9 @@ impl Addition {
             AppendError::storage("render a record for", dir, error.into())
         };
         let mut line = record.to_line(None).map_err(not_json)?;
+        let mut payload = None;
         if line.len() > LINE_MAX_BYTES {
-            let fields = serde_json::to_vec(&record.event).map_err(not_json)?;
+            let fields = serde_json::to_string(&record.event).map_err(not_json)?;
             if fields.len() > payload::MAX_BYTES {
                 return Err(too_long(fields.len()));
             }
@@ -241,8 +242,18 @@ impl Addition {
             if line.len() > LINE_MAX_BYTES {
                 return Err(too_long(line.len()));
             }
-            self.payloads.push((dir.join(name), fields));
+            self.payloads
+                .push((dir.join(name), fields.clone().into_bytes()));
+            payload = Some(fields);
         }
+        // A line that no reader can read would keep the whole project from opening.
+        Record::parse(&line, |_| Ok(payload.unwrap_or_default())).map_err(|error| {
+            AppendError::Unreadable {
+                run: record.run_id,
+                seq: record.seq,
+                why: error.to_string(),
+            }
+        })?;
         self.lines.extend_from_slice(line.as_bytes());
         self.lines.push(b'\n');
         Ok(())

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::error::{At, JournalError};
+use crate::log::{Head, read_head};
 use crate::reader::{RunReader, Stream};
 
 /// The version of the layout that is written.
@@ -50,8 +51,7 @@ impl Project {
         }
         project.create_identity()?;
         project.key()?;
-        for name in ["runs", "frames"] {
-            let folder = data.join(name);
+        for folder in [project.runs_dir(), project.frames_dir()] {
             disk::make_dir(&folder).at("create", &folder)?;
         }
         disk::sync_dir(&data).at("sync", &data)?;
@@ -157,7 +157,11 @@ impl Project {
     /// The folder of a frame. It may not be there.
     #[must_use]
     pub fn frame_dir(&self, frame: FrameId) -> PathBuf {
-        self.data_dir().join("frames").join(frame.to_string())
+        self.frames_dir().join(frame.to_string())
+    }
+
+    pub(crate) fn frames_dir(&self) -> PathBuf {
+        self.data_dir().join("frames")
     }
 
     pub(crate) fn runs_dir(&self) -> PathBuf {
@@ -210,6 +214,16 @@ impl Project {
     #[must_use]
     pub fn is_open(&self, run: RunId) -> bool {
         self.open_marker(run).exists()
+    }
+
+    /// Where a run's journal ends, by its file. Of an open run the writer knows better.
+    ///
+    /// # Errors
+    /// When there is no such run, or its last line is no record.
+    pub fn head(&self, run: RunId) -> Result<Head, JournalError> {
+        let path = self.stream_file(run, Stream::Events);
+        let mut file = disk::open(&path).at("open", &path)?;
+        read_head(&mut file, &path)
     }
 
     /// Reads a run's journal from its beginning.

@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 
 use common::{finished, records, run, started, summary};
-use fornax_core::event::{Event, FrameCompleted};
+use fornax_core::event::{Event, FrameCompleted, Unknown};
 use fornax_core::record::{LINE_MAX_BYTES, Record};
 use fornax_journal::{AppendError, JournalError, Project, Stream};
 
@@ -208,4 +208,27 @@ fn summaries_with_any_text_stay_on_one_line() {
     let mut reader = project.read_run(run(1)).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().summary, text);
     assert!(reader.next().is_none());
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::open(dir.path()).unwrap();
+    let (mut writer, _) = project.writer().unwrap();
+    writer.append(&records(run(1), 1..3)).unwrap();
+    let newer = Event::Unknown(Unknown {
+        kind: "task_failed".to_owned(),
+    });
+    let batch = [
+        records(run(1), 3..4),
+        vec![common::record(run(1), 4, newer)],
+    ]
+    .concat();
+    let error = writer.append(&batch).unwrap_err();
+    assert!(
+        matches!(error, AppendError::Unreadable { seq: 4, .. }),
+        "{error}"
+    );
+    writer.append(&records(run(1), 3..4)).unwrap();
+    assert_eq!(project.read_run(run(1)).unwrap().flatten().count(), 3);
 }
