@@ -22,9 +22,15 @@ pub(crate) async fn target(engine: &Engine, text: &str) -> Result<Target, Error>
     let known = engine.look(move |look| {
         let runs = look.state.runs().map(|(id, _)| id.to_string());
         let frames: Vec<FrameId> = look.state.frames_like("f-").collect();
-        let tasks = frames.iter().filter_map(|id| Some((id, look.state.frame(*id)?)));
-        let tasks = tasks.flat_map(|(id, frame)| frame.tasks(*id)).map(|id| id.to_string());
-        let all = runs.chain(frames.iter().map(FrameId::to_string)).chain(tasks);
+        let tasks = frames
+            .iter()
+            .filter_map(|id| Some((id, look.state.frame(*id)?)));
+        let tasks = tasks
+            .flat_map(|(id, frame)| frame.tasks(*id))
+            .map(|id| id.to_string());
+        let all = runs
+            .chain(frames.iter().map(FrameId::to_string))
+            .chain(tasks);
         all.filter(|id| id.starts_with(&wanted)).collect::<Vec<_>>()
     });
     let mut candidates = known.await?;
@@ -32,13 +38,30 @@ pub(crate) async fn target(engine: &Engine, text: &str) -> Result<Target, Error>
     candidates.sort();
     candidates.dedup();
     match candidates.as_slice() {
-        [] => Err(Error::new(ErrorKind::NotFound, format!("nothing is called `{text}`"))
-            .with_help("`fornax runs` lists runs, `fornax tree` the frames of one, `fornax ps` tasks")),
-        [one] => whole_id(one).ok_or_else(|| Error::new(ErrorKind::Internal, format!("{one} is no id"))),
+        [] => Err(
+            Error::new(ErrorKind::NotFound, format!("nothing is called `{text}`")).with_help(
+                "`fornax runs` lists runs, `fornax tree` the frames of one, `fornax ps` tasks",
+            ),
+        ),
+        [one] => {
+            whole_id(one).ok_or_else(|| Error::new(ErrorKind::Internal, format!("{one} is no id")))
+        }
         many => {
-            let named: Vec<&str> = many.iter().take(CANDIDATES_MAX).map(String::as_str).collect();
-            let more = if many.len() > CANDIDATES_MAX { ", ..." } else { "" };
-            let message = format!("`{text}` may be any of {} ids: {}{more}", many.len(), named.join(", "));
+            let named: Vec<&str> = many
+                .iter()
+                .take(CANDIDATES_MAX)
+                .map(String::as_str)
+                .collect();
+            let more = if many.len() > CANDIDATES_MAX {
+                ", ..."
+            } else {
+                ""
+            };
+            let message = format!(
+                "`{text}` may be any of {} ids: {}{more}",
+                many.len(),
+                named.join(", ")
+            );
             Err(Error::new(ErrorKind::Usage, message).with_help("type more of it"))
         }
     }
@@ -55,10 +78,18 @@ fn whole_id(text: &str) -> Option<Target> {
 ///
 /// # Errors
 /// Where there is none.
-pub(crate) async fn frame_of_run(engine: &Engine, run: RunId, text: &str) -> Result<FrameId, Error> {
+pub(crate) async fn frame_of_run(
+    engine: &Engine,
+    run: RunId,
+    text: &str,
+) -> Result<FrameId, Error> {
     let key = text.to_owned();
     let by_key = engine.look(move |look| {
-        let frames = look.state.run(run).into_iter().flat_map(|run| run.frames.iter().copied());
+        let frames = look
+            .state
+            .run(run)
+            .into_iter()
+            .flat_map(|run| run.frames.iter().copied());
         let is_it = |frame: &Frame| frame.spec.key == key;
         let mut named = frames.filter(|id| look.state.frame(*id).is_some_and(is_it));
         named.next()
@@ -69,7 +100,10 @@ pub(crate) async fn frame_of_run(engine: &Engine, run: RunId, text: &str) -> Res
     match target(engine, text).await? {
         Target::Frame(id) => Ok(id),
         Target::Task(task) => Ok(task.frame),
-        Target::Run(_) => Err(Error::new(ErrorKind::Usage, format!("`{text}` is no frame"))),
+        Target::Run(_) => Err(Error::new(
+            ErrorKind::Usage,
+            format!("`{text}` is no frame"),
+        )),
     }
 }
 
@@ -78,7 +112,10 @@ pub(crate) async fn frame_of_run(engine: &Engine, run: RunId, text: &str) -> Res
 /// # Errors
 /// Where there is no such frame.
 pub(crate) async fn run_of_frame(engine: &Engine, id: FrameId) -> Result<RunId, Error> {
-    if let Some(run) = engine.look(move |look| look.state.frame(id).map(|frame| frame.run)).await? {
+    if let Some(run) = engine
+        .look(move |look| look.state.frame(id).map(|frame| frame.run))
+        .await?
+    {
         return Ok(run);
     }
     history::run_of_frame(engine.project(), id)

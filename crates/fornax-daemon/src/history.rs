@@ -47,7 +47,10 @@ pub(crate) fn page(
     let mut older = all.filter(|run| before.is_none_or(|before| *run < before));
     let mut runs = Vec::new();
     for run in older.by_ref().take(limit) {
-        let view = known.get(&run).cloned().map_or_else(|| summary(project, id, run), Ok);
+        let view = known
+            .get(&run)
+            .cloned()
+            .map_or_else(|| summary(project, id, run), Ok);
         match view {
             Ok(view) => runs.push(view),
             // The others can be listed all the same; `fornax verify` names the damage.
@@ -60,10 +63,15 @@ pub(crate) fn page(
     })
 }
 
-/// The summary that was left when the run ended, else what its journal says.
+/// The summary that was left when the run ended, else what its journal says. A daemon that was
+/// killed may have left one that is older than the journal's end.
 fn summary(project: &Project, id: &str, run: RunId) -> Result<RunView, Error> {
-    let left = std::fs::read(project.run_dir(run).join("run.json")).ok();
-    if let Some(view) = left.and_then(|json| serde_json::from_slice::<RunView>(&json).ok()) {
+    let left = project
+        .run_summary(run)
+        .and_then(|json| serde_json::from_str::<RunView>(&json).ok());
+    if let Some(view) = left
+        && view.seq == project.head(run)?.seq
+    {
         // The run may have been copied from another project.
         return Ok(RunView {
             project: id.to_owned(),
@@ -81,7 +89,10 @@ fn summary(project: &Project, id: &str, run: RunId) -> Result<RunView, Error> {
 pub(crate) fn ids_like(project: &Project, prefix: &str) -> Result<Vec<String>, Error> {
     let runs = project.runs()?.into_iter().map(|run| run.to_string());
     let mut ids: Vec<String> = runs.filter(|id| id.starts_with(prefix)).collect();
-    let frames = std::fs::read_dir(project.data_dir().join("frames")).into_iter().flatten().flatten();
+    let frames = std::fs::read_dir(project.data_dir().join("frames"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let frames = frames.filter_map(|entry| entry.file_name().into_string().ok());
     ids.extend(frames.filter(|id| id.starts_with(prefix) && id.parse::<FrameId>().is_ok()));
     Ok(ids)
@@ -94,8 +105,14 @@ pub(crate) fn ids_like(project: &Project, prefix: &str) -> Result<Vec<String>, E
 pub(crate) fn run_of_frame(project: &Project, id: FrameId) -> Result<RunId, Error> {
     let missing = || Error::new(ErrorKind::NotFound, format!("there is no frame {id}"));
     let json = std::fs::read(project.frame_dir(id).join("metadata.json")).map_err(|_| missing())?;
-    let metadata: serde_json::Value = serde_json::from_slice(&json)
-        .map_err(|error| Error::new(ErrorKind::Damaged, format!("the file of {id} is damaged: {error}")))?;
-    let run = metadata["frame"]["run"].as_str().and_then(|run| run.parse().ok());
+    let metadata: serde_json::Value = serde_json::from_slice(&json).map_err(|error| {
+        Error::new(
+            ErrorKind::Damaged,
+            format!("the file of {id} is damaged: {error}"),
+        )
+    })?;
+    let run = metadata["frame"]["run"]
+        .as_str()
+        .and_then(|run| run.parse().ok());
     run.ok_or_else(missing)
 }

@@ -15,7 +15,9 @@ use fornax_core::redact::Rules;
 use fornax_core::request::{CommandRequest, Request};
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, Limits, State, Target};
-use fornax_core::view::{Answer, Change, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView};
+use fornax_core::view::{
+    Answer, Change, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView,
+};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -37,7 +39,14 @@ pub struct Hub {
     home: Home,
     shared: Shared,
     projects: RwLock<BTreeMap<String, Entry>>,
-    end: watch::Sender<bool>,
+    end: watch::Sender<Option<Ending>>,
+}
+
+/// How the daemon is to end.
+#[derive(Clone, Copy)]
+struct Ending {
+    /// Whether its tasks are to be stopped first.
+    stop_tasks: bool,
 }
 
 #[derive(Clone)]
@@ -63,7 +72,7 @@ impl Hub {
                 tools: Arc::new(Tools::default()),
             },
             projects: RwLock::default(),
-            end: watch::Sender::new(false),
+            end: watch::Sender::new(None),
         });
         for dir in known {
             hub.take_up(&dir).await;
@@ -71,11 +80,18 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Resolves when the daemon is to end.
+    /// Resolves when the daemon was told to end, and its tasks are stopped if that was asked for.
     pub async fn ended(&self) {
         let mut end = self.end.subscribe();
         // The sender lives as long as `self`.
-        let _ = end.wait_for(|end| *end).await;
+        let told = end
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|told| *told);
+        if told.is_some_and(|ending| ending.stop_tasks) {
+            self.stop_everything().await;
+        }
     }
 
     async fn take_up(&self, dir: &Path) -> ProjectView {
@@ -85,7 +101,9 @@ impl Hub {
             Ok((engine, view)) => (Entry::Open(engine), view),
             Err(error) => {
                 tracing::error!(dir = %dir.display(), %error, "a project cannot be taken up");
-                let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
+                let name = dir
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned());
                 let view = ProjectView {
                     id: id.clone(),
                     name: name.unwrap_or_else(|| "/".to_owned()),
@@ -95,14 +113,23 @@ impl Hub {
                 (Entry::Failed(view.clone()), view)
             }
         };
-        self.projects.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
+        self.projects
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, entry);
         view
     }
 
-    async fn open_engine(&self, id: String, dir: PathBuf) -> Result<(Arc<Engine>, ProjectView), Error> {
+    async fn open_engine(
+        &self,
+        id: String,
+        dir: PathBuf,
+    ) -> Result<(Arc<Engine>, ProjectView), Error> {
         let shared = self.shared.clone();
         let open = move || {
-            let settings = load_config(&dir).map_err(Error::from).and_then(|config| settings(&config));
+            let settings = load_config(&dir)
+                .map_err(Error::from)
+                .and_then(|config| settings(&config));
             let settings = settings.unwrap_or_else(|error| {
                 // A plan will not start before it is mended; what runs already goes on.
                 tracing::warn!(%error, "the project's configuration cannot be used");
@@ -122,7 +149,12 @@ impl Hub {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.projects.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.projects
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     fn engines(&self) -> impl Iterator<Item = Arc<Engine>> {
@@ -142,8 +174,10 @@ impl Hub {
                 Err(Error::new(ErrorKind::Unavailable, format!("{} cannot be used: {problem}", view.dir))
                     .with_help("mend that, then run a `fornax` command in it again; `fornax doctor` tells more"))
             }
-            None => Err(Error::new(ErrorKind::NotFound, format!("there is no project {id}"))
-                .with_help("run a `fornax` command in its directory")),
+            None => Err(
+                Error::new(ErrorKind::NotFound, format!("there is no project {id}"))
+                    .with_help("run a `fornax` command in its directory"),
+            ),
         }
     }
 
@@ -152,7 +186,9 @@ impl Hub {
         let root = engine.project().root().to_owned();
         let wanted = request.command.clone();
         let (spec, settings) = blocking(move || resolve(&root, wanted)).await??;
-        engine.start(spec, settings.limits, actor, request.cmd_id.clone()).await
+        engine
+            .start(spec, settings.limits, actor, request.cmd_id.clone())
+            .await
     }
 
     async fn stop(&self, request: &CommandRequest, actor: Actor) -> Result<Answer, Error> {
@@ -166,7 +202,13 @@ impl Hub {
         }
         let target = find::target(&engine, target).await?;
         find::take_up(&engine, target).await?;
-        engine.command(Command::Stop { target, reason }, actor, Some(request.cmd_id.clone())).await
+        engine
+            .command(
+                Command::Stop { target, reason },
+                actor,
+                Some(request.cmd_id.clone()),
+            )
+            .await
     }
 
     async fn retry(&self, request: &CommandRequest, actor: Actor) -> Result<Answer, Error> {
@@ -180,27 +222,47 @@ impl Hub {
             (_, None) => None,
             (Target::Run(run), Some(from)) => Some(find::frame_of_run(&engine, run, from).await?),
             (_, Some(_)) => {
-                let message = "`from` goes with a run: it names the frame of it from which to do it again";
+                let message =
+                    "`from` goes with a run: it names the frame of it from which to do it again";
                 return Err(Error::new(ErrorKind::Usage, message));
             }
         };
-        engine.command(Command::Retry { target, from }, actor, Some(request.cmd_id.clone())).await
+        engine
+            .command(
+                Command::Retry { target, from },
+                actor,
+                Some(request.cmd_id.clone()),
+            )
+            .await
     }
 
     /// Stops all tasks of all projects and waits until none runs any more.
     async fn stop_everything(&self) {
         let mut changes = self.shared.feed.watch();
+        let mut stopping = Vec::new();
         for engine in self.engines() {
-            if let Err(error) = stop_all(&engine, "the daemon was told to stop all tasks", Actor::HUMAN).await
-                && error.kind != ErrorKind::Conflict
+            match stop_all(
+                &engine,
+                "the daemon was told to stop all tasks",
+                Actor::HUMAN,
+            )
+            .await
             {
-                tracing::error!(%error, "the runs of a project cannot be stopped");
+                Ok(_) => stopping.push(engine),
+                Err(error) if error.kind == ErrorKind::Conflict => stopping.push(engine),
+                // A project whose disk is full, say: what cannot be recorded is not done.
+                Err(error) => {
+                    tracing::error!(%error, "the tasks of a project cannot be stopped; they live on")
+                }
             }
         }
         loop {
             let mut running = 0;
-            for engine in self.engines() {
-                running += engine.look(|look| look.state.running().count()).await.unwrap_or(0);
+            for engine in &stopping {
+                running += engine
+                    .look(|look| look.state.running().count())
+                    .await
+                    .unwrap_or(0);
             }
             if running == 0 || changes.changed().await.is_err() {
                 return;
@@ -232,7 +294,10 @@ async fn stop_all(engine: &Engine, reason: &str, actor: Actor) -> Result<Answer,
         }
     }
     if all.run.is_none() {
-        return Err(Error::new(ErrorKind::Conflict, "there is nothing to stop: no run goes on"));
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "there is nothing to stop: no run goes on",
+        ));
     }
     Ok(all)
 }
@@ -296,15 +361,23 @@ fn default_tasks() -> u32 {
 /// does not belong there, and cannot be taken out without changing what is done.
 fn refuse_secrets(spec: &RunSpec, rules: &Rules) -> Result<(), Error> {
     for frame in &spec.frames {
-        let strings = serde_json::to_value(frame).map(|value| strings_of(&value)).unwrap_or_default();
+        let strings = serde_json::to_value(frame)
+            .map(|value| strings_of(&value))
+            .unwrap_or_default();
         let mut redacted = strings.iter().filter_map(|text| match rules.redact(text) {
             std::borrow::Cow::Borrowed(_) => None,
             std::borrow::Cow::Owned(redacted) => Some(redacted),
         });
         if let Some(redacted) = redacted.next() {
-            let kind = redacted.split("[redacted:").nth(1).and_then(|rest| rest.split(']').next());
+            let kind = redacted
+                .split("[redacted:")
+                .nth(1)
+                .and_then(|rest| rest.split(']').next());
             let kind = kind.unwrap_or("secret");
-            let message = format!("frame {} holds what looks like a secret ({kind})", frame.key);
+            let message = format!(
+                "frame {} holds what looks like a secret ({kind})",
+                frame.key
+            );
             return Err(Error::new(ErrorKind::Usage, message).with_help(
                 "what a frame runs is kept in the journal: let it read the secret from the environment, \
                  as $NAME in a shell script or {env.NAME} elsewhere",
@@ -327,13 +400,24 @@ fn strings_of(value: &serde_json::Value) -> Vec<String> {
 /// A project's id: the beginning of the SHA-256 of its directory.
 fn project_id(dir: &Path) -> String {
     let digest = Sha256::digest(dir.as_os_str().as_encoded_bytes());
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Runs what blocks on a thread where that is allowed.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(ErrorKind::Internal, format!("a thread of the daemon failed: {error}")))
+    done.map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("a thread of the daemon failed: {error}"),
+        )
+    })
 }
 
 impl Backend for Hub {
@@ -343,15 +427,21 @@ impl Backend for Hub {
 
     async fn register(&self, dir: &Path) -> Result<ProjectView, Error> {
         let real = dir.canonicalize().map_err(|error| {
-            Error::new(ErrorKind::NotFound, format!("cannot look after {}: {error}", dir.display()))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("cannot look after {}: {error}", dir.display()),
+            )
         })?;
         if let Ok(engine) = self.engine(&project_id(&real)) {
             return engine.project_view().await;
         }
         let view = self.take_up(&real).await;
         if let Some(problem) = &view.problem {
-            return Err(Error::new(ErrorKind::Unavailable, format!("{} cannot be used: {problem}", view.dir))
-                .with_help("`fornax doctor` tells more"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} cannot be used: {problem}", view.dir),
+            )
+            .with_help("`fornax doctor` tells more"));
         }
         self.remember()?;
         self.shared.feed.publish(Change {
@@ -363,12 +453,20 @@ impl Backend for Hub {
 
     async fn forget(&self, project: &str) -> Result<(), Error> {
         let engine = self.engine(project)?;
-        let busy = engine.look(|look| look.state.runs().find(|(_, run)| run.ended.is_none()).map(|(id, _)| id));
+        let busy = engine.look(|look| {
+            look.state
+                .runs()
+                .find(|(_, run)| run.ended.is_none())
+                .map(|(id, _)| id)
+        });
         if let Some(run) = busy.await? {
             return Err(Error::new(ErrorKind::Conflict, format!("{run} goes on"))
                 .with_help(format!("wait for it, or `fornax stop {run}`")));
         }
-        self.projects.write().unwrap_or_else(PoisonError::into_inner).remove(project);
+        self.projects
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(project);
         blocking(move || engine.close()).await?;
         self.remember()
     }
@@ -379,17 +477,29 @@ impl Backend for Hub {
             let engine = match entry {
                 Entry::Open(engine) => engine,
                 Entry::Failed(project) => {
-                    all.push(ProjectStatus { project, running: Vec::new(), queued: 0 });
+                    all.push(ProjectStatus {
+                        project,
+                        running: Vec::new(),
+                        queued: 0,
+                    });
                     continue;
                 }
             };
             let busy = engine.look(|look| {
-                let running = look.state.running().filter_map(|(id, _)| look.state.task_view(id));
+                let running = look
+                    .state
+                    .running()
+                    .filter_map(|(id, _)| look.state.task_view(id));
                 let queued = look.state.runs().map(|(_, run)| run.tasks_queued).sum();
                 (running.collect::<Vec<_>>(), queued)
             });
-            if let (Ok(project), Ok((running, queued))) = (engine.project_view().await, busy.await) {
-                all.push(ProjectStatus { project, running, queued });
+            if let (Ok(project), Ok((running, queued))) = (engine.project_view().await, busy.await)
+            {
+                all.push(ProjectStatus {
+                    project,
+                    running,
+                    queued,
+                });
             }
         }
         all
@@ -415,28 +525,50 @@ impl Backend for Hub {
                     continue;
                 }
             };
-            let Ok(project) = engine.project_view().await else { continue };
+            let Ok(project) = engine.project_view().await else {
+                continue;
+            };
             let part = engine.look(|look| {
-                let runs: Vec<RunView> = look.state.runs().filter_map(|(id, _)| look.run(id)).collect();
+                let runs: Vec<RunView> = look
+                    .state
+                    .runs()
+                    .filter_map(|(id, _)| look.run(id))
+                    .collect();
                 let open = || runs.iter().filter(|run| run.ended_ms.is_none());
-                let frames: Vec<_> = open().flat_map(|run| look.state.run_frames(run.id)).collect();
-                let tasks: Vec<_> = open().flat_map(|run| look.state.run_tasks(run.id)).collect();
+                let frames: Vec<_> = open()
+                    .flat_map(|run| look.state.run_frames(run.id))
+                    .collect();
+                let tasks: Vec<_> = open()
+                    .flat_map(|run| look.state.run_tasks(run.id))
+                    .collect();
                 (runs, frames, tasks)
             });
-            let Ok((runs, frames, tasks)) = part.await else { continue };
+            let Ok((runs, frames, tasks)) = part.await else {
+                continue;
+            };
             snapshot.projects.push(project);
             snapshot.runs.extend(runs);
-            frames.into_iter().for_each(|frame| snapshot.frames.push(frame));
+            frames
+                .into_iter()
+                .for_each(|frame| snapshot.frames.push(frame));
             tasks.into_iter().for_each(|task| snapshot.tasks.push(task));
         }
         snapshot.runs.sort_by_key(|run| std::cmp::Reverse(run.id));
         snapshot
     }
 
-    async fn runs(&self, project: &str, before: Option<RunId>, limit: usize) -> Result<RunPage, Error> {
+    async fn runs(
+        &self,
+        project: &str,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<RunPage, Error> {
         let engine = self.engine(project)?;
         let known = engine.look(|look| {
-            let runs = look.state.runs().filter_map(|(id, _)| Some((id, look.run(id)?)));
+            let runs = look
+                .state
+                .runs()
+                .filter_map(|(id, _)| Some((id, look.run(id)?)));
             runs.collect::<BTreeMap<_, _>>()
         });
         let (known, project) = (known.await?, project.to_owned());
@@ -485,8 +617,10 @@ impl Backend for Hub {
         let engine = self.engine(project)?;
         let dir = engine.project().run_dir(run);
         if !dir.is_dir() {
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
-                .with_help("`fornax runs` lists them"));
+            return Err(
+                Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
+                    .with_help("`fornax runs` lists them"),
+            );
         }
         Ok(dir)
     }
@@ -502,7 +636,10 @@ impl Backend for Hub {
     async fn trace(&self, project: &str, run: RunId, body: Bytes) -> Result<Ingested, Error> {
         let engine = self.engine(project)?;
         let ingested = blocking(move || engine.trace(run, &body)).await??;
-        let rejected = ingested.rejected.into_iter().map(|(line, why)| Rejected { line, why });
+        let rejected = ingested
+            .rejected
+            .into_iter()
+            .map(|(line, why)| Rejected { line, why });
         Ok(Ingested {
             accepted: ingested.accepted,
             rejected: rejected.collect(),
@@ -510,10 +647,7 @@ impl Backend for Hub {
     }
 
     async fn shutdown(&self, stop_tasks: bool) {
-        if stop_tasks {
-            self.stop_everything().await;
-        }
-        self.end.send_replace(true);
+        self.end.send_replace(Some(Ending { stop_tasks }));
     }
 }
 
@@ -544,7 +678,12 @@ async fn from_history<T: Send + 'static>(
 ) -> Result<T, Error> {
     let work = move || {
         let state = history::load(engine.project(), run)?;
-        let missing = || Error::new(ErrorKind::Damaged, format!("the journal of {run} does not hold what was asked"));
+        let missing = || {
+            Error::new(
+                ErrorKind::Damaged,
+                format!("the journal of {run} does not hold what was asked"),
+            )
+        };
         read(&state).ok_or_else(missing)
     };
     blocking(work).await?
@@ -555,7 +694,8 @@ fn not_a(text: &str, what: &str) -> Error {
 }
 
 fn no_task(id: TaskId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no task {id}")).with_help("`fornax ps` lists them")
+    Error::new(ErrorKind::NotFound, format!("there is no task {id}"))
+        .with_help("`fornax ps` lists them")
 }
 
 fn now_ms() -> i64 {

@@ -26,7 +26,10 @@ impl From<BadFile> for Error {
         match bad {
             BadFile::Unreadable(error) => error,
             BadFile::Wrong(diagnostics) => {
-                let text: Vec<String> = diagnostics.iter().map(|found| found.render().trim_end().to_owned()).collect();
+                let text: Vec<String> = diagnostics
+                    .iter()
+                    .map(|found| found.render().trim_end().to_owned())
+                    .collect();
                 Error::new(ErrorKind::Usage, text.join("\n\n"))
             }
         }
@@ -73,12 +76,19 @@ fn read(dir: &Path, path: &Path) -> Result<Source, Error> {
     let path = path.canonicalize().map_err(cannot)?;
     let size = path.metadata().map_err(cannot)?.len();
     if size > FILE_MAX_BYTES {
-        let message = format!("{} is too large: {size} bytes, {FILE_MAX_BYTES} at most", path.display());
+        let message = format!(
+            "{} is too large: {size} bytes, {FILE_MAX_BYTES} at most",
+            path.display()
+        );
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     let bytes = std::fs::read(&path).map_err(cannot)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Error::new(ErrorKind::Usage, format!("{} is not UTF-8: {error}", path.display())))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("{} is not UTF-8: {error}", path.display()),
+        )
+    })?;
     let root = dir.canonicalize().map_err(cannot)?;
     let name = path.strip_prefix(&root).unwrap_or(&path);
     Ok(Source {

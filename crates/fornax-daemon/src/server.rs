@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use fornax_core::error::{Error, ErrorKind};
 
 use crate::home::{DaemonInfo, Home};
-use crate::http::{self, Auth, backend::Backend};
+use crate::http::{self, Auth};
 use crate::hub::Hub;
 use crate::log;
 
@@ -32,7 +32,12 @@ pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("the runtime cannot start: {error}")))?;
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("the runtime cannot start: {error}"),
+            )
+        })?;
     let served = runtime.block_on(serve(options));
     if let Err(error) = &served {
         tracing::error!(%error, "the daemon ends");
@@ -57,7 +62,7 @@ async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     let end = async {
         tokio::select! {
             () = hub.ended() => {}
-            () = told_by_signal() => hub.shutdown(false).await,
+            () = told_by_signal() => {}
         }
     };
     let served = http::serve(std::sync::Arc::clone(&hub), listeners, auth, end).await;
@@ -69,7 +74,10 @@ async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
 /// Resolves when the process is asked to end.
 async fn told_by_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -22,6 +22,8 @@ use crate::spec::{Exit, TaskSpec};
 const TASK_FILE: &str = "task.json";
 const EXIT_FILE: &str = "exit.json";
 const SOCKET: &str = "shim.sock";
+/// Where a command puts files that are worth keeping.
+const ARTIFACTS: &str = "artifacts";
 /// The logs, standard output first.
 pub const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
 
@@ -85,6 +87,8 @@ impl Folder {
             _ => {}
         }
         create(&dir, TASK_FILE, &serde_json::to_vec_pretty(task)?)?;
+        // The command finds it there and may put in what is worth keeping.
+        rustix::fs::mkdirat(&dir, ARTIFACTS, Mode::RWXU)?;
         Ok(Folder {
             listener: listen(&dir)?,
             logs: [log(&dir, 0)?, log(&dir, 1)?],

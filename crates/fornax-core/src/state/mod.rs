@@ -264,7 +264,10 @@ impl State {
         command: &Command,
     ) -> Result<Executed, Error> {
         if let Some(answer) = cmd_id.and_then(|id| self.answer_to(id)) {
-            return Ok(Executed { records: Vec::new(), answer });
+            return Ok(Executed {
+                records: Vec::new(),
+                answer,
+            });
         }
         let facts = self.decide(now, command)?;
         let mut records = Vec::with_capacity(facts.len());
@@ -284,7 +287,10 @@ impl State {
     #[must_use]
     pub fn answer_to(&self, cmd_id: &CmdId) -> Option<Answer> {
         let answer = self.answers.get(cmd_id)?.clone();
-        Some(Answer { repeated: true, ..answer })
+        Some(Answer {
+            repeated: true,
+            ..answer
+        })
     }
 
     /// Gives facts their numbers and applies them.

@@ -63,7 +63,10 @@ impl Collector {
             success_exit_codes: invocation.success_exit_codes.clone(),
             output: invocation.output,
         };
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(id, expected);
+        self.expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, expected);
     }
 
     /// Takes a report of the supervisor's.
@@ -71,10 +74,14 @@ impl Collector {
         match report {
             Report::Started { .. } => {}
             Report::Ended { task_id, exit, .. } => self.ended(&task_id, exit),
-            Report::Lost { task_id, reason, .. } => {
+            Report::Lost {
+                task_id, reason, ..
+            } => {
                 self.tell(&task_id, |_| lost(reason));
             }
-            Report::Stalled { task_id, reason, .. } => self.stalled(&task_id, Some(reason)),
+            Report::Stalled {
+                task_id, reason, ..
+            } => self.stalled(&task_id, Some(reason)),
             Report::Resumed { task_id, .. } => self.stalled(&task_id, None),
         }
     }
@@ -112,13 +119,21 @@ impl Collector {
             tracing::error!(task_id, "a report about no task of ours");
             return;
         };
-        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let expected = self
+            .expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned();
         let Some(expected) = expected else {
             return;
         };
         // The engine has ended: it will ask again when it is started.
         let _ = self.mailbox.send(Message::Ended(id, outcome(&expected)));
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 
     fn outcome(&self, expected: &Expected, exit: Exit) -> Outcome {
@@ -131,7 +146,8 @@ impl Collector {
                 OutputFormat::Text => self.results(&expected.dir),
                 OutputFormat::None => String::new(),
             },
-            verdict: verdict.map_err(|(class, message)| (class, self.rules.redact(&message).into_owned())),
+            verdict: verdict
+                .map_err(|(class, message)| (class, self.rules.redact(&message).into_owned())),
             exit_code: exit.code,
             signal: exit.signal,
             duration_ms: exit.duration_ms,
@@ -146,20 +162,35 @@ impl Collector {
     }
 
     /// The declared outputs; each must be there.
-    fn collect_outputs(&self, expected: &Expected, artifacts: &mut Vec<Artifact>) -> Result<(), (ErrorClass, String)> {
+    fn collect_outputs(
+        &self,
+        expected: &Expected,
+        artifacts: &mut Vec<Artifact>,
+    ) -> Result<(), (ErrorClass, String)> {
         for output in &expected.outputs {
             let path = expected.workdir.join(output);
-            let missing = |why: String| (ErrorClass::OutputMissing, format!("the declared output {output} {why}"));
+            let missing = |why: String| {
+                (
+                    ErrorClass::OutputMissing,
+                    format!("the declared output {output} {why}"),
+                )
+            };
             let real = self.root.join(&path).canonicalize();
             let real = real.map_err(|error| missing(format!("is not there: {error}")))?;
             if !real.starts_with(&self.root) {
-                return Err(missing(format!("leads out of the project, to {}", real.display())));
+                return Err(missing(format!(
+                    "leads out of the project, to {}",
+                    real.display()
+                )));
             }
-            let files = files_of(&real).map_err(|error| missing(format!("cannot be read: {error}")))?;
+            let files =
+                files_of(&real).map_err(|error| missing(format!("cannot be read: {error}")))?;
             for file in files {
                 if artifacts.len() < ARTIFACTS_MAX {
                     let collected = self.collect(&file, expected, artifacts.len());
-                    artifacts.push(collected.map_err(|error| missing(format!("cannot be read: {error}")))?);
+                    artifacts.push(
+                        collected.map_err(|error| missing(format!("cannot be read: {error}")))?,
+                    );
                 }
             }
         }
@@ -169,15 +200,26 @@ impl Collector {
     /// The files that the task itself put into its folder for artifacts.
     fn collect_own(&self, expected: &Expected, artifacts: &mut Vec<Artifact>) {
         let dir = artifacts_dir(&expected.dir);
-        let copies: Vec<_> = artifacts.iter().filter_map(|artifact| artifact.copy.clone()).collect();
+        let copies: Vec<_> = artifacts
+            .iter()
+            .filter_map(|artifact| artifact.copy.clone())
+            .collect();
         for file in files_of(&dir).unwrap_or_default() {
-            let Ok(name) = file.strip_prefix(&dir) else { continue };
+            let Ok(name) = file.strip_prefix(&dir) else {
+                continue;
+            };
             let copy = copy_name(expected, name);
             if artifacts.len() >= ARTIFACTS_MAX || copies.contains(&copy) {
                 continue;
             }
-            let Ok((bytes, sha256)) = digest(&file) else { continue };
-            let path = file.strip_prefix(&self.root).unwrap_or(&file).display().to_string();
+            let Ok((bytes, sha256)) = digest(&file) else {
+                continue;
+            };
+            let path = file
+                .strip_prefix(&self.root)
+                .unwrap_or(&file)
+                .display()
+                .to_string();
             artifacts.push(Artifact {
                 path,
                 bytes,
@@ -193,8 +235,15 @@ impl Collector {
         let mut copy = None;
         if bytes <= COPY_MAX_BYTES {
             let dir = artifacts_dir(&expected.dir);
-            let base = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let name = if dir.join(&base).exists() { format!("{number}-{base}") } else { base };
+            let base = file
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let name = if dir.join(&base).exists() {
+                format!("{number}-{base}")
+            } else {
+                base
+            };
             std::fs::create_dir_all(&dir)?;
             std::fs::copy(file, dir.join(&name))?;
             copy = Some(copy_name(expected, Path::new(&name)));
@@ -210,28 +259,48 @@ impl Collector {
 
 /// Where a copy is, relative to the run's folder.
 fn copy_name(expected: &Expected, name: &Path) -> String {
-    let task = expected.dir.file_name().map(Path::new).unwrap_or(Path::new(""));
-    Path::new("tasks").join(task).join("artifacts").join(name).display().to_string()
+    let task = expected
+        .dir
+        .file_name()
+        .map(Path::new)
+        .unwrap_or(Path::new(""));
+    Path::new("tasks")
+        .join(task)
+        .join("artifacts")
+        .join(name)
+        .display()
+        .to_string()
 }
 
 fn judge(exit: &Exit, success_exit_codes: &[i32]) -> Result<(), (ErrorClass, String)> {
     let error = || exit.error.clone();
     let seconds = exit.duration_ms / 1_000;
     Err(match exit.cause {
-        ExitCause::Timeout => (ErrorClass::Timeout, format!("it ran longer than it may ({seconds} s) and was ended")),
-        ExitCause::Silence => (ErrorClass::Silence, "it wrote nothing for longer than it may and was ended".to_owned()),
+        ExitCause::Timeout => (
+            ErrorClass::Timeout,
+            format!("it ran longer than it may ({seconds} s) and was ended"),
+        ),
+        ExitCause::Silence => (
+            ErrorClass::Silence,
+            "it wrote nothing for longer than it may and was ended".to_owned(),
+        ),
         ExitCause::Stopped => (ErrorClass::Cancelled, "it was stopped".to_owned()),
-        ExitCause::SpawnFailed if exit.tool_missing => {
-            (ErrorClass::ToolMissing, error().unwrap_or_else(|| "its program is not there".to_owned()))
-        }
-        ExitCause::SpawnFailed => {
-            (ErrorClass::Spawn, error().unwrap_or_else(|| "it could not be started".to_owned()))
-        }
+        ExitCause::SpawnFailed if exit.tool_missing => (
+            ErrorClass::ToolMissing,
+            error().unwrap_or_else(|| "its program is not there".to_owned()),
+        ),
+        ExitCause::SpawnFailed => (
+            ErrorClass::Spawn,
+            error().unwrap_or_else(|| "it could not be started".to_owned()),
+        ),
         ExitCause::Exited => match (exit.code, exit.signal) {
             (Some(code), _) if success_exit_codes.contains(&code) => return Ok(()),
             (Some(code), _) => (ErrorClass::ExitNonzero, format!("exit code {code}")),
             (None, Some(signal)) => (ErrorClass::Signal, format!("ended by signal {signal}")),
-            (None, None) => (ErrorClass::Lost, "it left neither an exit code nor a signal".to_owned()),
+            (None, None) => (
+                ErrorClass::Lost,
+                "it left neither an exit code nor a signal".to_owned(),
+            ),
         },
     })
 }
@@ -259,7 +328,10 @@ fn read_tail(path: &Path, max: u64) -> io::Result<String> {
     if from == 0 {
         return Ok(text.into_owned());
     }
-    Ok(format!("…{}", text.trim_start_matches(char::REPLACEMENT_CHARACTER)))
+    Ok(format!(
+        "…{}",
+        text.trim_start_matches(char::REPLACEMENT_CHARACTER)
+    ))
 }
 
 /// The file itself, or all files below a directory; links are not followed.

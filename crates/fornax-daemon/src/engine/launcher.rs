@@ -50,13 +50,21 @@ impl Launcher {
     ) -> Result<Launcher, Error> {
         let env = inherited_env();
         let secret = |(name, _): &&(String, String)| Rules::is_secret_name(name);
-        let secrets: Vec<String> = env.iter().filter(secret).map(|(_, value)| value.clone()).collect();
+        let secrets: Vec<String> = env
+            .iter()
+            .filter(secret)
+            .map(|(_, value)| value.clone())
+            .collect();
         let rules = settings.rules.clone().with_secrets(secrets.iter().cloned());
         let collector = Collector::new(project, rules, mailbox.clone());
         let reports = collector.clone();
-        let supervisor = Supervisor::new(shared.shim_argv.clone(), move |report| reports.take(report));
+        let supervisor =
+            Supervisor::new(shared.shim_argv.clone(), move |report| reports.take(report));
         let cannot = |error: std::io::Error| {
-            Error::new(ErrorKind::Internal, format!("tasks cannot be started: {error}"))
+            Error::new(
+                ErrorKind::Internal,
+                format!("tasks cannot be started: {error}"),
+            )
         };
         let mut herald = Herald {
             supervisor: supervisor.map_err(cannot)?,
@@ -112,7 +120,9 @@ impl Launcher {
 
     fn order(&self, order: Order) {
         if self.orders.send(order).is_err() {
-            tracing::error!("the launcher's thread has ended; tasks wait until the daemon is started again");
+            tracing::error!(
+                "the launcher's thread has ended; tasks wait until the daemon is started again"
+            );
         }
     }
 
@@ -125,15 +135,24 @@ impl Launcher {
         let context = LaunchContext {
             project_dir: self.project.root(),
             artifacts_dir: &artifacts_dir,
-            env: &|name| self.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+            env: &|name| {
+                self.env
+                    .iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.clone())
+            },
         };
         let launch = state.launch(id, &context)?;
         stay_inside(self.project.root(), &launch.cwd)?;
-        self.collector.expect(id, &dir, invocation, &frame.spec.outputs);
+        self.collector
+            .expect(id, &dir, invocation, &frame.spec.outputs);
         if let Some(runs) = dir.parent() {
             // The shim makes the task's own folder, and only that.
             std::fs::create_dir_all(runs).map_err(|error| {
-                Error::new(ErrorKind::Storage, format!("cannot create {}: {error}", runs.display()))
+                Error::new(
+                    ErrorKind::Storage,
+                    format!("cannot create {}: {error}", runs.display()),
+                )
             })?;
         }
         let started = state.task(id).and_then(|task| task.started);
@@ -162,36 +181,58 @@ impl Launcher {
         // Some agents trust $PWD over the directory that they are really in.
         let pwd = ("PWD".to_owned(), launch.cwd.display().to_string());
         let set = std::iter::once(&pwd).chain(&launch.env);
-        let mut env: std::collections::BTreeMap<&str, &str> =
-            self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut env: std::collections::BTreeMap<&str, &str> = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         env.extend(set.map(|(name, value)| (name.as_str(), value.as_str())));
-        env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        env.into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
 /// The daemon's environment as tasks get it. What an outer Fornax set for the task in which this
 /// daemon may have been started is not theirs.
 fn inherited_env() -> Vec<(String, String)> {
-    let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    vars.filter(|(name, _)| !name.starts_with("FORNAX_")).collect()
+    let vars = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    vars.filter(|(name, _)| !name.starts_with("FORNAX_"))
+        .collect()
 }
 
 /// A working directory that a link leads out of the project is refused.
 fn stay_inside(root: &Path, dir: &Path) -> Result<(), Error> {
     let real = dir.canonicalize().map_err(|error| {
-        Error::new(ErrorKind::NotFound, format!("the working directory {} cannot be entered: {error}", dir.display()))
+        Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "the working directory {} cannot be entered: {error}",
+                dir.display()
+            ),
+        )
     })?;
     if real.starts_with(root) {
         return Ok(());
     }
-    let message = format!("the working directory {} leads out of the project, to {}", dir.display(), real.display());
+    let message = format!(
+        "the working directory {} leads out of the project, to {}",
+        dir.display(),
+        real.display()
+    );
     Err(Error::new(ErrorKind::Usage, message))
 }
 
 /// The boot in which something was decided at `at_ms`: this one, or (none of ours) an earlier one.
 fn boot_of(at_ms: i64) -> Option<String> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let booted_s: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let booted_s: i64 = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()?;
     // The boot's moment is known to the second, and the wall clock may have been set since: what
     // was decided close to it counts as decided after it, and its folder tells the rest.
     if at_ms >= (booted_s - 60) * 1_000 {
@@ -211,7 +252,10 @@ fn record(launch: &Launch, invocation: &Invocation) -> Map<String, Value> {
     }
     if let Some(prompt) = &launch.prompt {
         let digest = Sha256::digest(prompt.as_bytes());
-        set("context_digest", json!(format!("sha256:{}", super::collector::hex(&digest))));
+        set(
+            "context_digest",
+            json!(format!("sha256:{}", super::collector::hex(&digest))),
+        );
         set("prompt", json!(prompt));
     }
     record
@@ -230,12 +274,25 @@ impl Herald {
         // Only a task that is yet to be started needs its circumstances.
         if !spec.dir.exists() {
             let program = spec.argv.first().cloned().unwrap_or_default();
-            let tool = spec.record.get("tool").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let tool = spec
+                .record
+                .get("tool")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
             // A shell has no version that would matter to anybody.
             if tool != "shell" {
-                let wanted = Wanted { name: tool, program };
-                let version = self.tools.look(&[wanted], &self.root).pop().and_then(|found| found.version);
-                spec.record.insert("tool_version".to_owned(), json!(version));
+                let wanted = Wanted {
+                    name: tool,
+                    program,
+                };
+                let version = self
+                    .tools
+                    .look(&[wanted], &self.root)
+                    .pop()
+                    .and_then(|found| found.version);
+                spec.record
+                    .insert("tool_version".to_owned(), json!(version));
             }
             let git = self.repository(&spec.cwd);
             spec.record.insert("git".to_owned(), git);
@@ -250,17 +307,34 @@ impl Herald {
         {
             return known.clone();
         }
-        let found = if dir.ancestors().any(|dir| dir.join(".git").exists()) { look_at_git(dir) } else { Value::Null };
-        self.repositories.retain(|_, (at, _)| at.elapsed() < GIT_REMEMBERED);
-        self.repositories.insert(dir.to_owned(), (Instant::now(), found.clone()));
+        let found = if dir.ancestors().any(|dir| dir.join(".git").exists()) {
+            look_at_git(dir)
+        } else {
+            Value::Null
+        };
+        self.repositories
+            .retain(|_, (at, _)| at.elapsed() < GIT_REMEMBERED);
+        self.repositories
+            .insert(dir.to_owned(), (Instant::now(), found.clone()));
         found
     }
 }
 
 fn look_at_git(dir: &Path) -> Value {
     let child = Command::new("git")
-        .args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
-        .args(["status", "--porcelain=v2", "--branch", "--ignore-submodules=dirty"])
+        .args([
+            "--no-optional-locks",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+        ])
+        .args([
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "--ignore-submodules=dirty",
+        ])
         .current_dir(dir)
         .env("GIT_TERMINAL_PROMPT", "0")
         .stdin(Stdio::null())
@@ -282,8 +356,12 @@ fn look_at_git(dir: &Path) -> Value {
     // Ended already, or too slow to be waited for.
     let _ = child.kill();
     let _ = child.wait();
-    let text = text.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
-    let commit = text.lines().find_map(|line| line.strip_prefix("# branch.oid "));
+    let text = text
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .unwrap_or_default();
+    let commit = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# branch.oid "));
     commit.map_or(Value::Null, |commit| {
         let dirty = text.lines().any(|line| !line.starts_with('#'));
         json!({ "commit": commit, "dirty": dirty })

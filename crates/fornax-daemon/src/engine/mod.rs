@@ -114,8 +114,14 @@ impl Look<'_> {
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView> {
         let mut view = self.state.run_view(self.project, id)?;
-        let stalled = || self.stalled.iter().find(|(task, _)| self.state.task(**task).is_some_and(|t| t.run == id));
-        let obstacle = self.problem.or_else(|| stalled().map(|(_, reason)| reason.as_str()));
+        let stalled = || {
+            self.stalled
+                .iter()
+                .find(|(task, _)| self.state.task(**task).is_some_and(|t| t.run == id))
+        };
+        let obstacle = self
+            .problem
+            .or_else(|| stalled().map(|(_, reason)| reason.as_str()));
         if let Some(reason) = obstacle.filter(|_| view.ended_ms.is_none()) {
             view.status = fornax_core::status::RunStatus::Blocked;
             view.reason = Some(reason.to_owned());
@@ -129,16 +135,32 @@ impl Engine {
     ///
     /// # Errors
     /// When another process is its writer, when a journal is damaged, or when the system refuses.
-    pub fn open(id: String, dir: &Path, settings: Settings, shared: Shared) -> Result<Engine, Error> {
+    pub fn open(
+        id: String,
+        dir: &Path,
+        settings: Settings,
+        shared: Shared,
+    ) -> Result<Engine, Error> {
         let project = Project::open(dir)?;
         let (mailbox, inbox) = mpsc::channel();
         let rules = settings.rules.clone();
         let telemetry = TelemetryWriter::start(&project)?;
-        let worker = worker::Worker::open(id.clone(), project.clone(), settings, shared, mailbox.clone())?;
+        let worker = worker::Worker::open(
+            id.clone(),
+            project.clone(),
+            settings,
+            shared,
+            mailbox.clone(),
+        )?;
         let thread = std::thread::Builder::new()
             .name(format!("engine {id}"))
             .spawn(move || worker.work(&inbox))
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("the engine's thread cannot start: {error}")))?;
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Internal,
+                    format!("the engine's thread cannot start: {error}"),
+                )
+            })?;
         Ok(Engine {
             project,
             id,
@@ -159,7 +181,12 @@ impl Engine {
     ///
     /// # Errors
     /// Where the command does not fit the state, or cannot be made durable.
-    pub async fn command(&self, command: Command, actor: Actor, cmd_id: Option<CmdId>) -> Result<Answer, Error> {
+    pub async fn command(
+        &self,
+        command: Command,
+        actor: Actor,
+        cmd_id: Option<CmdId>,
+    ) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask {
             command,
@@ -241,14 +268,19 @@ impl Engine {
     /// When the engine has ended.
     pub async fn project_view(&self) -> Result<ProjectView, Error> {
         let root = self.project.root().to_owned();
-        self.look(move |look| project_view(look.project, &root, look.problem)).await
+        self.look(move |look| project_view(look.project, &root, look.problem))
+            .await
     }
 
     /// Ends the engine once it has finished its batch. Its tasks live on.
     pub fn close(&self) {
         // Already gone is as good.
         let _ = self.mailbox.send(Message::Close);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(project = self.id, "the engine's thread had panicked");
         }
@@ -274,7 +306,9 @@ impl Drop for Engine {
 }
 
 fn project_view(id: &str, root: &Path, problem: Option<&str>) -> ProjectView {
-    let name = root.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy());
+    let name = root
+        .file_name()
+        .map_or_else(|| "/".into(), |name| name.to_string_lossy());
     ProjectView {
         id: id.to_owned(),
         name: name.into_owned(),

@@ -6,12 +6,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
 use fornax_core::error::Error;
+use fornax_core::event::Event;
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
 use fornax_core::time::Time;
 use fornax_core::view::{Answer, Change};
-use fornax_core::event::Event;
 use fornax_journal::{Derived, Project, Writer};
 use tokio::sync::oneshot;
 
@@ -29,7 +29,10 @@ const ENDED_RUNS_MAX: usize = 32;
 /// How often a full disk is tried again. The only thing the engine ever does by the clock alone.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
 
-type Reply = (oneshot::Sender<Result<Answer, Error>>, Result<Answer, Error>);
+type Reply = (
+    oneshot::Sender<Result<Answer, Error>>,
+    Result<Answer, Error>,
+);
 
 pub(super) struct Worker {
     id: String,
@@ -60,13 +63,16 @@ impl Clock {
     fn start() -> Clock {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Clock {
-            wall_ms: wall.map_or(0, |wall| i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+            wall_ms: wall.map_or(0, |wall| {
+                i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)
+            }),
             since: Instant::now(),
         }
     }
 
     fn now(&self) -> Time {
-        Time(self.wall_ms).plus_ms(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Time(self.wall_ms)
+            .plus_ms(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -128,8 +134,15 @@ impl Worker {
 
     /// Waits for messages, or for something to become due.
     fn receive(&self, inbox: &mpsc::Receiver<Message>) -> Vec<Message> {
-        let due = self.state.next_due().map(|due| Duration::from_millis(due.ms_since(self.clock.now())));
-        let wait = if self.writer.is_none() { Some(STORAGE_RETRY) } else { due };
+        let due = self
+            .state
+            .next_due()
+            .map(|due| Duration::from_millis(due.ms_since(self.clock.now())));
+        let wait = if self.writer.is_none() {
+            Some(STORAGE_RETRY)
+        } else {
+            due
+        };
         let first = match wait {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => inbox.recv_timeout(wait),
@@ -215,7 +228,11 @@ impl Worker {
         replies.push((start.reply, outcome));
     }
 
-    fn claim_and_start(&mut self, start: &Start, records: &mut Vec<Record>) -> Result<Answer, Error> {
+    fn claim_and_start(
+        &mut self,
+        start: &Start,
+        records: &mut Vec<Record>,
+    ) -> Result<Answer, Error> {
         if let Some(answer) = self.state.answer_to(&start.cmd_id) {
             return Ok(answer);
         }
@@ -235,7 +252,10 @@ impl Worker {
     }
 
     fn refused(&self) -> Error {
-        let problem = self.problem.clone().unwrap_or_else(|| "the disk cannot be written".to_owned());
+        let problem = self
+            .problem
+            .clone()
+            .unwrap_or_else(|| "the disk cannot be written".to_owned());
         Error::new(fornax_core::error::ErrorKind::Storage, problem)
             .with_help("Fornax goes on by itself as soon as it can write again; then repeat this")
     }
@@ -326,7 +346,11 @@ impl Worker {
     fn tell(&self, records: &[Record]) {
         let mut change = self.state.change(&self.id, records);
         let look = self.look();
-        change.runs = change.runs.iter().filter_map(|run| look.run(run.id)).collect();
+        change.runs = change
+            .runs
+            .iter()
+            .filter_map(|run| look.run(run.id))
+            .collect();
         self.shared.feed.publish(change);
     }
 
@@ -346,7 +370,8 @@ impl Worker {
         }
         if self.ensured.len() > running {
             let state = &self.state;
-            self.ensured.retain(|id, _| state.task(*id).is_some_and(|task| !task.state.is_over()));
+            self.ensured
+                .retain(|id, _| state.task(*id).is_some_and(|task| !task.state.is_over()));
         }
     }
 
@@ -374,10 +399,14 @@ impl Worker {
         }
         frames.extend(self.derived.take_behind(frames.len()));
         for id in frames {
-            self.hand_over(self.state.frame_detail(id), |json| self.derived.frame(id, json));
+            self.hand_over(self.state.frame_detail(id), |json| {
+                self.derived.frame(id, json)
+            });
         }
         for id in runs {
-            self.hand_over(self.state.run_view(&self.id, id), |json| self.derived.run(id, json));
+            self.hand_over(self.state.run_view(&self.id, id), |json| {
+                self.derived.run(id, json)
+            });
         }
         for (run, links) in links {
             self.derived.grow(run, links);
