@@ -8,10 +8,10 @@
 //! two walls as a text of its own. The same text with the walls redacted gives the same result, so
 //! redacting twice changes nothing.
 
-use super::exact::Hit;
 use super::rules::Rules;
 use super::scan::{self, GRAM, Rule};
 use super::text::{Found, Text, Then, Verdict};
+use super::walls::{Reach, Walls};
 use super::{assign, pem, shapes::SHAPES, tokens};
 
 /// Bytes before a place that a rule may look at.
@@ -28,19 +28,9 @@ pub(super) struct Cursor {
     floor: usize,
     /// What goes on at `done`.
     then: Then,
-    /// No known secret begins before this place, other than those dealt with.
-    clear: usize,
-    /// The known secret that begins at `clear`.
-    wall: Option<Wall>,
+    walls: Walls,
     /// Whether anything was replaced.
     pub(super) replaced: bool,
-}
-
-/// A secret that the rules do not look into.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wall {
-    pub(super) start: usize,
-    pub(super) end: usize,
 }
 
 impl Cursor {
@@ -50,8 +40,7 @@ impl Cursor {
             done: 0,
             floor: 0,
             then: Then::Plain,
-            clear: 0,
-            wall: None,
+            walls: Walls::default(),
             replaced: false,
         }
     }
@@ -60,7 +49,7 @@ impl Cursor {
     pub(super) fn settled(&self) -> usize {
         self.scan
             .min(self.done)
-            .min(self.clear)
+            .min(self.walls.settled())
             .saturating_sub(LEFT_CONTEXT)
     }
 
@@ -68,12 +57,8 @@ impl Cursor {
     pub(super) fn forget(&mut self, count: usize) {
         self.scan -= count;
         self.done -= count;
-        self.clear -= count;
+        self.walls.forget(count);
         self.floor = self.floor.saturating_sub(count);
-        if let Some(wall) = &mut self.wall {
-            wall.start -= count;
-            wall.end -= count;
-        }
     }
 
     /// Writes what lies before a secret, and its marker.
@@ -108,9 +93,35 @@ pub(super) fn advance(
     cursor: &mut Cursor,
     out: &mut Vec<u8>,
 ) -> usize {
+    cursor.walls.more(rules);
+    let all = Text {
+        bytes,
+        floor: 0,
+        last,
+    };
     loop {
-        let Some(mut text) = between_walls(rules, bytes, last, cursor) else {
+        // A known secret that begins inside what was replaced may end outside of it.
+        let (end, known) = cursor.walls.overlap(rules, &all, cursor.done);
+        if end > cursor.done {
+            cursor.go_on(end);
+        }
+        if !known {
             return cursor.done;
+        }
+        let floor = cursor.floor;
+        let reach = cursor.walls.reach(rules, &all);
+        let mut text = match reach {
+            Reach::Wall { start, .. } => Text {
+                bytes: &bytes[..start],
+                floor,
+                last: true,
+            },
+            Reach::Maybe(start) => Text {
+                bytes: &bytes[..start],
+                floor,
+                last: false,
+            },
+            Reach::End => Text { floor, ..all },
         };
         if cursor.then != Then::Plain {
             let (at, then) = pem::swallow(&text, cursor.done, cursor.then);
@@ -129,63 +140,23 @@ pub(super) fn advance(
             }
             Step::Wait { scan, hold } => {
                 cursor.scan = scan;
-                let Some(wall) = cursor.wall.take() else {
+                let Reach::Wall { start, end, kind } = reach else {
                     return hold.max(cursor.done);
                 };
-                let Verdict::Found(found) = Verdict::found(wall.start, wall.end, "env") else {
-                    return hold;
-                };
-                cursor.replace(bytes, found, out);
-                cursor.clear = wall.start + 1;
+                cursor.replace(
+                    bytes,
+                    Found {
+                        start,
+                        end,
+                        kind,
+                        then: Then::Plain,
+                    },
+                    out,
+                );
+                cursor.walls.pass(start);
             }
         }
     }
-}
-
-/// The text up to the next known secret, or to where one may begin. `None` where it is not known
-/// how far the last one goes.
-fn between_walls<'b>(
-    rules: &Rules,
-    bytes: &'b [u8],
-    last: bool,
-    cursor: &mut Cursor,
-) -> Option<Text<'b>> {
-    let mut text = Text {
-        bytes,
-        floor: 0,
-        last,
-    };
-    let Some(exact) = rules.exact() else {
-        text.floor = cursor.floor;
-        cursor.clear = bytes.len();
-        return Some(text);
-    };
-    while cursor.clear < cursor.done {
-        // A value that begins inside what was replaced may end outside of it.
-        match exact.at(&text, cursor.clear) {
-            Hit::Maybe(_) => return None,
-            Hit::At { end, .. } if end > cursor.done => cursor.go_on(end),
-            _ => {}
-        }
-        cursor.clear += 1;
-    }
-    if cursor.wall.is_none() {
-        text.floor = cursor.floor;
-        let hit = exact.find(&text, cursor.clear);
-        cursor.clear = match hit {
-            Hit::At { start, end } => {
-                cursor.wall = Some(Wall { start, end });
-                start
-            }
-            Hit::Maybe(start) => start,
-            Hit::None => bytes.len(),
-        };
-        text.last = hit == Hit::None && last;
-    }
-    text.last |= cursor.wall.is_some();
-    text.bytes = &bytes[..cursor.clear];
-    text.floor = cursor.floor;
-    Some(text)
 }
 
 enum Step<'r> {

@@ -151,7 +151,7 @@ fn slot(gram: &[u8]) -> usize {
 }
 
 /// The marker in which `at` lies: nothing in it is a secret.
-fn around(text: &Text<'_>, at: usize) -> Verdict<'static> {
+pub(super) fn around(text: &Text<'_>, at: usize) -> Verdict<'static> {
     let first = text.floor.max(at.saturating_sub(MARKER_MAX + 11));
     (first..=at)
         .rev()

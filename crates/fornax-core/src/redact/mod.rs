@@ -4,6 +4,7 @@
 //! chunks, with the same result however the text is cut. A new token shape is a line in `shapes`.
 
 mod assign;
+mod custom;
 mod engine;
 mod exact;
 mod json;
@@ -17,9 +18,11 @@ mod stream;
 mod text;
 mod tokens;
 mod values;
+mod walls;
 
 #[cfg(test)]
 mod tests;
 
+pub use custom::CustomRuleError;
 pub use rules::Rules;
 pub use stream::Stream;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::custom::{Custom, CustomRuleError};
 use super::engine::{Cursor, advance};
 use super::exact::Exact;
 use super::names::classify;
@@ -12,14 +13,21 @@ use super::stream::Stream;
 #[derive(Clone, Default)]
 pub struct Rules {
     exact: Option<Arc<Exact>>,
+    customs: Arc<Vec<Arc<Custom>>>,
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let values = self.exact.as_ref().map_or(0, |exact| exact.len());
+        let customs: Vec<&str> = self
+            .customs
+            .iter()
+            .map(|custom| custom.kind.as_str())
+            .collect();
         f.debug_struct("Rules")
             .field("values", &values)
-            .finish_non_exhaustive()
+            .field("customs", &customs)
+            .finish()
     }
 }
 
@@ -38,7 +46,19 @@ impl Rules {
         let exact = Exact::new(self.exact.as_deref(), secrets);
         Rules {
             exact: exact.map(Arc::new),
+            customs: self.customs,
         }
+    }
+
+    /// Adds a rule of a person's own: what the regular expression matches becomes
+    /// `[redacted:<name>]`. `^` and `$` stand for the ends of a line, classes are ASCII.
+    ///
+    /// # Errors
+    /// If the name makes no marker, the pattern cannot be read, or its matches have no bound.
+    pub fn with_custom(mut self, name: &str, pattern: &str) -> Result<Rules, CustomRuleError> {
+        let custom = Custom::new(name, pattern)?;
+        Arc::make_mut(&mut self.customs).push(Arc::new(custom));
+        Ok(self)
     }
 
     /// Redacts a text. Borrows it where nothing is to be hidden.
@@ -87,5 +107,9 @@ impl Rules {
 
     pub(super) fn exact(&self) -> Option<&Exact> {
         self.exact.as_deref()
+    }
+
+    pub(super) fn customs(&self) -> &[Arc<Custom>] {
+        &self.customs
     }
 }

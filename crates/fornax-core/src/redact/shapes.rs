@@ -318,3 +318,48 @@ pub(super) const SHAPES: &[Shape] = &[
     shape("atlassian", "ATATT3", TOKEN, 100, OPEN).mixed(),
     shape("age", "AGE-SECRET-KEY-1", UPPER, 58, 58),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rules;
+    use super::{Mark, OPEN, SHAPES, Shape};
+
+    /// A body of `len` bytes: those of the class in turn, the same for each run.
+    fn body(shape: &Shape, len: usize) -> String {
+        let class: Vec<char> = (0..=127_u8)
+            .filter(|b| shape.class.has(*b) && !b"=.%".contains(b))
+            .map(char::from)
+            .collect();
+        let body: String = (0..len)
+            .map(|at| class[(at * 7 + 3) % class.len()])
+            .collect();
+        match shape.mark {
+            Mark::Has(part) => format!("{part}{}", &body[part.len()..]),
+            _ => body,
+        }
+    }
+
+    #[test]
+    fn every_shape_is_found_from_its_shortest_to_its_longest() {
+        let rules = Rules::builtin();
+        for shape in SHAPES {
+            let longest = if shape.max == OPEN {
+                shape.min + 2000
+            } else {
+                shape.max
+            };
+            for len in [shape.min, longest] {
+                let lead = "x".repeat(shape.lead);
+                let text = format!("see {lead}{}{} end", shape.prefix, body(shape, len));
+                let kept = if shape.keep { shape.prefix } else { "" };
+                let expected = format!("see {lead}{kept}[redacted:{}] end", shape.kind);
+                assert_eq!(rules.redact(&text), expected, "{} of {len}", shape.prefix);
+            }
+            let short = format!("see {}{} end", shape.prefix, body(shape, shape.min - 1));
+            let found = rules
+                .redact(&short)
+                .contains(&format!("[redacted:{}]", shape.kind));
+            assert!(!found, "{} of one byte less is found", shape.prefix);
+        }
+    }
+}

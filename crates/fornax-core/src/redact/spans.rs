@@ -110,7 +110,8 @@ pub(super) fn quoted(text: &Text<'_>, start: usize, quote: u8, depth: u8) -> Res
         start,
         end,
         then,
-        quoted: true,
+        // Between back quotes stands code, in Markdown and in shells.
+        quoted: quote != b'`',
     };
     loop {
         if at - start >= VALUE_HELD {

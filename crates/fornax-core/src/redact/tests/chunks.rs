@@ -1,9 +1,12 @@
 //! However a text is cut into chunks, what comes out is the same.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::super::Rules;
-use super::corpus::{Fake, placed, private_keys, tokens};
+use super::corpus::{Fake, tokens};
+use super::places::{placed, private_keys};
 
 fn streamed(rules: &Rules, text: &[u8], cuts: impl IntoIterator<Item = usize>) -> Vec<u8> {
     let mut stream = rules.stream();
@@ -121,26 +124,35 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-fn rules() -> Rules {
-    Rules::builtin().with_secrets(
-        [
-            "s3cr3t value",
-            "value, longer",
-            "redacted",
-            "hunter22aaaa",
-            "aaaaaa",
-            "token=abc",
-        ]
-        .map(String::from),
-    )
+fn exact() -> Rules {
+    let values = [
+        "s3cr3t value",
+        "value, longer",
+        "redacted",
+        "hunter22aaaa",
+        "aaaaaa",
+        "token=abc",
+    ];
+    Rules::builtin().with_secrets(values.map(String::from))
 }
+
+static CUSTOM: LazyLock<Rules> = LazyLock::new(|| {
+    let customs = [
+        ("ticket", r"abc[0-9]{3,9}"),
+        ("line", r"(?i)^api.{2,12}$"),
+        ("word", r"\bhunter[a-z0-9]{2,30}\b"),
+    ];
+    customs.iter().fold(exact(), |rules, (name, pattern)| {
+        rules.with_custom(name, pattern).unwrap()
+    })
+});
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn cut_at_random(text in soup(), cuts in proptest::collection::vec(0usize..2000, 0..12), exact in any::<bool>()) {
-        let rules = if exact { rules() } else { Rules::builtin() };
+    fn cut_at_random(text in soup(), cuts in proptest::collection::vec(0usize..2000, 0..12), own in any::<bool>()) {
+        let rules = if own { CUSTOM.clone() } else { Rules::builtin() };
         let mut cuts = cuts;
         cuts.sort_unstable();
         let whole = rules.redact_bytes(&text);
@@ -150,8 +162,8 @@ proptest! {
     }
 
     #[test]
-    fn twice_is_once(text in soup(), exact in any::<bool>()) {
-        let rules = if exact { rules() } else { Rules::builtin() };
+    fn twice_is_once(text in soup(), known in any::<bool>()) {
+        let rules = if known { exact() } else { Rules::builtin() };
         let once = rules.redact_bytes(&text).into_owned();
         let twice = rules.redact_bytes(&once);
         prop_assert_eq!(String::from_utf8_lossy(&twice), String::from_utf8_lossy(&once));

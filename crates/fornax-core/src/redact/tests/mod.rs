@@ -2,4 +2,7 @@
 
 mod chunks;
 mod corpus;
+mod negatives;
+mod others;
+mod places;
 mod positives;

@@ -1,7 +1,8 @@
 //! Every secret of the corpus is hidden, and nothing else.
 
 use super::super::Rules;
-use super::corpus::{Fake, jwt, placed, private_key, private_keys, tokens};
+use super::corpus::{Fake, jwt, tokens};
+use super::places::{placed, private_key, private_keys};
 
 const AROUND: &[(&str, &str)] = &[
     ("", ""),
