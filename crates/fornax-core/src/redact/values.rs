@@ -1,7 +1,7 @@
 //! Whether what stands after a secret's name can be a secret: not a placeholder, not code, not prose.
 
 use super::names::{Name, classify};
-use super::text::WORD;
+use super::text::{IDENT, WORD};
 
 /// How name and value stand together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,9 +101,12 @@ impl Value<'_> {
         if !v[0].is_ascii_alphabetic() || !v.iter().all(|b| WORD.has(*b)) {
             return false;
         }
-        let lower = v.to_ascii_lowercase();
-        let lower = String::from_utf8_lossy(&lower);
-        if ORDINARY.contains(&&*lower) || TYPES.contains(&&*lower) {
+        let is = |words: &[&str]| {
+            words
+                .iter()
+                .any(|word| v.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        if is(ORDINARY) || is(TYPES) {
             return true;
         }
         let Some(name) = classify(v) else {
@@ -112,18 +115,40 @@ impl Value<'_> {
         let compound = v.iter().any(|b| matches!(b, b'_' | b'-'))
             || v.windows(2)
                 .any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
-        compound || name != Name::Password || matches!(&*lower, "password" | "passwd" | "passcode")
+        compound || name != Name::Password || is(&["password", "passwd", "passcode"])
     }
 }
 
 /// Stands for a value: `${VAR}`, `<token>`, `***`, `xxxxxx`, `your-key`, `%s`, `[redacted:x]`.
 pub(super) fn placeholder(v: &[u8]) -> bool {
-    let has = |part: &[u8]| v.windows(part.len()).any(|w| w == part);
-    if matches!(v[0], b'$' | b'<' | b'{' | b'%' | b'*' | b'&' | b'#' | b'[') {
+    let stands = match v {
+        [b'<' | b'{' | b'[', ..] | [b'#', b'{', ..] => true,
+        // A variable, a reference, a format: `$TOKEN`, `&token`, `%TOKEN%`.
+        [b'$' | b'%' | b'&' | b'*', name @ ..] => {
+            let name = name.strip_suffix(b"%").unwrap_or(name);
+            word(name)
+                || name
+                    .iter()
+                    .all(|b| IDENT.has(*b) && !b.is_ascii_lowercase())
+        }
+        _ => false,
+    };
+    if stands {
         return true;
     }
-    if has(b"${") || has(b"{{") || has(b"$(") || has(b"://") || has(b"...") || has("…".as_bytes())
-    {
+    let refers = v.windows(3).any(|w| {
+        matches!(
+            w,
+            [b'$', b'{' | b'(', _]
+                | [_, b'$', b'{' | b'(']
+                | [b'{', b'{', _]
+                | [_, b'{', b'{']
+                | b"://"
+                | b"..."
+                | [0xe2, 0x80, 0xa6]
+        )
+    });
+    if refers {
         return true;
     }
     let letters = v.iter().filter(|b| !matches!(b, b'-' | b'_' | b'.' | b' '));

@@ -175,6 +175,16 @@ pub(super) fn placed() -> Vec<Sample> {
         "sid=abc123def".into(),
         "\" https://x",
     );
+    for password in [
+        "$ecret!1",
+        "#Passw0rd",
+        "&x7%Q!z",
+        "*3arrow*9",
+        "pa(ss)w0rd!",
+    ] {
+        add("password", "password: '", password.into(), "'");
+    }
+    add("password", "SMTP_PASSWORD=", "$ecret!1".into(), "\n");
     add("password", "DB_PASSWORD=", "hunter2".into(), "\nDB_HOST=x");
     add(
         "password",
