@@ -8,7 +8,11 @@ fn main() {
     // Other builds read the page from the disk while they run.
     if std::env::var("PROFILE").as_deref() == Ok("release") {
         let page = Path::new("../../web/dist");
-        let watched = if page.exists() { page } else { Path::new("../../web") };
+        let watched = if page.exists() {
+            page
+        } else {
+            Path::new("../../web")
+        };
         println!("cargo:rerun-if-changed={}", watched.display());
     }
 }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -151,11 +150,11 @@ impl Auth {
     }
 
     /// Whether the request may go on.
-    fn admit(&self, request: &Parts, peer: Peer, now_ms: i64) -> Result<(), Error> {
+    fn admit(&self, request: &Request, peer: Peer, now_ms: i64) -> Result<(), Error> {
         if peer == Peer::Tcp {
             self.check_names(request)?;
-            let login = request.uri.path() == "/login" && request.method == Method::GET;
-            if !login && !self.knows(&request.headers, now_ms) {
+            let login = request.uri().path() == "/login" && request.method() == Method::GET;
+            if !login && !self.knows(request.headers(), now_ms) {
                 let what = "Fornax does not know you";
                 return Err(Error::new(ErrorKind::Unauthorized, what)
                     .with_help("run `fornax open`, or send the token of its home"));
@@ -165,27 +164,27 @@ impl Auth {
     }
 
     /// Whether the request was meant for this daemon, by a page of its own or by no page at all.
-    fn check_names(&self, request: &Parts) -> Result<(), Error> {
+    fn check_names(&self, request: &Request) -> Result<(), Error> {
         let one_of_ours = |host: &str| {
             self.hosts
                 .iter()
                 .any(|ours| ours.eq_ignore_ascii_case(host))
         };
-        let mut hosts = texts(&request.headers, &header::HOST);
+        let mut hosts = texts(request.headers(), &header::HOST);
         let host_is_ours = hosts.next().is_some_and(one_of_ours) && hosts.next().is_none();
-        let authority = request.uri.authority();
+        let authority = request.uri().authority();
         if !host_is_ours || authority.is_some_and(|name| !one_of_ours(name.as_str())) {
             return Err(
                 forbidden("the request names another host").with_help(format!("use {}", self.url))
             );
         }
         let foreign = |origin: &str| !origin.strip_prefix("http://").is_some_and(one_of_ours);
-        if texts(&request.headers, &header::ORIGIN).any(foreign) {
+        if texts(request.headers(), &header::ORIGIN).any(foreign) {
             return Err(forbidden("the request comes from another site"));
         }
         let site = HeaderName::from_static("sec-fetch-site");
         let other = |site: &str| site != "same-origin" && site != "none";
-        if texts(&request.headers, &site).any(other) {
+        if texts(request.headers(), &site).any(other) {
             return Err(forbidden("the request comes from another site"));
         }
         Ok(())
@@ -220,14 +219,13 @@ pub(crate) async fn guard<B: Backend>(
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
     // A listener that does not say what it is counts as the one that is not trusted.
-    let peer = parts.extensions.get().copied().unwrap_or(Peer::Tcp);
-    let mut response = match app.auth.admit(&parts, peer, super::now_ms()) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+    let peer = request.extensions().get().copied().unwrap_or(Peer::Tcp);
+    let mut response = match app.auth.admit(&request, peer, super::now_ms()) {
+        Ok(()) => next.run(request).await,
         Err(error) => {
-            tracing::debug!(path = parts.uri.path(), %error, "refused");
-            if error.kind == ErrorKind::Unauthorized && page::wanted(&parts) {
+            tracing::debug!(path = request.uri().path(), %error, "refused");
+            if error.kind == ErrorKind::Unauthorized && page::wanted(&request) {
                 page::please_log_in("You are not logged in.")
             } else {
                 Fail(error).into_response()
@@ -239,15 +237,18 @@ pub(crate) async fn guard<B: Backend>(
 }
 
 /// A body that a plain form or a plain text could send from another site is not taken.
-fn check_content_type(request: &Parts) -> Result<(), Error> {
-    if matches!(request.method, Method::GET | Method::HEAD | Method::DELETE) {
+fn check_content_type(request: &Request) -> Result<(), Error> {
+    if matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::DELETE
+    ) {
         return Ok(());
     }
-    let wanted = match request.uri.path() {
+    let wanted = match request.uri().path() {
         "/api/trace" => "application/x-ndjson",
         _ => "application/json",
     };
-    let given = texts(&request.headers, &header::CONTENT_TYPE).next();
+    let given = texts(request.headers(), &header::CONTENT_TYPE).next();
     let essence = given.and_then(|given| given.split(';').next());
     if essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted)) {
         return Ok(());

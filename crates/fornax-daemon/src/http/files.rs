@@ -197,7 +197,8 @@ impl Follower {
                     self.paced = Instant::now();
                 }
                 () = &mut self.growing.over => self.is_over = true,
-                _ = self.growing.closing.changed() => {}
+                // It is only ever set once, and all that there was has been read.
+                _ = self.growing.closing.changed() => return Ok(None),
             }
         }
     }
@@ -319,5 +320,46 @@ mod tests {
         ] {
             assert_eq!(whole_lines(Bytes::from(chunk)), whole);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_whose_folders_come_to_be_meanwhile_is_not_missed() {
+        let open = watch::Sender::new(false);
+        let watches = Arc::new(Watches::new().unwrap());
+        let telling = Arc::clone(&watches);
+        let telling = tokio::spawn(async move { telling.run().await });
+        for round in 0..300 {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = temp.path().join("runs/r/tasks/t");
+            let (end, over) = tokio::sync::oneshot::channel::<()>();
+            let follower = Growing {
+                dir: dir.clone(),
+                name: "stdout.log",
+                offset: 0,
+                whole_lines: false,
+                over: Box::pin(async move { drop(over.await) }),
+                closing: open.subscribe(),
+                watches: Arc::clone(&watches),
+            };
+            let writing = std::thread::spawn(move || {
+                // Begins at another moment of the look for the file each time.
+                for _ in 0..round * 20 {
+                    std::hint::spin_loop();
+                }
+                fs::create_dir_all(&dir).unwrap();
+                fs::write(dir.join("stdout.log"), "x").unwrap();
+            });
+            let mut body = follower.follow().into_data_stream();
+            let first = futures_util::StreamExt::next(&mut body);
+            let first = tokio::time::timeout(Duration::from_secs(20), first).await;
+            assert_eq!(
+                first.expect("it is never told").unwrap().unwrap(),
+                "x",
+                "round {round}"
+            );
+            writing.join().unwrap();
+            drop(end);
+        }
+        telling.abort();
     }
 }

@@ -1,7 +1,6 @@
 //! The page's own files, built into the binary.
 
 use axum::extract::Request;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fornax_core::error::{Error, ErrorKind};
@@ -90,11 +89,11 @@ fn content_type(name: &str) -> &'static str {
 }
 
 /// Whether a request is a browser's that wants something to show.
-pub(crate) fn wanted(request: &Parts) -> bool {
+pub(crate) fn wanted(request: &Request) -> bool {
     let shows = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("text/html"));
-    matches!(request.method, Method::GET | Method::HEAD)
-        && !request.uri.path().starts_with("/api/")
-        && request.headers.get_all(header::ACCEPT).iter().any(shows)
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.uri().path().starts_with("/api/")
+        && request.headers().get_all(header::ACCEPT).iter().any(shows)
 }
 
 /// What a browser sees that is not logged in.

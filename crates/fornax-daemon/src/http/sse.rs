@@ -121,7 +121,8 @@ impl<B: Backend> Reader<B> {
                 }
                 Ok(_) => tokio::select! {
                     _ = self.head.changed() => {}
-                    _ = self.closing.changed() => {}
+                    // It is only ever set once.
+                    _ = self.closing.changed() => return None,
                     () = tokio::time::sleep_until(self.spoke + COMMENT_EVERY) => {
                         self.spoke = Instant::now();
                         return Some(Bytes::from_static(b":\n\n"));
