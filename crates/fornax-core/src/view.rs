@@ -327,6 +327,7 @@ mod tests {
     /// The page's types are made of these. When they change, this test writes the file again and
     /// fails once, so that the new file is looked at and committed.
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test writes the page's file")]
     fn the_pages_types_are_up_to_date() {
         let config = Config::new().with_large_int("number");
         let mut types = vec![

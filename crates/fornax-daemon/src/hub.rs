@@ -139,6 +139,7 @@ impl Hub {
                         ..Limits::default()
                     },
                     rules: Rules::builtin(),
+                    custom_rules: Vec::new(),
                 }
             });
             Engine::open(id, &dir, settings, shared).map(Arc::new)
@@ -341,7 +342,17 @@ fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> 
 }
 
 fn settings(config: &Config) -> Result<Settings, Error> {
-    let rules = Rules::builtin();
+    let mut rules = Rules::builtin();
+    for rule in &config.redact {
+        rules = rules
+            .with_custom(&rule.name, &rule.pattern)
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Usage,
+                    format!("redaction rule {}: {error}", rule.name),
+                )
+            })?;
+    }
     Ok(Settings {
         limits: Limits {
             tasks: config.max_tasks.unwrap_or_else(default_tasks),
@@ -349,6 +360,11 @@ fn settings(config: &Config) -> Result<Settings, Error> {
             ..Limits::default()
         },
         rules,
+        custom_rules: config
+            .redact
+            .iter()
+            .map(|rule| (rule.name.clone(), rule.pattern.clone()))
+            .collect(),
     })
 }
 

@@ -121,6 +121,8 @@ impl Capture {
     /// Moves what is there and ends the log when all of it is in; does not wait for more after
     /// `until`. `true` when the log is complete.
     pub fn finish(&mut self, buffer: &mut [u8], until: Instant) -> bool {
+        // The command may have left no more to read, only what the disk had no room for.
+        self.flush();
         while (self.owed > 0 || Instant::now() < until) && self.pump(buffer) {}
         if self.owed == 0 && until <= Instant::now() {
             self.pipe = None;

@@ -108,6 +108,9 @@ impl Default for Grace {
 pub struct RedactSpec {
     /// Exact texts, such as the secrets that were put into the environment.
     pub secrets: Vec<String>,
+    /// Rules of the project's own: name and pattern. One that does not compile is left out, for it
+    /// has been refused where it was written.
+    pub custom: Vec<(String, String)>,
 }
 
 impl fmt::Debug for RedactSpec {
@@ -119,7 +122,10 @@ impl fmt::Debug for RedactSpec {
 impl RedactSpec {
     /// The built-in rules and these.
     pub(crate) fn rules(&self) -> Rules {
-        Rules::builtin().with_secrets(self.secrets.iter().cloned())
+        let known = Rules::builtin().with_secrets(self.secrets.iter().cloned());
+        self.custom.iter().fold(known, |rules, (name, pattern)| {
+            rules.clone().with_custom(name, pattern).unwrap_or(rules)
+        })
     }
 }
 

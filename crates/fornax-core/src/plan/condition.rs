@@ -26,9 +26,8 @@ pub(crate) fn parse(text: &At<Text>, report: &mut Report) -> Option<Condition> {
 fn split(text: &str) -> Option<Condition> {
     let Some((at, compare)) = operator(text) else {
         let left: Template = text.trim().parse().ok()?;
-        let alone = left.variables().count() == 1 && left.to_string().len() == text.trim().len();
-        let bare = alone && text.trim().starts_with('{') && text.trim().ends_with('}');
-        return bare.then(|| Condition {
+        let alone = left.variables().next().cloned().map(Template::variable);
+        return (alone.as_ref() == Some(&left)).then(|| Condition {
             left,
             compare: Compare::NotEqual,
             right: Template::default(),

@@ -7,6 +7,7 @@ use super::keys::{ConfigKeys, Limit, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
 use super::{Source, document, is_id, read};
+use crate::redact::{CustomRuleError, Rules};
 use crate::spec::{Mode, OutputFormat};
 use crate::template::Template;
 
@@ -19,7 +20,9 @@ pub struct Config {
     pub pools: BTreeMap<String, u32>,
     /// How many tasks may run at once in the project, where it says so.
     pub max_tasks: Option<u32>,
-    /// What is redacted beside what is known as secret.
+    /// What is redacted: what is known as secret, and by the project's own rules.
+    pub rules: Rules,
+    /// The project's own rules of redaction.
     pub redact: Vec<RedactRule>,
     pub(crate) defaults: Settings,
     /// Knows the files, so that a plan's diagnostics can point into them.
@@ -51,7 +54,7 @@ pub struct Tool {
 pub struct RedactRule {
     /// What stands in place of what was taken out.
     pub name: String,
-    /// A regular expression that compiles.
+    /// A regular expression that [`Rules::with_custom`] takes.
     pub pattern: String,
 }
 
@@ -65,6 +68,7 @@ impl Config {
             tools: BTreeMap::new(),
             pools: BTreeMap::new(),
             max_tasks: None,
+            rules: Rules::builtin(),
             redact: Vec::new(),
             defaults: Settings::default(),
             report: Report::default(),
@@ -108,7 +112,7 @@ impl Config {
             .map(|tasks| tasks.value.0 as u32);
         self.defaults =
             Settings::of_defaults(keys.defaults.as_ref().map(|keys| &keys.value), report);
-        self.redact = redact(keys.redact.as_ref().map(|keys| &keys.value), report);
+        redact(self, keys.redact.as_ref().map(|keys| &keys.value));
         self.check_defaults();
     }
 
@@ -206,33 +210,37 @@ pub(crate) fn check_id(what: &str, id: &At<String>, report: &mut Report) {
     }
 }
 
-fn redact(keys: Option<&RedactKeys>, report: &mut Report) -> Vec<RedactRule> {
-    let mut rules = Vec::new();
+/// Adds the project's own rules of redaction.
+fn redact(config: &mut Config, keys: Option<&RedactKeys>) {
     let keys = keys.and_then(|keys| keys.rules.as_ref());
     for rule in keys.iter().flat_map(|rules| &rules.value.0) {
         let (Some(name), Some(pattern)) = (&rule.value.name, &rule.value.pattern) else {
             continue;
         };
-        check_id("rule", &At::new(name.at, name.value.0.clone()), report);
-        match regex::Regex::new(&pattern.value.0) {
-            Err(error) => {
-                // The first line draws the pattern again; what is wrong stands in the last.
-                let error = error.to_string();
-                let why = error.lines().last().unwrap_or_default().trim();
-                let why = why.trim_start_matches("error: ");
-                report.push(Problem::at(pattern.at, format!("bad pattern: {why}")));
+        let rules = config.rules.clone();
+        match rules.with_custom(&name.value.0, &pattern.value.0) {
+            Ok(rules) => {
+                config.rules = rules;
+                config.redact.push(RedactRule {
+                    name: name.value.0.clone(),
+                    pattern: pattern.value.0.clone(),
+                });
             }
-            Ok(regex) if regex.is_match("") => report.push(
-                Problem::at(pattern.at, "the pattern matches where nothing stands")
-                    .help("use `+` instead of `*`"),
-            ),
-            Ok(_) => rules.push(RedactRule {
-                name: name.value.0.clone(),
-                pattern: pattern.value.0.clone(),
-            }),
+            Err(error) => {
+                let problem = match &error {
+                    // Its first lines draw the pattern again; what is wrong stands in the last.
+                    CustomRuleError::Syntax { reason, .. } => {
+                        let why = reason.lines().last().unwrap_or_default().trim();
+                        let why = why.trim_start_matches("error: ");
+                        Problem::at(pattern.at, format!("bad pattern: {why}"))
+                    }
+                    CustomRuleError::Name { .. } => Problem::at(name.at, error.to_string()),
+                    _ => Problem::at(pattern.at, error.to_string()),
+                };
+                config.report.push(problem);
+            }
         }
     }
-    rules
 }
 
 /// The JSON Schema of `fornax.yaml`, for editors.

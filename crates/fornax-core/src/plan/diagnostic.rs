@@ -248,7 +248,11 @@ impl Report {
         }
     }
 
-    pub fn add_file(&mut self, source: Source) -> u32 {
+    pub fn add_file(&mut self, mut source: Source) -> u32 {
+        // A byte order mark is no part of the first line.
+        if source.text.starts_with('\u{feff}') {
+            source.text.remove(0);
+        }
         self.files.push(Arc::new(source));
         (self.files.len() - 1) as u32
     }
@@ -289,9 +293,19 @@ impl Report {
         self.errors > 0
     }
 
-    /// Whether as much was found as will be told.
+    /// Whether as much was found as will be told: then there is no need to look for more.
     pub fn is_full(&self) -> bool {
         self.untold > 0
+    }
+
+    /// Counts an error that will not be told, if it would not be: then it need not be worded.
+    pub fn count_untold(&mut self) -> bool {
+        let full = self.is_full();
+        if full {
+            self.errors += 1;
+            self.untold += 1;
+        }
+        full
     }
 
     /// Everything that was found, in the order of the files and lines.

@@ -186,6 +186,9 @@ impl serde::de::Error for Names {
     }
 }
 
+/// How long a list gets.
+const MAX_ITEMS: usize = 100_000;
+
 /// A list.
 #[derive(Debug)]
 pub(crate) struct List<T>(pub Vec<At<T>>);
@@ -195,6 +198,11 @@ impl<T: Read> Read for List<T> {
         let Value::List(items) = &node.value else {
             return expected("a list", node, report);
         };
+        if items.len() > MAX_ITEMS {
+            let message = format!("a list holds at most {MAX_ITEMS} values");
+            report.push(Problem::at(node.at, message));
+            return None;
+        }
         let items = items.iter().filter_map(|item| read_at(item, report));
         Some(List(items.collect()))
     }
@@ -338,7 +346,8 @@ pub(crate) fn check_once<T>(before: &Option<At<T>>, key: &At<String>, report: &m
 
 pub(crate) fn unknown_key(key: &At<String>, known: &[&str], report: &mut Report) {
     // As elsewhere, a key that starts with `x-` is the user's own: a place for anchors.
-    if key.value.starts_with("x-") || key.value == "$schema" {
+    let own = key.value.starts_with("x-") || key.value == "$schema";
+    if own || report.count_untold() {
         return;
     }
     let problem = Problem::at(key.at, format!("unknown key {}", show(&key.value)))

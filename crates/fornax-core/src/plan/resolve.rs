@@ -9,6 +9,9 @@ use crate::template::{Template, Variable};
 
 /// How long the value of one input is, in bytes.
 const MAX_INPUT: usize = 1 << 20;
+/// How long the texts of all frames are together, in bytes. A short file can ask for much more: one
+/// long text that ten thousand frames share is ten thousand texts.
+const MAX_TEXT: usize = 64 << 20;
 
 impl Plan {
     /// The plan with its inputs filled in for good, ready to start.
@@ -21,10 +24,15 @@ impl Plan {
         if report.has_errors() {
             return Err(report.finish());
         }
-        let frames = self.frames.iter();
-        let frames = frames
-            .map(|frame| frame.resolve(&inputs, &mut report))
-            .collect();
+        let mut frames = Vec::with_capacity(self.frames.len());
+        let mut room = Room::default();
+        for frame in &self.frames {
+            let frame = frame.resolve(&inputs, &mut report);
+            if !room.takes(&frame, &mut report) {
+                break;
+            }
+            frames.push(frame);
+        }
         if report.has_errors() {
             return Err(report.finish());
         }
@@ -76,13 +84,50 @@ impl Plan {
                         input.at,
                         format!("the input {} is missing{about}", show(&input.name)),
                     )
-                    .help(format!("give it: `{}=...`", input.name)),
+                    .help(format!("give it: `--input {}=...`", input.name)),
                 );
                 continue;
             };
             inputs.insert(input.name.clone(), default.clone());
         }
         inputs
+    }
+}
+
+/// How much text there may still be.
+pub(crate) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(MAX_TEXT)
+    }
+}
+
+impl Room {
+    /// Takes the room that a frame needs; false where there is no more, which is reported.
+    pub fn takes(&mut self, spec: &FrameSpec, report: &mut Report) -> bool {
+        let outputs = spec.outputs.iter().map(String::len).sum::<usize>();
+        let labels = spec.key.len() + spec.title.len() + spec.goal.len() + outputs;
+        let work = spec.invocation.as_ref().map_or(0, |invocation| {
+            let templates = invocation.cmd.iter().chain(&invocation.stdin);
+            let templates = templates
+                .chain(&invocation.prompt)
+                .chain(invocation.env.values());
+            templates.map(Template::text_len).sum::<usize>()
+        });
+        let when = spec.when.as_ref();
+        let when = when.map_or(0, |when| when.left.text_len() + when.right.text_len());
+        let Some(left) = self.0.checked_sub(labels + work + when) else {
+            report.push(
+                Problem::nowhere(format!(
+                    "the texts of all frames are longer than {MAX_TEXT} bytes"
+                ))
+                .help("put long texts into files and name the files"),
+            );
+            return false;
+        };
+        self.0 = left;
+        true
     }
 }
 

@@ -446,3 +446,52 @@ const HERE_WORD: (&str, &str) = (
     "as the delimiter of a here document",
     "write the delimiter out",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(cmd: &str) -> Option<Script> {
+        let cmd: Vec<Template> = cmd.split(' ').map(|word| word.parse().unwrap()).collect();
+        script_of(&cmd)
+    }
+
+    #[test]
+    fn scripts_are_found_in_command_lines() {
+        for (cmd, found) in [
+            ("sh -c {prompt}", Some(Script::Argument(2))),
+            ("/bin/bash -c {prompt} name arg", Some(Script::Argument(2))),
+            ("bash -euo pipefail -c {prompt}", Some(Script::Argument(4))),
+            ("bash -o pipefail -euc {prompt}", Some(Script::Argument(4))),
+            ("bash --norc -c {prompt}", Some(Script::Argument(3))),
+            (
+                "env A=b timeout 5 dash -c {prompt}",
+                Some(Script::Argument(6)),
+            ),
+            ("busybox sh -c {prompt}", Some(Script::Argument(3))),
+            ("bash -s", Some(Script::Stdin)),
+            ("bash -s -- {prompt}", Some(Script::Stdin)),
+            ("sh", Some(Script::Stdin)),
+            ("zsh -f", Some(Script::Stdin)),
+            ("sh script.sh {prompt}", None),
+            ("sh -e script.sh {prompt}", None),
+            ("opencode run -- {prompt}", None),
+            ("my-sh -c {prompt}", None),
+        ] {
+            assert_eq!(script(cmd), found, "{cmd}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_one_name_in_a_script() {
+        let script: Template = "{goal} '{goal}' {prompt} \"{goal}\"".parse().unwrap();
+        let mut env = BTreeMap::new();
+        let guarded = guard(&script, &mut env).unwrap();
+        assert_eq!(
+            guarded.fill(|_| Err(())).unwrap(),
+            r#""${FORNAX_VAR_1}" ''"${FORNAX_VAR_1}"'' "${FORNAX_VAR_2}" "${FORNAX_VAR_1}""#
+        );
+        assert_eq!(env.len(), 2);
+        assert_eq!(env["FORNAX_VAR_2"].to_string(), "{prompt}");
+    }
+}

@@ -6,6 +6,7 @@ use super::config::{Config, Tool};
 use super::diagnostic::{At, Problem, Report, Span, show};
 use super::expand::{Item, Layout, Unit};
 use super::keys::FrameKeys;
+use super::resolve::Room;
 use super::settings::{self, Settings};
 use super::shell::{self, Script};
 use super::variables::{Allow, Dep, Scope};
@@ -24,12 +25,16 @@ pub(crate) fn frames(
     report: &mut Report,
 ) -> Vec<PlanFrame> {
     let mut frames = Vec::with_capacity(layout.items.len());
+    let mut room = Room::default();
     for (at, result) in results.iter().enumerate() {
         if report.is_full() {
             break;
         }
         let mut frame = frame(layout, at, config, report);
         frame.spec.result_from = *result;
+        if !room.takes(&frame.spec, report) {
+            break;
+        }
         frames.push(frame);
     }
     frames

@@ -42,14 +42,14 @@ impl State {
             }
             (Target::Frame(id), _) => (
                 self.known_frame(id)?.run,
-                self.from_failed(id)?,
+                self.downstream_of_failed(id)?,
                 format!("retry of {id}"),
             ),
             (Target::Task(task), _) => {
                 let id = task.frame;
                 (
                     self.known_task(task)?.run,
-                    self.from_failed(id)?,
+                    self.downstream_of_failed(id)?,
                     format!("retry of {id}"),
                 )
             }
@@ -101,7 +101,7 @@ impl State {
     }
 
     /// A frame that did not succeed, with what is blocked because of it.
-    fn from_failed(&self, id: FrameId) -> Result<Vec<FrameId>, Error> {
+    fn downstream_of_failed(&self, id: FrameId) -> Result<Vec<FrameId>, Error> {
         if !self.is_unfinished(id) {
             let frame = self.known_frame(id)?;
             return Err(Error::new(

@@ -66,6 +66,7 @@ struct World {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test may be told its seed")]
 fn invariants_hold_whatever_happens() {
     let first = std::env::var("FORNAX_SIM_SEED")
         .ok()

@@ -30,7 +30,7 @@ const GIT_REMEMBERED: Duration = Duration::from_secs(1);
 pub(super) struct Launcher {
     project: Project,
     env: Vec<(String, String)>,
-    secrets: Vec<String>,
+    redact: RedactSpec,
     collector: Collector,
     orders: mpsc::Sender<Order>,
     mailbox: mpsc::Sender<Message>,
@@ -87,7 +87,10 @@ impl Launcher {
         Ok(Launcher {
             project: project.clone(),
             env,
-            secrets,
+            redact: RedactSpec {
+                secrets,
+                custom: settings.custom_rules.clone(),
+            },
             collector,
             orders,
             mailbox,
@@ -166,9 +169,7 @@ impl Launcher {
             timeout_ms: invocation.timeout_ms,
             silence_ms: invocation.silence_ms,
             grace: fornax_runner::Grace::default(),
-            redact: invocation.redact.then(|| RedactSpec {
-                secrets: self.secrets.clone(),
-            }),
+            redact: invocation.redact.then(|| self.redact.clone()),
             boot_id: started.and_then(|started| boot_of(started.0)),
             record: record(&launch, invocation),
             argv: launch.argv,

@@ -85,6 +85,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is taken out of what is written.
     pub rules: Rules,
+    /// Those of the rules that are the project's own: name and pattern.
+    pub custom_rules: Vec<(String, String)>,
 }
 
 /// A run to be started. Its ids are given out by the journal.

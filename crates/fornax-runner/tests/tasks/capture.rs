@@ -65,6 +65,7 @@ fn secret_in_pieces() {
     let mut spec = tasks.sh(&script);
     spec.redact = Some(RedactSpec {
         secrets: vec![secret.into(), "in the arguments".into()],
+        ..RedactSpec::default()
     });
     spec.argv.push("a secret in the arguments".into());
     spec.record

@@ -1,9 +1,11 @@
 //! Plans are read from files in a map.
 
-mod diagnostics;
+mod diagnostics_files;
+mod diagnostics_frames;
 mod hostile;
 mod properties;
 mod resolving;
+mod schema;
 
 use super::config::Config;
 use super::{Diagnostic, Plan, Source, load};

@@ -229,12 +229,20 @@ tools:
 pools: {net: 3}
 limits: {tasks: 4}
 defaults: {tool: agent, timeout: 1h, pool: net, env: {A: project, B: project, C: project}, model: big}
-redact: {rules: [{name: ticket, pattern: "T-[0-9]+"}]}
+redact: {rules: [{name: ticket, pattern: "T-[0-9]{3,9}"}]}
 "#;
     let plan = "name: p\ninputs: {mode: m}\ndefaults: {env: {B: plan}}\nframes:\n- {id: a, goal: Do it}\n- {id: b, run: ls, pool: net}\n- {id: c, tool: agent, prompt: x, timeout: 5s, model: mine, env: {B: frame}}\n";
     let plan = load_files(config, &[("plan.yaml", plan)])
         .unwrap_or_else(|errors| panic!("{}", render(&errors)));
     let run = plan.resolve(BTreeMap::new()).unwrap();
+    let project = Source {
+        name: "fornax.yaml".to_owned(),
+        text: config.to_owned(),
+    };
+    let project = Config::load(Some(project)).unwrap();
+    assert_eq!((project.max_tasks, project.pools["net"]), (Some(4), 3));
+    assert_eq!(project.rules.redact("see T-1234"), "see [redacted:ticket]");
+    assert_eq!(project.redact.len(), 1);
     let a = frame(&run, "a").invocation.clone().unwrap();
     assert_eq!(a.tool, "agent");
     assert_eq!(a.prompt.unwrap().to_string(), "Do it");
