@@ -209,13 +209,13 @@ pub struct Logs {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = false, args = ["id", "all"])]
 pub struct Stop {
     /// A run, a frame or a task
+    #[arg(required_unless_present = "all")]
     pub id: Option<String>,
 
     /// Every run of the project
-    #[arg(long)]
+    #[arg(long, conflicts_with = "id")]
     pub all: bool,
 
     /// Why; for the record

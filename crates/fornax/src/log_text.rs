@@ -79,11 +79,12 @@ impl LogText {
             return Some(1);
         };
         let sequence = &bytes[..count];
-        if self.color && sequence.starts_with(b"\x1b[") && sequence.ends_with(b"m") {
-            if let Some(kept) = colors_of(&sequence[2..count - 1]) {
-                self.colored = true;
-                text.push_str(&format!("\x1b[{kept}m"));
-            }
+        let colors = sequence
+            .strip_prefix(b"\x1b[")
+            .and_then(|rest| rest.strip_suffix(b"m"));
+        if let Some(kept) = colors.filter(|_| self.color).and_then(colors_of) {
+            self.colored = true;
+            text.push_str(&format!("\x1b[{kept}m"));
         }
         Some(count)
     }

@@ -72,11 +72,17 @@ pub fn start(home: &Home, bind: Option<SocketAddr>) -> Result<Option<String>, Er
         // What cannot be read is no word.
         let _ = BufReader::new(stdout.take(WORD_MAX_BYTES)).read_line(&mut word);
     }
-    match serde_json::from_str(&word) {
-        Ok(Word::Ready(url)) => Ok(Some(url)),
-        Ok(Word::Refused(error)) => Err(error),
-        Err(_) => Err(died(&errors)),
+    let word = serde_json::from_str(&word);
+    if let Ok(Word::Ready(url)) = word {
+        return Ok(Some(url));
     }
+    // It ends by itself; what is told is told once it has.
+    let ended = child.wait();
+    Err(match (word, ended) {
+        (Ok(Word::Refused(error)), _) => error,
+        (_, Err(error)) => cannot(&format!("wait for the daemon: {error}")),
+        _ => died(&errors),
+    })
 }
 
 fn private(path: &Path) -> std::io::Result<File> {

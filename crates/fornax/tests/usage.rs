@@ -1,5 +1,7 @@
 //! What the command line does without a daemon: help, bad input, plans, journals.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without ends it")]
+
 mod support;
 
 use std::process::Command;

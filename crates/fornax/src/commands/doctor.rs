@@ -95,6 +95,7 @@ pub fn doctor(context: &Context, args: Json) -> Outcome {
         Err(error) => checks.push(Check::fail("home", error)),
     }
     checks.push(space("disk of the project", &dir.dir));
+    checks.extend(records(&dir.dir));
     checks.extend([
         inotify(),
         program("git", "agents and plans that use branches need it"),

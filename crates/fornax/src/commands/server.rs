@@ -82,6 +82,7 @@ fn serve(context: &Context, home: Home, args: &Up) -> Outcome {
 
 /// Serves as the child of a command that wants a daemon, and tells that command how the start went.
 fn serve_as_child(home: Home, args: &Up) -> Outcome {
+    close_inherited();
     // Out of the terminal's session: its hang-up and its Ctrl-C are not meant for the daemon. That
     // it leads one already is no reason not to serve.
     let _ = rustix::process::setsid();
@@ -97,6 +98,18 @@ fn serve_as_child(home: Home, args: &Up) -> Outcome {
         return Err(error.into());
     }
     Ok(0)
+}
+
+/// Lets go of the descriptors that came from the shell by way of the command: whoever waits for the
+/// other end of one would wait as long as the daemon lives.
+#[allow(unsafe_code)]
+fn close_inherited() {
+    // SAFETY: this process has opened nothing yet that it keeps, beside the three standard
+    // descriptors, so nothing in it owns what is closed.
+    let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    if closed != 0 {
+        out::note("descriptors from the shell stay open: the kernel is older than 5.9");
+    }
 }
 
 /// The command line that makes this binary a task's shim.

@@ -8,11 +8,11 @@ pub fn duration(ms: i64) -> String {
     let ms = ms.max(0);
     let seconds = ms / 1_000;
     match ms {
-        ..1_000 => format!("{ms}ms"),
-        ..10_000 => format!("{}.{}s", seconds, ms % 1_000 / 100),
-        ..60_000 => format!("{seconds}s"),
-        ..3_600_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        ..86_400_000 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        0..1_000 => format!("{ms}ms"),
+        1_000..10_000 => format!("{}.{}s", seconds, ms % 1_000 / 100),
+        10_000..60_000 => format!("{seconds}s"),
+        60_000..3_600_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600_000..86_400_000 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }

@@ -131,11 +131,16 @@ impl Drop for Place {
         }
         let gone = wait_until(Duration::from_secs(10), || self.processes().is_empty());
         let left = self.processes();
-        for (pid, _) in &left {
-            let pid = rustix::process::Pid::from_raw(*pid).unwrap();
-            // It may have ended by now.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        // Again and again: one that is killed may have started another just before.
+        wait_until(Duration::from_secs(10), || {
+            let left = self.processes();
+            for (pid, _) in &left {
+                let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+                // It may have ended by now.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            left.is_empty()
+        });
         if !gone && !std::thread::panicking() {
             panic!("processes are left: {left:?}");
         }
@@ -187,6 +192,12 @@ pub fn stable(text: &str, place: &Place) -> String {
         text = pattern.replace_all(&text, *with).into_owned();
     }
     text
+}
+
+/// The same, with gaps of any width alike: columns are as wide as times that differ.
+pub fn flat(text: &str, place: &Place) -> String {
+    static GAP: LazyLock<Regex> = LazyLock::new(|| Regex::new("(?-u) {2,}").unwrap());
+    GAP.replace_all(&stable(text, place), "  ").into_owned()
 }
 
 /// Waits until it holds; whether it does before the time is over.
