@@ -91,6 +91,16 @@ impl Template {
         })
     }
 
+    /// How long its texts are together, in bytes.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.len(),
+            Part::Variable(_) => 0,
+        });
+        parts.sum()
+    }
+
     /// The text with every variable replaced by what `lookup` gives for it.
     ///
     /// # Errors
@@ -183,11 +193,13 @@ impl FromStr for Template {
     }
 }
 
-/// The name in `{name}...`, where what follows the brace looks like a variable at all.
+/// The name in `{name}...`, where what follows the brace looks like a variable at all. It looks no
+/// further than the name goes: a text of nothing but braces is read once.
 fn variable_name(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(word);
+    let rest = text.strip_prefix('{')?;
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let (name, rest) = rest.split_at(rest.bytes().take_while(word).count());
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.starts_with('}');
     fits.then_some(name)
 }
 
