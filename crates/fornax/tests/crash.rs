@@ -1,5 +1,7 @@
 //! The daemon is killed again and again while it works, and nothing is lost.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;
