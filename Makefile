@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; CI runs the same targets.
-.PHONY: demo test setup build web lint bench bench-web clean
+.PHONY: demo test setup build web lint audit bench clean
 
 FORNAX ?= target/release/fornax
 NEXTEST = cargo nextest run --workspace --no-fail-fast
@@ -33,7 +33,11 @@ setup:
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo deny --locked check
+	cargo deny --locked check bans licenses sources
+
+# Known holes in what is depended upon; fetches the list of them from github.com.
+audit:
+	cargo deny --locked check advisories
 
 # Fornax beside its peers, in the same run.
 bench: build
