@@ -123,8 +123,11 @@ impl Counters {
         if self.adopted_ids.is_none() {
             self.adopted_ids = Some(self.read_adopted_ids()?);
         }
-        // Missing where somebody deleted it: it is derived.
-        let frames = disk::open(&self.project.frames_dir()).ok();
+        // Looked into only where something came from elsewhere: a million look-ups of what is not
+        // there cost seconds, and the system's memory. It may be missing: it is derived.
+        let has_adopted = !self.stored.adopted.is_empty();
+        let frames = has_adopted.then(|| disk::open(&self.project.frames_dir()).ok());
+        let frames = frames.flatten();
         let mut ids = Vec::with_capacity(count as usize);
         while ids.len() < count as usize {
             let missing = count - ids.len() as u32;

@@ -1,6 +1,10 @@
 //! The daemon is killed again and again while it works, and nothing is lost.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -38,7 +42,12 @@ fn plan() -> String {
             let key = format!("k{layer}-{place}");
             let depends = match layer {
                 0 => String::new(),
-                _ => format!("k{}-{place}, k{}-{}", layer - 1, layer - 1, (place + 1) % WIDTH),
+                _ => format!(
+                    "k{}-{place}, k{}-{}",
+                    layer - 1,
+                    layer - 1,
+                    (place + 1) % WIDTH
+                ),
             };
             let script = format!(
                 "mkdir at-work-{key} || echo {key} >> twice; echo $FORNAX_TASK_ID >> began-{key}; \
@@ -81,7 +90,9 @@ fn status(place: &Place, run: &str) -> String {
 
 #[test]
 fn a_daemon_killed_200_times_loses_nothing() {
-    let seed = std::env::var("FORNAX_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("FORNAX_CRASH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         now.as_millis() as u64
@@ -95,7 +106,11 @@ fn a_daemon_killed_200_times_loses_nothing() {
     while kills < KILLS {
         clean(&place);
         let run = place.ok(&["run", "plan.yaml", "--detach"]);
-        let run = run.split_whitespace().find(|word| word.starts_with("RUN-")).unwrap().to_owned();
+        let run = run
+            .split_whitespace()
+            .find(|word| word.starts_with("RUN-"))
+            .unwrap()
+            .to_owned();
         kills += kill_until_done(&place, &run, &mut random, KILLS - kills);
         finish(&place, &run);
         check_files(&place);
@@ -138,18 +153,39 @@ fn kill_until_done(place: &Place, run: &str, random: &mut Random, most: usize) -
 fn finish(place: &Place, run: &str) {
     let began = Instant::now();
     let done = wait_until(PATIENCE, || status(place, run) != "running");
-    assert!(done, "{run} goes on after {:?}: {}", began.elapsed(), place.ok(&["tree", run]));
-    assert_eq!(status(place, run), "completed", "{}", place.ok(&["tree", run]));
+    assert!(
+        done,
+        "{run} goes on after {:?}: {}",
+        began.elapsed(),
+        place.ok(&["tree", run])
+    );
+    assert_eq!(
+        status(place, run),
+        "completed",
+        "{}",
+        place.ok(&["tree", run])
+    );
 }
 
 fn check_files(place: &Place) {
     let files = place.files();
-    assert!(!files.contains(&"twice".to_owned()), "a frame was worked for twice at once");
-    assert!(!files.iter().any(|name| name.starts_with("at-work-")), "work was cut off: {files:?}");
+    assert!(
+        !files.contains(&"twice".to_owned()),
+        "a frame was worked for twice at once"
+    );
+    assert!(
+        !files.iter().any(|name| name.starts_with("at-work-")),
+        "work was cut off: {files:?}"
+    );
     for layer in 0..LAYERS {
         for number in 0..WIDTH {
-            let began = fs::read_to_string(place.dir().join(format!("began-k{layer}-{number}"))).unwrap();
-            assert_eq!(began.lines().count(), 1, "k{layer}-{number} began {began:?}");
+            let began =
+                fs::read_to_string(place.dir().join(format!("began-k{layer}-{number}"))).unwrap();
+            assert_eq!(
+                began.lines().count(),
+                1,
+                "k{layer}-{number} began {began:?}"
+            );
         }
     }
 }
@@ -161,7 +197,9 @@ fn check_journal(place: &Place, run: &str) {
     for line in journal.lines() {
         let record: Value = serde_json::from_str(line).unwrap();
         if record["event"] == "frame_completed" {
-            *completed.entry(record["frame_id"].as_str().unwrap().to_owned()).or_default() += 1;
+            *completed
+                .entry(record["frame_id"].as_str().unwrap().to_owned())
+                .or_default() += 1;
         }
         if record["event"] == "task_completed" {
             let log = dir.join(record["log_paths"]["stdout"].as_str().unwrap());
@@ -172,5 +210,8 @@ fn check_journal(place: &Place, run: &str) {
     }
     // The root is a frame too.
     assert_eq!(completed.len(), LAYERS * WIDTH + 1);
-    assert!(completed.values().all(|times| *times == 1), "completed more than once: {completed:?}");
+    assert!(
+        completed.values().all(|times| *times == 1),
+        "completed more than once: {completed:?}"
+    );
 }

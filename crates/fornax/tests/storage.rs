@@ -1,6 +1,10 @@
 //! Large logs, and disks without room.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -25,7 +29,10 @@ fn proc_figure(pid: u64, file: &str, name: &str) -> u64 {
 }
 
 fn run_id(said: &str) -> String {
-    said.split_whitespace().find(|word| word.starts_with("RUN-")).unwrap().to_owned()
+    said.split_whitespace()
+        .find(|word| word.starts_with("RUN-"))
+        .unwrap()
+        .to_owned()
 }
 
 fn run_of(place: &Place, id: &str) -> Value {
@@ -54,7 +61,11 @@ fn a_gibibyte_of_log_costs_the_daemon_nothing() {
     let before_kib = proc_figure(pid, "status", "VmRSS");
     place.ok(&["run", "plan.yaml"]);
     let frame = place.json(&["tree", "--json"]).to_string();
-    let task = frame.split('"').find(|word| word.starts_with("t-")).unwrap().to_owned();
+    let task = frame
+        .split('"')
+        .find(|word| word.starts_with("t-"))
+        .unwrap()
+        .to_owned();
 
     let read_before = proc_figure(pid, "io", "rchar");
     let end = place.ok(&["logs", &task, "--tail", "1"]);
@@ -62,9 +73,15 @@ fn a_gibibyte_of_log_costs_the_daemon_nothing() {
     let followed = place.ok(&["logs", &task, "-f", "--tail", "1"]);
     assert_eq!(followed, "the very end\n");
     let read = proc_figure(pid, "io", "rchar") - read_before;
-    assert!(read < 4 << 20, "the daemon read {read} bytes to show the end of a log");
+    assert!(
+        read < 4 << 20,
+        "the daemon read {read} bytes to show the end of a log"
+    );
     let grown_kib = proc_figure(pid, "status", "VmHWM").saturating_sub(before_kib);
-    assert!(grown_kib < 32 << 10, "the daemon's memory grew by {grown_kib} KiB");
+    assert!(
+        grown_kib < 32 << 10,
+        "the daemon's memory grew by {grown_kib} KiB"
+    );
 }
 
 /// A small file system of its own, mounted where the project keeps its data.
@@ -82,7 +99,10 @@ impl SmallDisk {
         if mounted.success() {
             return Some(SmallDisk(at.to_owned()));
         }
-        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a tmpfs");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must be able to mount a tmpfs"
+        );
         println!("not checked: mounting a tmpfs needs root");
         None
     }
@@ -130,7 +150,10 @@ fn a_full_disk_blocks_a_run_and_does_not_fail_it() {
     assert!(reason.contains("No space left on device"), "{reason}");
     let refused = place.run(&["run", "plan.yaml", "--detach"]);
     assert_eq!(refused.code, 8, "{refused:?}");
-    assert!(refused.stderr.contains("No space left on device"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("No space left on device"),
+        "{refused:?}"
+    );
 
     disk.make_room();
     let done = wait_until(PATIENCE, || run_of(&place, &run)["status"] == "completed");
