@@ -232,3 +232,32 @@ fn what_could_not_be_read_back_is_not_written() {
     writer.append(&records(run(1), 3..4)).unwrap();
     assert_eq!(project.read_run(run(1)).unwrap().flatten().count(), 3);
 }
+
+#[test]
+fn more_runs_are_open_than_files() {
+    let dir = common::fast_dir();
+    let project = Project::open(dir.path()).unwrap();
+    let (mut writer, _) = project.writer().unwrap();
+    for seq in 1..3 {
+        for number in 1..=200 {
+            writer.append(&records(run(number), seq..seq + 1)).unwrap();
+        }
+    }
+    // One batch may be about more runs than files stay open.
+    let batch: Vec<Record> = (1..=200)
+        .flat_map(|number| records(run(number), 3..4))
+        .collect();
+    writer.append(&batch).unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").unwrap().filter(|fd| {
+        let target = fs::read_link(fd.as_ref().unwrap().path()).unwrap_or_default();
+        target.starts_with(&root)
+    });
+    assert!(open.count() <= 129);
+    drop(writer);
+    let (_, recovery) = project.writer().unwrap();
+    assert_eq!(recovery.open.len(), 200);
+    for open in recovery.open {
+        assert_eq!(open.records, records(open.run, 1..4));
+    }
+}
