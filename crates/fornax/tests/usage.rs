@@ -115,7 +115,7 @@ fn a_plan_is_checked() {
     plan.yaml:3:3: error: the input `version` is missing (What is released)
     3 |   version: {description: What is released}
       |   ^^^^^^^
-    help: give it: `version=...`
+    help: give it: `--input version=...`
     ");
     let unknown = PLAN.replace("[build]", "[biuld]");
     place.write("sub/plan.yaml", &unknown);
