@@ -1,5 +1,6 @@
 //! The daemon's own folder, `$XDG_STATE_HOME/fornax`: one a user, and one daemon in it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -13,6 +14,8 @@ use crate::secret;
 
 /// The largest of its small files, in bytes.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+/// The file that holds the keys of trusted projects.
+const TRUSTED: &str = "trusted.json";
 /// The version of its files' formats.
 const VERSION: u32 = 1;
 
@@ -222,6 +225,39 @@ impl Home {
     pub fn set_projects(&self, dirs: Vec<PathBuf>) -> Result<(), Error> {
         let projects = Projects { v: VERSION, dirs };
         replace_json(&self.dir.join("projects.json"), &projects)
+    }
+}
+
+/// Projects by their keys: those whose `.fornax` this installation made, or was told to trust.
+#[derive(Default, Serialize, Deserialize)]
+struct Trusted {
+    v: u32,
+    keys: BTreeSet<String>,
+}
+
+impl Home {
+    /// Whether a project's key is known.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn trusts(&self, key: u64) -> Result<bool, Error> {
+        let trusted: Option<Trusted> = read_json(&self.dir.join(TRUSTED))?;
+        Ok(trusted.is_some_and(|trusted| trusted.keys.contains(&format!("{key:016x}"))))
+    }
+
+    /// Knows a project's key from now on.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn trust(&self, key: u64) -> Result<(), Error> {
+        let path = self.dir.join(TRUSTED);
+        let trusted: Option<Trusted> = read_json(&path)?;
+        let mut trusted = trusted.unwrap_or_default();
+        trusted.v = VERSION;
+        if trusted.keys.insert(format!("{key:016x}")) {
+            replace_json(&path, &trusted)?;
+        }
+        Ok(())
     }
 }
 

@@ -112,7 +112,10 @@ impl Project {
     }
 
     /// The project's own random number, from which its frames get their ids.
-    pub(crate) fn key(&self) -> Result<u64, JournalError> {
+    ///
+    /// # Errors
+    /// When its file cannot be read, or was written by a newer version.
+    pub fn key(&self) -> Result<u64, JournalError> {
         let path = self.identity_file();
         let bad = |what: String| JournalError::BadFile {
             path: path.clone(),

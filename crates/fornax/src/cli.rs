@@ -85,6 +85,8 @@ pub enum Command {
     Down(Down),
     /// Open the page in the browser
     Open(Open),
+    /// Take up a project whose data was not made here, such as one that came with a clone
+    Trust,
     /// Look for what could be wrong with the installation and the project
     Doctor(Json),
     /// Check the records of the project for damage

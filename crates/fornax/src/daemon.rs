@@ -87,10 +87,14 @@ impl Daemon {
 
     /// The project in a directory; the daemon looks after it from now on.
     pub async fn register(&self, dir: &Path) -> Result<ProjectView, Failure> {
-        Ok(self
-            .client
-            .post_json("/api/projects", &json!({ "dir": dir }))
-            .await?)
+        let body = json!({ "dir": dir });
+        Ok(self.client.post_json("/api/projects", &body).await?)
+    }
+
+    /// The same, though another installation made the project's data.
+    pub async fn trust(&self, dir: &Path) -> Result<ProjectView, Failure> {
+        let body = json!({ "dir": dir, "trust": true });
+        Ok(self.client.post_json("/api/projects", &body).await?)
     }
 
     pub async fn runs(

@@ -348,7 +348,6 @@ fn commands_at_once_start_one_daemon() {
 }
 
 #[test]
-#[ignore = "two registrations of one project at once race in the daemon"]
 fn commands_at_once_open_one_project() {
     let place = Place::new();
     let task = |n| started(&place, &["task", "shell", &format!("echo {n}")]);
@@ -562,4 +561,31 @@ fn text_from_agents_does_not_reach_the_terminal_raw() {
             assert!(!acts, "{args:?}: {said:?}");
         }
     }
+}
+
+#[test]
+fn what_came_with_a_clone_is_not_run() {
+    let place = Place::new();
+    place.write(
+        "plan.yaml",
+        "name: p\nframes:\n  - { id: a, run: 'until [ -e go ]; do sleep 0.05; done' }\n",
+    );
+    place.ok(&["run", "plan.yaml", "--detach"]);
+    place.ok(&["down", "--stop-tasks"]);
+
+    // The same project on another's machine: it knows nothing of this one.
+    let other = Place::new();
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(place.dir().join(".fornax"))
+        .arg(other.dir())
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let refused = other.run(&["runs"]);
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.stderr.contains("fornax trust"), "{refused:?}");
+    other.ok(&["verify"]);
+    other.ok(&["trust"]);
+    assert!(other.ok(&["runs"]).contains("RUN-"));
 }

@@ -17,6 +17,8 @@ mod summary;
 mod views;
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
@@ -312,7 +314,12 @@ impl State {
     fn record(&self, now: Time, actor: &Actor, cmd_id: Option<&CmdId>, fact: Fact) -> Record {
         let summary = self.summary(&fact);
         let labels = match (&fact.event, fact.frame.and_then(|id| self.frames.get(&id))) {
-            (Event::FrameCreated(created), _) => labels_of(&created.spec),
+            // The event's own fields have the other two.
+            (Event::FrameCreated(created), _) => Labels {
+                phase: None,
+                agent_role: None,
+                ..labels_of(&created.spec)
+            },
             (_, Some(frame)) => labels_of(&frame.spec),
             _ => Labels::default(),
         };

@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::samples::random_spec;
 use super::*;
 use crate::ids::mix;
-use crate::spec::{Condition, Invocation, Retry};
 
 const RUNS: u64 = 20_000;
 
 /// SplitMix64: small, seedable, the same everywhere.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -23,11 +23,11 @@ impl Random {
         mix(self.0)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    fn chance(&mut self, per_mille: u64) -> bool {
+    pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 }
@@ -544,100 +544,5 @@ impl Outcome {
 
     pub(super) fn lost() -> Outcome {
         Outcome::failed(ErrorClass::Lost)
-    }
-}
-
-/// A plan of a few frames, some in groups, with random edges, retries, conditions and pools.
-fn random_spec(random: &mut Random) -> RunSpec {
-    let mut frames = vec![frame_spec("root", None, false)];
-    let mut group = 0;
-    for place in 1..=(2 + random.below(9)) {
-        let is_group = random.chance(150);
-        let parent = if random.chance(400) { group } else { 0 };
-        let mut frame = frame_spec(&format!("k{place}"), Some(parent), !is_group);
-        // Only siblings that were made before, and with work or children of their own.
-        let siblings: Vec<usize> = (1..frames.len())
-            .filter(|other| frames[*other].parent == Some(parent))
-            .collect();
-        for sibling in siblings {
-            if random.chance(350) {
-                frame.depends_on.push(sibling);
-            }
-        }
-        if random.chance(200) {
-            frame.pool = Some("narrow".to_owned());
-        }
-        frame.priority = i32::try_from(random.below(5)).unwrap() - 2;
-        frame.retry = random_retry(random);
-        if random.chance(80) {
-            frame.when = Some(Condition {
-                left: crate::template::Template::literal("a"),
-                compare: crate::spec::Compare::Equal,
-                right: crate::template::Template::literal("b"),
-            });
-        }
-        frames.push(frame);
-        if is_group {
-            group = frames.len() - 1;
-        }
-    }
-    RunSpec {
-        name: "simulated".to_owned(),
-        plan: None,
-        inputs: BTreeMap::new(),
-        on_failure: if random.chance(200) {
-            OnFailure::Stop
-        } else {
-            OnFailure::Continue
-        },
-        pools: BTreeMap::new(),
-        frames,
-    }
-}
-
-fn random_retry(random: &mut Random) -> Retry {
-    let mut retry = Retry {
-        retries: u32::try_from(random.below(3)).unwrap(),
-        backoff_ms: random.below(500),
-        backoff_max_ms: 2_000,
-        ..Retry::default()
-    };
-    if random.chance(300) {
-        retry.on.push(ErrorClass::Lost);
-    }
-    retry
-}
-
-pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameSpec {
-    let invocation = Invocation {
-        tool: "shell".to_owned(),
-        mode: crate::spec::Mode::Batch,
-        cmd: vec![crate::template::Template::literal("true")],
-        stdin: None,
-        prompt: None,
-        model: None,
-        env: BTreeMap::new(),
-        workdir: None,
-        timeout_ms: None,
-        silence_ms: None,
-        success_exit_codes: vec![0],
-        output: crate::spec::OutputFormat::Text,
-        redact: true,
-    };
-    FrameSpec {
-        key: key.to_owned(),
-        parent,
-        depends_on: Vec::new(),
-        result_from: None,
-        title: key.to_owned(),
-        goal: key.to_owned(),
-        invocation: work.then_some(invocation),
-        outputs: Vec::new(),
-        phase: None,
-        agent_role: None,
-        pool: None,
-        priority: 0,
-        when: None,
-        retry: Retry::default(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::simulation::frame_spec;
+use super::samples::frame_spec;
 use super::*;
 use crate::error::ErrorKind;
 use crate::spec::{Compare, Condition};

@@ -89,6 +89,17 @@ pub struct Settings {
     pub custom_rules: Vec<(String, String)>,
 }
 
+impl Default for Settings {
+    /// Those of a project without a configuration.
+    fn default() -> Self {
+        Settings {
+            limits: Limits::default(),
+            rules: Rules::builtin(),
+            custom_rules: Vec::new(),
+        }
+    }
+}
+
 /// A run to be started. Its ids are given out by the journal.
 struct Start {
     spec: Arc<RunSpec>,

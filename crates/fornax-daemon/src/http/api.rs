@@ -52,6 +52,9 @@ pub(crate) async fn status<B: Backend>(State(app): Site<B>) -> Json<Status> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {
     dir: PathBuf,
+    /// Whether data that another installation made is taken up too.
+    #[serde(default)]
+    trust: bool,
 }
 
 /// `POST /api/projects`
@@ -65,7 +68,7 @@ pub(crate) async fn register<B: Backend>(
             body.dir.display()
         )));
     }
-    Ok(Json(app.backend.register(&body.dir).await?))
+    Ok(Json(app.backend.register(&body.dir, body.trust).await?))
 }
 
 /// `DELETE /api/projects/{id}`

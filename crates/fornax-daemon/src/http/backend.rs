@@ -21,8 +21,13 @@ pub trait Backend: Send + Sync + 'static {
     /// [`Backend::task`] and the like tell it.
     fn feed(&self) -> &Feed;
 
-    /// Looks after a directory from now on. Doing so twice gives the same project.
-    fn register(&self, dir: &Path) -> impl Future<Output = Result<ProjectView, Error>> + Send;
+    /// Looks after a directory from now on. Doing so twice gives the same project. One whose data
+    /// another installation made is `Forbidden` unless it is to be trusted.
+    fn register(
+        &self,
+        dir: &Path,
+        trust: bool,
+    ) -> impl Future<Output = Result<ProjectView, Error>> + Send;
 
     /// Looks after a project no longer. `Conflict` while it has runs that go on.
     fn forget(&self, project: &str) -> impl Future<Output = Result<(), Error>> + Send;

@@ -146,7 +146,7 @@ impl Backend for Memory {
         &self.feed
     }
 
-    async fn register(&self, dir: &Path) -> Result<ProjectView, Error> {
+    async fn register(&self, dir: &Path, _trust: bool) -> Result<ProjectView, Error> {
         self.check(PROJECT)?;
         Ok(ProjectView {
             dir: dir.display().to_string(),

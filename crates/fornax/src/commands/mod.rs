@@ -51,6 +51,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Status(args) => wait(server::status(args)),
         Command::Down(args) => wait(server::down(args)),
         Command::Open(args) => wait(server::open(&context, args)),
+        Command::Trust => wait(server::trust(&context)),
         Command::Doctor(args) => doctor::doctor(&context, args),
         Command::Verify(args) => journal::verify(&context, args),
         Command::Replay(args) => journal::replay(&context, args),

@@ -226,6 +226,18 @@ fn wait_for_end(process: &OwnedFd) -> Result<(), Failure> {
     }
 }
 
+/// Has the daemon look after a project though another installation made its data.
+pub async fn trust(context: &Context) -> Outcome {
+    let project = context.project_dir()?;
+    let daemon = Daemon::reach(&Home::from_env()?).await?;
+    let view = daemon.trust(&project.dir).await?;
+    out::print(&format!(
+        "{} is trusted; what goes on in it goes on now",
+        view.dir
+    ))?;
+    Ok(0)
+}
+
 pub async fn open(context: &Context, args: Open) -> Outcome {
     let daemon = match context.known_project().await? {
         Some((daemon, _)) => daemon,

@@ -1,0 +1,291 @@
+//! What HTTP asks of the hub.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use fornax_core::error::{Error, ErrorKind};
+use fornax_core::ids::{FrameId, RunId, TaskId};
+use fornax_core::record::Actor;
+use fornax_core::request::{CommandRequest, Request};
+use fornax_core::state::{State, Target};
+use fornax_core::view::{
+    Answer, Change, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
+    TaskColumns, TaskView,
+};
+
+use super::{Ending, Entry, Hub, blocking, project_id};
+use crate::engine::Engine;
+use crate::feed::Feed;
+use crate::find;
+use crate::history;
+use crate::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
+
+impl Backend for Hub {
+    fn feed(&self) -> &Feed {
+        &self.shared.feed
+    }
+
+    async fn register(&self, dir: &Path, trust: bool) -> Result<ProjectView, Error> {
+        let real = dir.canonicalize().map_err(|error| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("cannot look after {}: {error}", dir.display()),
+            )
+        })?;
+        let _changing = self.changing.lock().await;
+        if let Ok(engine) = self.engine(&project_id(&real)) {
+            return engine.project_view().await;
+        }
+        let view = self.take_up(&real, trust).await?;
+        self.remember()?;
+        self.shared.feed.publish(Change {
+            projects: vec![view.clone()],
+            ..Change::default()
+        });
+        Ok(view)
+    }
+
+    async fn forget(&self, project: &str) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let engine = self.engine(project)?;
+        let busy = engine.look(|look| {
+            look.state
+                .runs()
+                .find(|(_, run)| run.ended.is_none())
+                .map(|(id, _)| id)
+        });
+        if let Some(run) = busy.await? {
+            return Err(Error::new(ErrorKind::Conflict, format!("{run} goes on"))
+                .with_help(format!("wait for it, or `fornax stop {run}`")));
+        }
+        self.projects
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(project);
+        blocking(move || engine.close()).await?;
+        self.remember()
+    }
+
+    async fn status(&self) -> Vec<ProjectStatus> {
+        let mut all = Vec::new();
+        for entry in self.entries() {
+            let engine = match entry {
+                Entry::Open(engine) => engine,
+                Entry::Failed(project) => {
+                    all.push(ProjectStatus {
+                        project,
+                        running: Vec::new(),
+                        queued: 0,
+                    });
+                    continue;
+                }
+            };
+            let busy = engine.look(|look| {
+                let running = look
+                    .state
+                    .running()
+                    .filter_map(|(id, _)| look.state.task_view(id));
+                let queued = look.state.runs().map(|(_, run)| run.tasks_queued).sum();
+                (running.collect::<Vec<_>>(), queued)
+            });
+            if let (Ok(project), Ok((running, queued))) = (engine.project_view().await, busy.await)
+            {
+                all.push(ProjectStatus {
+                    project,
+                    running,
+                    queued,
+                });
+            }
+        }
+        all
+    }
+
+    async fn snapshot(&self) -> Snapshot {
+        // First the number, then the state: what changes in between is told again, and whole
+        // entities may be told twice.
+        let mut snapshot = Snapshot {
+            epoch: self.shared.feed.epoch().to_owned(),
+            seq: self.shared.feed.head(),
+            now_ms: now_ms(),
+            projects: Vec::new(),
+            runs: Vec::new(),
+            frames: FrameColumns::default(),
+            tasks: TaskColumns::default(),
+        };
+        for entry in self.entries() {
+            let engine = match entry {
+                Entry::Open(engine) => engine,
+                Entry::Failed(view) => {
+                    snapshot.projects.push(view);
+                    continue;
+                }
+            };
+            let Ok(project) = engine.project_view().await else {
+                continue;
+            };
+            let part = engine.look(|look| {
+                let runs: Vec<RunView> = look
+                    .state
+                    .runs()
+                    .filter_map(|(id, _)| look.run(id))
+                    .collect();
+                let open = || runs.iter().filter(|run| run.ended_ms.is_none());
+                let frames: Vec<_> = open()
+                    .flat_map(|run| look.state.run_frames(run.id))
+                    .collect();
+                let tasks: Vec<_> = open()
+                    .flat_map(|run| look.state.run_tasks(run.id))
+                    .collect();
+                (runs, frames, tasks)
+            });
+            let Ok((runs, frames, tasks)) = part.await else {
+                continue;
+            };
+            snapshot.projects.push(project);
+            snapshot.runs.extend(runs);
+            frames
+                .into_iter()
+                .for_each(|frame| snapshot.frames.push(frame));
+            tasks.into_iter().for_each(|task| snapshot.tasks.push(task));
+        }
+        snapshot.runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+        snapshot
+    }
+
+    async fn runs(
+        &self,
+        project: &str,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<RunPage, Error> {
+        let engine = self.engine(project)?;
+        let known = engine.look(|look| {
+            let runs = look
+                .state
+                .runs()
+                .filter_map(|(id, _)| Some((id, look.run(id)?)));
+            runs.collect::<BTreeMap<_, _>>()
+        });
+        let (known, project) = (known.await?, project.to_owned());
+        blocking(move || history::page(engine.project(), &project, known, before, limit)).await?
+    }
+
+    async fn run(&self, project: &str, run: RunId) -> Result<RunDetail, Error> {
+        let engine = self.engine(project)?;
+        let known = engine.look(move |look| {
+            let mut detail = look.state.run_detail(look.project, run)?;
+            detail.run = look.run(run)?;
+            Some(detail)
+        });
+        if let Some(detail) = known.await? {
+            return Ok(detail);
+        }
+        let project = project.to_owned();
+        let read = move |state: &State| state.run_detail(&project, run);
+        from_history(engine, run, read).await
+    }
+
+    async fn frame(&self, project: &str, id_or_prefix: &str) -> Result<FrameDetail, Error> {
+        let engine = self.engine(project)?;
+        let id = match find::target(&engine, id_or_prefix).await? {
+            Target::Frame(id) => id,
+            Target::Task(task) => task.frame,
+            Target::Run(_) => return Err(not_a(id_or_prefix, "frame")),
+        };
+        self.frame_detail(engine, id).await
+    }
+
+    async fn task(&self, project: &str, id_or_prefix: &str) -> Result<(TaskView, PathBuf), Error> {
+        let engine = self.engine(project)?;
+        let Target::Task(id) = find::target(&engine, id_or_prefix).await? else {
+            return Err(not_a(id_or_prefix, "task"));
+        };
+        let journal = engine.project().clone();
+        let detail = self.frame_detail(engine, id.frame).await?;
+        let task = detail.tasks.into_iter().find(|task| task.id == id);
+        let task = task.ok_or_else(|| no_task(id))?;
+        let dir = journal.task_dir(task.run, id);
+        Ok((task, dir))
+    }
+
+    async fn run_dir(&self, project: &str, run: RunId) -> Result<PathBuf, Error> {
+        let engine = self.engine(project)?;
+        let dir = engine.project().run_dir(run);
+        if !dir.is_dir() {
+            return Err(
+                Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
+                    .with_help("`fornax runs` lists them"),
+            );
+        }
+        Ok(dir)
+    }
+
+    async fn command(&self, request: CommandRequest, actor: Actor) -> Result<Answer, Error> {
+        match &request.command {
+            Request::RunPlan { .. } | Request::RunTask { .. } => self.start(&request, actor).await,
+            Request::Stop { .. } => self.stop(&request, actor).await,
+            Request::Retry { .. } => self.retry(&request, actor).await,
+        }
+    }
+
+    async fn trace(&self, project: &str, run: RunId, body: Bytes) -> Result<Ingested, Error> {
+        let engine = self.engine(project)?;
+        let ingested = blocking(move || engine.trace(run, &body)).await??;
+        let rejected = ingested
+            .rejected
+            .into_iter()
+            .map(|(line, why)| Rejected { line, why });
+        Ok(Ingested {
+            accepted: ingested.accepted,
+            rejected: rejected.collect(),
+        })
+    }
+
+    async fn shutdown(&self, stop_tasks: bool) {
+        self.end.send_replace(Some(Ending { stop_tasks }));
+    }
+}
+
+impl Hub {
+    async fn frame_detail(&self, engine: Arc<Engine>, id: FrameId) -> Result<FrameDetail, Error> {
+        if let Some(detail) = engine.look(move |look| look.state.frame_detail(id)).await? {
+            return Ok(detail);
+        }
+        let run = find::run_of_frame(&engine, id).await?;
+        from_history(engine, run, move |state| state.frame_detail(id)).await
+    }
+}
+
+/// Reads something of a run that is not in memory any more.
+async fn from_history<T: Send + 'static>(
+    engine: Arc<Engine>,
+    run: RunId,
+    read: impl FnOnce(&State) -> Option<T> + Send + 'static,
+) -> Result<T, Error> {
+    let work = move || {
+        let state = history::load(engine.project(), run)?;
+        let missing = || {
+            Error::new(
+                ErrorKind::Damaged,
+                format!("the journal of {run} does not hold what was asked"),
+            )
+        };
+        read(&state).ok_or_else(missing)
+    };
+    blocking(work).await?
+}
+
+fn not_a(text: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("`{text}` is no {what}"))
+}
+
+fn no_task(id: TaskId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no task {id}"))
+        .with_help("`fornax ps` lists them")
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
