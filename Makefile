@@ -26,6 +26,7 @@ test: setup web
 	cargo test --locked --workspace --doc
 	cd web && npm run check && npm test
 	cd web && npm run e2e
+	cd web && npm run e2e:live
 
 setup:
 	@scripts/setup

@@ -215,3 +215,35 @@ fn check_journal(place: &Place, run: &str) {
         "completed more than once: {completed:?}"
     );
 }
+
+#[test]
+fn a_new_binary_takes_over_what_the_old_one_started() {
+    let place = Place::new();
+    place.write(
+        "plan.yaml",
+        "name: p\nframes:\n\
+         \x20 - { id: a, run: 'touch began; until [ -e go ]; do sleep 0.05; done; echo whole' }\n\
+         \x20 - { id: b, depends_on: [a], run: 'test {deps.a.results} = whole' }\n",
+    );
+    let old = place.state().join("fornax-of-yesterday");
+    fs::copy(env!("CARGO_BIN_EXE_fornax"), &old).unwrap();
+    let mut command = std::process::Command::new(&old);
+    command
+        .args(["run", "plan.yaml", "--detach"])
+        .current_dir(place.dir())
+        .env("XDG_STATE_HOME", place.state())
+        .stdin(std::process::Stdio::null());
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let run = said
+        .split_whitespace()
+        .find(|word| word.starts_with("RUN-"))
+        .unwrap();
+    support::wait_for_file(&place.dir().join("began"));
+
+    kill(daemon_pid(&place).unwrap());
+    fs::remove_file(&old).unwrap();
+    place.ok(&["up", "--detach"]);
+    assert_eq!(status(&place, run), "running");
+    place.write("go", "");
+    finish(&place, run);
+}
