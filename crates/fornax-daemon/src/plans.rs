@@ -1,5 +1,6 @@
 //! Reading a project's configuration and its plans from disk.
 
+use std::io::Read;
 use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
@@ -30,7 +31,12 @@ impl From<BadFile> for Error {
                     .iter()
                     .map(|found| found.render().trim_end().to_owned())
                     .collect();
-                Error::new(ErrorKind::Usage, text.join("\n\n"))
+                let text = text.join("\n\n");
+                // Whoever prints an error says that it is one.
+                Error::new(
+                    ErrorKind::Usage,
+                    text.strip_prefix("error: ").unwrap_or(&text),
+                )
             }
         }
     }
@@ -74,15 +80,19 @@ fn read(dir: &Path, path: &Path) -> Result<Source, Error> {
         Error::new(kind, format!("cannot read {}: {error}", path.display()))
     };
     let path = path.canonicalize().map_err(cannot)?;
-    let size = path.metadata().map_err(cannot)?.len();
-    if size > FILE_MAX_BYTES {
+    // What says that it is empty may be endless all the same: a device, a pipe.
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&path).map_err(cannot)?;
+    file.take(FILE_MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
         let message = format!(
-            "{} is too large: {size} bytes, {FILE_MAX_BYTES} at most",
+            "{} is too large: {FILE_MAX_BYTES} bytes at most",
             path.display()
         );
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
-    let bytes = std::fs::read(&path).map_err(cannot)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         Error::new(
             ErrorKind::Usage,

@@ -22,6 +22,9 @@ use crate::find;
 use crate::history;
 use crate::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
 
+/// How many of a project's newest runs a snapshot names, beside those that go on.
+const RECENT_RUNS: usize = 20;
+
 impl Backend for Hub {
     fn feed(&self) -> &Feed {
         &self.shared.feed
@@ -143,8 +146,10 @@ impl Backend for Hub {
             let Ok((runs, frames, tasks)) = part.await else {
                 continue;
             };
+            snapshot
+                .runs
+                .extend(with_recent(engine, project.id.clone(), runs).await);
             snapshot.projects.push(project);
-            snapshot.runs.extend(runs);
             frames
                 .into_iter()
                 .for_each(|frame| snapshot.frames.push(frame));
@@ -275,6 +280,19 @@ async fn from_history<T: Send + 'static>(
         read(&state).ok_or_else(missing)
     };
     blocking(work).await?
+}
+
+/// The runs in memory, and the project's newest besides: after a start of the daemon those that
+/// have ended are on the disk only.
+async fn with_recent(engine: Arc<Engine>, project: String, known: Vec<RunView>) -> Vec<RunView> {
+    let mut runs: BTreeMap<RunId, RunView> = known.into_iter().map(|run| (run.id, run)).collect();
+    let in_memory = runs.clone();
+    let read = move || history::page(engine.project(), &project, in_memory, None, RECENT_RUNS);
+    match blocking(read).await {
+        Ok(Ok(page)) => runs.extend(page.runs.into_iter().map(|run| (run.id, run))),
+        Ok(Err(error)) | Err(error) => tracing::warn!(%error, "a project's runs cannot be listed"),
+    }
+    runs.into_values().collect()
 }
 
 fn not_a(text: &str, what: &str) -> Error {
