@@ -187,12 +187,9 @@ async function withTsp(place, tsp, count, slots, command) {
   const dir = place.fresh("tsp");
   const env = { ...process.env, TMPDIR: dir, TS_SOCKET: path.join(dir, "socket"), TS_MAXFINISHED: "4" };
   await run([tsp, "-S", slots], { env });
-  try {
-    const script = `${often(count, `"$0" ${command} > /dev/null`)}; "$0" -w`;
-    return (await run(["/bin/sh", "-c", script, tsp], { env })).seconds;
-  } finally {
-    await run([tsp, "-K"], { env });
-  }
+  const script = `${often(count, `"$0" ${command} > /dev/null`)}; "$0" -w`;
+  const work = () => run(["/bin/sh", "-c", script, tsp], { env });
+  return (await place.during(() => run([tsp, "-K"], { env }), work)).seconds;
 }
 
 async function withPueue(place, pueue, pueued, count, slots, command) {
@@ -201,11 +198,10 @@ async function withPueue(place, pueue, pueued, count, slots, command) {
   const config = path.join(dir, "pueue.yml");
   writeFileSync(config, JSON.stringify({ shared, client: {}, daemon: {} }));
   await run([pueued, "-c", config, "-d"]);
-  try {
+  const script = `${often(count, `"$0" -c "$1" add -- ${command} > /dev/null`)}; "$0" -c "$1" wait --quiet`;
+  const work = async () => {
     await run([pueue, "-c", config, "parallel", slots]);
-    const script = `${often(count, `"$0" -c "$1" add -- ${command} > /dev/null`)}; "$0" -c "$1" wait --quiet`;
-    return (await run(["/bin/sh", "-c", script, pueue, config])).seconds;
-  } finally {
-    await run([pueue, "-c", config, "shutdown"]);
-  }
+    return run(["/bin/sh", "-c", script, pueue, config]);
+  };
+  return (await place.during(() => run([pueue, "-c", config, "shutdown"]), work)).seconds;
 }

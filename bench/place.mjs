@@ -48,15 +48,24 @@ export class Place {
     return undefined;
   }
 
-  /** What is to be done before the place is left. */
-  atEnd(ending) {
+  /** Does some work and then what ends it, also where the place is left in the middle. */
+  async during(ending, work) {
     this.endings.push(ending);
+    try {
+      return await work();
+    } finally {
+      const at = this.endings.indexOf(ending);
+      if (at >= 0) {
+        this.endings.splice(at, 1);
+        await ending();
+      }
+    }
   }
 
   /** A project with its daemon. `config` is its fornax.yaml, as an object: JSON is YAML. */
   async project(config) {
     const project = new Project(this, this.fresh("project"), config);
-    this.atEnd(() => project.end());
+    this.endings.push(() => project.end());
     await project.start();
     return project;
   }
@@ -152,7 +161,9 @@ export function run(argv, { cwd, env, output, collect = false } = {}) {
       seconds = Number(process.hrtime.bigint() - began) / 1e9;
     });
     child.on("error", reject);
-    child.on("close", (code, signal) => {
+    // A daemon that it leaves behind may hold the pipes open: they are waited for only where wanted.
+    child.on(collect ? "close" : "exit", (code, signal) => {
+      child.stderr.destroy();
       if (code === 0) return resolve({ seconds, output: Buffer.concat(text.out).toString() });
       const said = Buffer.concat(text.err).toString().trim().slice(-2000);
       reject(new Error(`${argv.slice(0, 6).join(" ")}: ${signal ?? `exit code ${code}`}: ${said}`));

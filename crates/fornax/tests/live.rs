@@ -586,6 +586,12 @@ fn what_came_with_a_clone_is_not_run() {
     assert_eq!(refused.code, 6, "{refused:?}");
     assert!(refused.stderr.contains("fornax trust"), "{refused:?}");
     other.ok(&["verify"]);
+    // Nor without the file that says whose it is.
+    let identity = other.dir().join(".fornax/project.json");
+    let kept = std::fs::read(&identity).unwrap();
+    std::fs::remove_file(&identity).unwrap();
+    assert_eq!(other.run(&["runs"]).code, 6);
+    std::fs::write(&identity, kept).unwrap();
     other.ok(&["trust"]);
     assert!(other.ok(&["runs"]).contains("RUN-"));
 }

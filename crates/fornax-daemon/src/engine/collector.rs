@@ -244,9 +244,17 @@ impl Collector {
             } else {
                 base
             };
-            std::fs::create_dir_all(&dir)?;
-            std::fs::copy(file, dir.join(&name))?;
-            copy = Some(copy_name(expected, Path::new(&name)));
+            // The copy is a convenience: path and digest are recorded with or without it.
+            let to = dir.join(&name);
+            let copied = std::fs::create_dir_all(&dir).and_then(|()| std::fs::copy(file, &to));
+            match copied {
+                Ok(_) => copy = Some(copy_name(expected, Path::new(&name))),
+                Err(error) => {
+                    tracing::warn!(%error, file = %file.display(), "an output was not copied");
+                    // A part of it would be taken for the whole.
+                    let _ = std::fs::remove_file(&to);
+                }
+            }
         }
         Ok(Artifact {
             path: path.display().to_string(),
@@ -335,8 +343,12 @@ fn read_tail(path: &Path, max: u64) -> io::Result<String> {
 
 /// The file itself, or all files below a directory; links are not followed.
 fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
+    if path.is_file() {
         return Ok(vec![path.to_owned()]);
+    }
+    if !path.is_dir() {
+        // Opening a pipe would wait for its writer for ever.
+        return Err(io::Error::other("it is neither a file nor a directory"));
     }
     let mut files = Vec::new();
     let mut open = vec![path.to_owned()];

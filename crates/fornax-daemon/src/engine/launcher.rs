@@ -34,6 +34,8 @@ pub(super) struct Launcher {
     collector: Collector,
     orders: mpsc::Sender<Order>,
     mailbox: mpsc::Sender<Message>,
+    /// The wall clock when the engine was opened: what was decided since was decided in this boot.
+    opened_ms: i64,
 }
 
 enum Order {
@@ -48,6 +50,7 @@ impl Launcher {
         settings: &Settings,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Launcher, Error> {
+        let opened_ms = jiff::Timestamp::now().as_millisecond();
         let env = inherited_env();
         let secret = |(name, _): &&(String, String)| Rules::is_secret_name(name);
         let secrets: Vec<String> = env
@@ -94,6 +97,7 @@ impl Launcher {
             collector,
             orders,
             mailbox,
+            opened_ms,
         })
     }
 
@@ -170,7 +174,7 @@ impl Launcher {
             silence_ms: invocation.silence_ms,
             grace: fornax_runner::Grace::default(),
             redact: invocation.redact.then(|| self.redact.clone()),
-            boot_id: started.and_then(|started| boot_of(started.0)),
+            boot_id: started.and_then(|started| boot_of(started.0, self.opened_ms)),
             record: record(&launch, invocation),
             argv: launch.argv,
             cwd: launch.cwd,
@@ -226,7 +230,10 @@ fn stay_inside(root: &Path, dir: &Path) -> Result<(), Error> {
 }
 
 /// The boot in which something was decided at `at_ms`: this one, or (none of ours) an earlier one.
-fn boot_of(at_ms: i64) -> Option<String> {
+fn boot_of(at_ms: i64, opened_ms: i64) -> Option<String> {
+    if at_ms >= opened_ms {
+        return fornax_runner::boot_id().ok();
+    }
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     let booted_s: i64 = stat
         .lines()

@@ -231,17 +231,27 @@ fn project_id(dir: &Path) -> String {
 /// Refuses a `.fornax` that another installation made, as one that came with a clone: the runs that
 /// go on in it would run their commands here as soon as they are taken up.
 fn refuse_foreign(home: &Home, dir: &Path) -> Result<(), Error> {
-    let project = match Project::find(dir) {
-        Ok(project) if project.root() == dir => project,
-        _ => return Ok(()),
-    };
-    if home.trusts(project.key()?)? {
-        return Ok(());
+    let data = dir.join(".fornax");
+    match std::fs::symlink_metadata(&data) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Ok(data) if data.is_dir() => {
+            // What has no identity of its own, whatever else is in it, is nobody's that we know.
+            let project = Project::find(dir)
+                .ok()
+                .filter(|project| project.root() == dir);
+            if let Some(project) = project
+                && home.trusts(project.key()?)?
+            {
+                return Ok(());
+            }
+            let empty = std::fs::read_dir(dir.join(".fornax")).map(|mut all| all.next().is_none());
+            if empty.unwrap_or(false) {
+                return Ok(());
+            }
+        }
+        _ => {}
     }
-    let message = format!(
-        "{} was not made by you on this machine",
-        project.data_dir().display()
-    );
+    let message = format!("{} was not made by you on this machine", data.display());
     Err(Error::new(ErrorKind::Forbidden, message).with_help(
         "runs that go on in it would run their commands here; `fornax verify` and `fornax replay` \
          show what is in it without running anything; if you trust it: `fornax trust`",

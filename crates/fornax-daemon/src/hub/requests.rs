@@ -185,6 +185,13 @@ pub(super) fn default_tasks() -> u32 {
 /// What a run is to do is written to its journal as it is, so that it can be done again. A secret
 /// does not belong there, and cannot be taken out without changing what is done.
 fn refuse_secrets(spec: &RunSpec, rules: &Rules) -> Result<(), Error> {
+    let mut inputs = serde_json::json!(spec.inputs);
+    if rules.redact_json(&mut inputs) {
+        let message = "an input holds what looks like a secret, and inputs are kept in the journal";
+        return Err(Error::new(ErrorKind::Usage, message).with_help(
+            "leave it in the environment: $NAME in a shell script, {env.NAME} elsewhere",
+        ));
+    }
     for frame in &spec.frames {
         let strings = serde_json::to_value(frame)
             .map(|value| strings_of(&value))
