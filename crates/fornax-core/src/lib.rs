@@ -1,5 +1,6 @@
 //! The domain of Fornax, pure: no I/O, no clock, no randomness, no async. Time is an argument.
 
+pub mod agent;
 pub mod error;
 pub mod event;
 pub mod ids;
