@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{Decision, Order, Permission, Usage};
 use crate::ids::FrameId;
 use crate::spec::{ErrorClass, FrameSpec, OnFailure};
 use crate::status::{FrameStatus, RunStatus, TaskState};
@@ -78,6 +79,14 @@ events! {
     TaskLost(TaskEnding) = "task_lost",
     /// A further attempt will be made.
     TaskRetryScheduled(RetryScheduled) = "task_retry_scheduled",
+    /// A task's agent asks whether it may do something.
+    PermissionRequested(PermissionRequested) = "permission_requested",
+    /// It was answered.
+    PermissionResolved(PermissionResolved) = "permission_resolved",
+    /// A task's agent waits for a human to tell it something.
+    InputRequested(InputRequested) = "input_requested",
+    /// A human told a task's agent something: a prompt, an interrupt, to shorten its conversation.
+    InputGiven(InputGiven) = "input_given",
 }
 
 /// The name of an event that this version does not know.
@@ -248,6 +257,18 @@ pub struct TaskEnding {
     /// Why it did not succeed, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The moment before which its provider wants no further call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Time>,
+    /// What its model calls used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The agent's own id of its conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The model that it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// Fields of `task_retry_scheduled`.
@@ -257,6 +278,57 @@ pub struct RetryScheduled {
     pub attempt: u32,
     /// Not before this moment.
     pub due: Time,
+    /// The place of its tool in the frame's chain of tools.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub fallback: u32,
+    /// Whether it does not count against the frame's retries: its provider said when to come back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgiven: bool,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+fn is_first(place: &u32) -> bool {
+    *place == 0
+}
+
+/// Fields of `permission_requested`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PermissionRequested {
+    /// What is asked.
+    pub permission: Permission,
+}
+
+/// Fields of `permission_resolved`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PermissionResolved {
+    /// The permission's id.
+    pub permission: String,
+    /// The answer.
+    pub decision: Decision,
+    /// Why, or who answered where it was not by Fornax.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The number under which the agent is told of it; none where it knows already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<u32>,
+}
+
+/// Fields of `input_requested`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputRequested {
+    /// Why.
+    pub reason: String,
+}
+
+/// Fields of `input_given`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputGiven {
+    /// What the agent is told.
+    #[serde(flatten)]
+    pub order: Order,
 }
 
 impl Event {
@@ -275,7 +347,12 @@ impl Event {
             Event::FrameFailed(_) => F::Failed.as_str(),
             Event::FrameBlocked(_) => F::Blocked.as_str(),
             Event::TaskQueued(_) | Event::TaskRetryScheduled(_) => T::Queued.as_str(),
-            Event::TaskStarted(_) | Event::TaskSignalled(_) => T::Running.as_str(),
+            Event::TaskStarted(_)
+            | Event::TaskSignalled(_)
+            | Event::PermissionRequested(_)
+            | Event::PermissionResolved(_)
+            | Event::InputRequested(_)
+            | Event::InputGiven(_) => T::Running.as_str(),
             Event::StateReset(_) | Event::Unknown(_) => return None,
             ended => ended.task_end()?.0.as_str(),
         })

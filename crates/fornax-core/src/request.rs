@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Decision;
 use crate::ids::CmdId;
 
 /// A command as it comes over HTTP.
@@ -53,6 +54,47 @@ pub enum Request {
         /// Why; for the record.
         #[serde(default)]
         reason: Option<String>,
+    },
+    /// Tell a task's agent something further: after the turn that goes on, or at once where it waits.
+    Prompt {
+        /// The task, or a frame for its newest.
+        target: String,
+        /// What it is told.
+        text: String,
+    },
+    /// End the turn of a task's agent; the task goes on and waits for a prompt.
+    Interrupt {
+        /// The task, or a frame for its newest.
+        target: String,
+    },
+    /// Answer a task's agent that asked whether it may do something.
+    Decide {
+        /// The task, or a frame for its newest.
+        target: String,
+        /// The permission's id; none where the task asks only one thing.
+        #[serde(default)]
+        permission: Option<String>,
+        /// The answer.
+        decision: Decision,
+        /// Why; the agent is told it, where it can be.
+        #[serde(default)]
+        note: Option<String>,
+    },
+    /// Have a task's agent shorten its conversation.
+    Compact {
+        /// The task, or a frame for its newest.
+        target: String,
+    },
+    /// Do a task once more as it was done, in a run of its own, so that the two can be compared.
+    Rerun {
+        /// The task, or a frame for its newest.
+        target: String,
+        /// Another tool.
+        #[serde(default)]
+        tool: Option<String>,
+        /// Another model.
+        #[serde(default)]
+        model: Option<String>,
     },
     /// Do again what of a run did not succeed, or one frame with all that depends on it.
     Retry {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{DriverKind, Mapping, Permissions};
 use crate::template::{Template, Variable};
 
 /// One execution of a plan, ready to start.
@@ -67,6 +68,12 @@ pub struct FrameSpec {
     /// it starts with its first child and ends with its last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation: Option<Invocation>,
+    /// The tools that are tried after it, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Invocation>,
+    /// The classes of error on which the next tool is tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_on: Vec<ErrorClass>,
     /// Files that must exist when the work is done, relative to the working directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
@@ -137,10 +144,43 @@ pub struct Invocation {
     /// Whether secrets are taken out of the logs as they are written.
     #[serde(default = "yes")]
     pub redact: bool,
+    /// What speaks with the agent; none for a plain command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverKind>,
+    /// What happens when the agent asks whether it may do something.
+    #[serde(default, skip_serializing_if = "is_ask")]
+    pub permissions: Permissions,
+    /// How often the agent may try a model call again without progress; none for the driver's own
+    /// limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_retries: Option<u32>,
+    /// Where the lines of JSON that the tool writes say what matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Mapping>,
 }
 
 fn yes() -> bool {
     true
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+fn is_ask(permissions: &Permissions) -> bool {
+    *permissions == Permissions::Ask
+}
+
+impl FrameSpec {
+    /// The invocation of a place in the chain of tools: 0 is the frame's own, the others are its
+    /// fallbacks.
+    #[must_use]
+    pub fn invocation_at(&self, place: u32) -> Option<&Invocation> {
+        match place.checked_sub(1) {
+            None => self.invocation.as_ref(),
+            Some(fallback) => self.fallbacks.get(fallback as usize),
+        }
+    }
 }
 
 /// How a task is attached to its tool.
@@ -163,6 +203,8 @@ pub enum OutputFormat {
     /// The results are what stands on standard output; of a long one, its end.
     #[default]
     Text,
+    /// Lines of JSON; the tool's mapping says where the results are.
+    Jsonl,
     /// There are no results.
     None,
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{DriverKind, Permission, Usage};
 use crate::event::Artifact;
 use crate::ids::{FrameId, RunId, TaskId};
 use crate::spec::{ErrorClass, FrameSpec};
@@ -70,6 +71,8 @@ pub struct RunView {
     pub tasks_running: u32,
     /// Tasks that wait for a slot or for their time.
     pub tasks_queued: u32,
+    /// What the model calls of its tasks used, those that go on included.
+    pub usage: Usage,
     /// The seq of its newest event.
     pub seq: u64,
 }
@@ -191,6 +194,22 @@ rows_and_columns! {
         error_class: Option<ErrorClass>,
         /// The same in words.
         error: Option<String>,
+        /// What speaks with its agent; none for a plain command.
+        driver: Option<DriverKind>,
+        /// The agent's own id of its conversation.
+        session: Option<String>,
+        /// The model that it uses.
+        model: Option<String>,
+        /// Turns that its agent has begun.
+        turns: u32,
+        /// What its agent does now, in one line.
+        step: Option<String>,
+        /// What its model calls used so far.
+        usage: Option<Usage>,
+        /// What its agent asks a human.
+        waits: Vec<Permission>,
+        /// Whether its agent was interrupted and waits for a prompt.
+        idle: bool,
     }
 }
 
@@ -348,6 +367,10 @@ mod tests {
             FrameId,
             TaskId,
             Artifact,
+            crate::agent::Decision,
+            DriverKind,
+            Permission,
+            Usage,
             ProjectView,
             Counts,
             RunView,

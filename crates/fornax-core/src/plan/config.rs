@@ -7,6 +7,7 @@ use super::keys::{ConfigKeys, Limit, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
 use super::{Source, document, is_id, read};
+use crate::agent::{DriverKind, Mapping, Permissions};
 use crate::redact::{CustomRuleError, Rules};
 use crate::spec::{Mode, OutputFormat};
 use crate::template::Template;
@@ -45,6 +46,14 @@ pub struct Tool {
     pub success_exit_codes: Vec<i32>,
     /// Whether secrets are taken out of its logs.
     pub redact: bool,
+    /// What speaks with its agent; none for a plain command.
+    pub driver: Option<DriverKind>,
+    /// What happens when its agent asks whether it may do something.
+    pub permissions: Permissions,
+    /// How often its agent may try a model call again without progress.
+    pub model_retries: Option<u32>,
+    /// Where its lines of JSON say what matters.
+    pub mapping: Option<Mapping>,
     /// Its model, environment and deadlines.
     pub(crate) settings: Settings,
 }
@@ -178,6 +187,10 @@ impl Tool {
                 .map_or(OutputFormat::default(), |at| at.value.0),
             success_exit_codes: codes.unwrap_or_else(|| vec![0]),
             redact: keys.redact.as_ref().is_none_or(|at| at.value.0),
+            driver: None,
+            permissions: Permissions::Ask,
+            model_retries: None,
+            mapping: None,
             settings: Settings {
                 model: settings::template(&keys.model, report),
                 timeout_ms: keys.timeout_sec.as_ref().map(|at| seconds(at.value.0)),

@@ -316,6 +316,10 @@ impl<'a> Maker<'a, '_> {
             success_exit_codes: tool.success_exit_codes.clone(),
             output: tool.output,
             redact: tool.redact,
+            driver: tool.driver,
+            permissions: tool.permissions,
+            model_retries: tool.model_retries,
+            mapping: tool.mapping.clone(),
         };
         self.guard(&mut invocation, &prompt, name);
         self.bind(&mut invocation);
@@ -456,6 +460,8 @@ impl PlanFrame {
                 title: title.to_string(),
                 goal: goal.to_string(),
                 invocation: None,
+                fallbacks: Vec::new(),
+                fallback_on: Vec::new(),
                 outputs: Vec::new(),
                 phase: None,
                 agent_role: None,

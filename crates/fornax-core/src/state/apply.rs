@@ -1,6 +1,7 @@
 //! Applying records. Total: a record that does not fit (of a newer version, say) changes nothing
 //! that it cannot change, and never fails.
 
+use crate::agent::Usage;
 use crate::event::{Event, FrameCreated, FrameEnded, RunStarted, StateReset, TaskEnding};
 use crate::ids::{FrameId, TaskId};
 use crate::record::Record;
@@ -52,6 +53,7 @@ impl State {
             counts: Counts::default(),
             tasks_running: 0,
             tasks_queued: 0,
+            usage: Usage::default(),
             on_failure: started.on_failure,
             pools: started.pools.clone(),
             ends_as: None,
@@ -110,6 +112,8 @@ impl State {
             ended: None,
             result_from: created.result_from,
             attempts_forgiven: 0,
+            fallback: 0,
+            rate_limited: 0,
             waiting_on: 0,
             broken: 0,
             open_children: 0,
@@ -261,18 +265,20 @@ impl State {
     fn apply_to_task(&mut self, record: &Record, id: TaskId, event: &Event) {
         match event {
             Event::TaskQueued(_) => self.enqueue(record, id, None),
-            Event::TaskRetryScheduled(retry) => self.enqueue(record, id, Some(retry.due)),
+            Event::TaskRetryScheduled(retry) => {
+                self.apply_retry(id, retry);
+                self.enqueue(record, id, Some(retry.due));
+            }
             Event::TaskStarted(_) => self.apply_task_started(record, id),
             Event::TaskSignalled(signalled) => {
                 if let Some(task) = self.tasks.get_mut(&id) {
                     task.stopping = Some(signalled.reason.clone());
                 }
             }
-            event => {
-                if let Some((state, ending)) = event.task_end() {
-                    self.apply_task_end(record, id, state, ending);
-                }
-            }
+            event => match event.task_end() {
+                Some((state, ending)) => self.apply_task_end(record, id, state, ending),
+                None => self.apply_to_agent(id, event),
+            },
         }
     }
 
@@ -285,9 +291,14 @@ impl State {
         };
         frame.attempts = frame.attempts.max(id.attempt);
         run.tasks_queued += 1;
-        let lane = self
-            .queue
-            .lane(record.run_id, &run.pools, frame.spec.pool.as_deref());
+        let invocation = frame.spec.invocation_at(frame.fallback);
+        let agent = invocation.filter(|invocation| invocation.driver.is_some());
+        let lane = self.queue.lane(
+            record.run_id,
+            &run.pools,
+            frame.spec.pool.as_deref(),
+            agent.map(|invocation| invocation.tool.as_str()),
+        );
         let place = self.queue.place(record.ts, frame.spec.priority);
         self.queue.push(id, &lane, place, due);
         let task = Task {
@@ -299,6 +310,13 @@ impl State {
             started: None,
             ended: None,
             ending: None,
+            fallback: frame.fallback,
+            orders: Vec::new(),
+            waits: Vec::new(),
+            idle: false,
+            activity: None,
+            asked: Vec::new(),
+            counted: Usage::default(),
             lane,
             place,
         };
@@ -339,9 +357,15 @@ impl State {
         }
         self.queue.remove(id, &task.lane, task.place, task.due);
         self.queue.ended(id, &task.lane);
+        if let Some(until) = ending.retry_at {
+            self.queue.hold(&task.lane, until);
+        }
         task.state = state;
         task.ended = Some(record.ts);
         task.ending = Some(ending.clone());
+        task.waits.clear();
+        task.idle = false;
+        self.settle_usage(id);
     }
 
     fn remember_answer(&mut self, record: &Record) {

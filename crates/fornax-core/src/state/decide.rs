@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::event::{
     Event, FrameCompleted, FrameCreated, FrameEnded, RetryScheduled, RunStarted, RunStopping,
@@ -14,6 +15,12 @@ use crate::time::Time;
 
 use super::{Command, Fact, Frame, Outcome, Run, State, Target, Task};
 
+/// How often in a row a frame waits until the moment that its provider names, without that being
+/// counted against its retries.
+const RATE_LIMITED_MAX: u32 = 20;
+/// The longest such wait; a provider that names a later moment is asked again then.
+const RATE_LIMIT_WAIT_MAX_MS: u64 = 6 * 60 * 60 * 1_000;
+
 impl State {
     pub(super) fn decide(&self, now: Time, command: &Command) -> Result<Vec<Fact>, Error> {
         match command {
@@ -21,6 +28,14 @@ impl State {
             Command::TaskEnded { task, outcome } => Ok(self.decide_task_ended(now, *task, outcome)),
             Command::Stop { target, reason } => self.decide_stop(*target, reason),
             Command::Retry { target, from } => self.decide_retry(*target, *from),
+            Command::Asked { task, permission } => Ok(self.decide_asked(*task, permission)),
+            Command::Answered {
+                task,
+                permission,
+                decision,
+            } => Ok(self.decide_answered(*task, permission, *decision)),
+            Command::Idle { task } => Ok(self.decide_idle(*task)),
+            Command::Tell { task, order } => self.decide_tell(*task, order),
             Command::Tick => Ok(Vec::new()),
         }
     }
@@ -98,7 +113,13 @@ impl State {
                 }),
             )),
             Err((class, message)) => {
-                self.decide_failure(now, run, frame, task, (id, *class, message), &mut facts);
+                let retry_at = outcome.agent.as_ref().and_then(|agent| agent.retry_at);
+                let failure = Failure {
+                    class: *class,
+                    message: message.clone(),
+                    retry_at,
+                };
+                self.decide_failure(now, run, frame, task, (id, &failure), &mut facts);
             }
         }
         facts
@@ -110,28 +131,22 @@ impl State {
         run: &Run,
         frame: &Frame,
         task: &Task,
-        (id, class, message): (TaskId, ErrorClass, &str),
+        (id, failure): (TaskId, &Failure),
         facts: &mut Vec<Fact>,
     ) {
+        let (class, message) = (failure.class, failure.message.as_str());
         if class == ErrorClass::Cancelled {
             let reason = task.stopping.clone().unwrap_or_else(|| message.to_owned());
             facts.push(blocked(frame, id.frame, format!("stopped: {reason}"), None));
             return;
         }
-        let retry = &frame.spec.retry;
-        let spent = frame.attempts.saturating_sub(frame.attempts_forgiven);
         let wanted = task.stopping.is_none() && run.ends_as.is_none();
-        if wanted && spent <= retry.retries && retry.on.contains(&class) {
+        if wanted && let Some(retry) = further_attempt(now, frame, id, failure) {
             let next = TaskId {
                 frame: id.frame,
-                attempt: id.attempt + 1,
+                attempt: retry.attempt,
             };
-            let due = now.plus_ms(backoff_ms(retry, spent, next));
-            let event = Event::TaskRetryScheduled(RetryScheduled {
-                attempt: next.attempt,
-                due,
-            });
-            facts.push(task_fact(task, next, event));
+            facts.push(task_fact(task, next, Event::TaskRetryScheduled(retry)));
             return;
         }
         let failed = Event::FrameFailed(FrameEnded {
@@ -301,7 +316,7 @@ pub(super) fn frame_fact(frame: &Frame, id: FrameId, event: Event) -> Fact {
     }
 }
 
-fn task_fact(task: &Task, id: TaskId, event: Event) -> Fact {
+pub(super) fn task_fact(task: &Task, id: TaskId, event: Event) -> Fact {
     Fact {
         run: task.run,
         frame: Some(id.frame),
@@ -320,7 +335,12 @@ pub(super) fn blocked(frame: &Frame, id: FrameId, reason: String, by: Option<Fra
 }
 
 fn end_event(id: TaskId, outcome: &Outcome) -> Event {
+    let agent = outcome.agent.as_ref();
     let ending = TaskEnding {
+        retry_at: agent.and_then(|agent| agent.retry_at),
+        usage: agent.map(|agent| agent.usage),
+        session_id: agent.and_then(|agent| agent.session.clone()),
+        model: agent.and_then(|agent| agent.model.clone()),
         attempt: id.attempt,
         exit_code: outcome.exit_code,
         signal: outcome.signal,
@@ -340,6 +360,52 @@ fn end_event(id: TaskId, outcome: &Outcome) -> Event {
         Some(ErrorClass::Lost) => Event::TaskLost(ending),
         Some(_) => Event::TaskFailed(ending),
     }
+}
+
+/// The further attempt that a failed one has, if any: later where the provider named a moment, with
+/// the same tool while that has retries, or with the next of the chain.
+fn further_attempt(
+    now: Time,
+    frame: &Frame,
+    id: TaskId,
+    failure: &Failure,
+) -> Option<RetryScheduled> {
+    let retry = &frame.spec.retry;
+    let spent = frame.attempts.saturating_sub(frame.attempts_forgiven);
+    let next = TaskId {
+        frame: id.frame,
+        attempt: id.attempt + 1,
+    };
+    let again = RetryScheduled {
+        attempt: next.attempt,
+        due: now,
+        fallback: frame.fallback,
+        forgiven: false,
+    };
+    let other_tool = frame.spec.fallback_on.contains(&failure.class)
+        && frame.spec.invocation_at(frame.fallback + 1).is_some();
+    let named = failure
+        .retry_at
+        .filter(|_| failure.class == ErrorClass::RateLimit && retry.on.contains(&failure.class));
+    if let Some(at) = named
+        && !other_tool
+        && frame.rate_limited < RATE_LIMITED_MAX
+    {
+        let due = at.max(now).min(now.plus_ms(RATE_LIMIT_WAIT_MAX_MS));
+        return Some(RetryScheduled {
+            due,
+            forgiven: true,
+            ..again
+        });
+    }
+    if spent <= retry.retries && retry.on.contains(&failure.class) {
+        let due = now.plus_ms(backoff_ms(retry, spent, next));
+        return Some(RetryScheduled { due, ..again });
+    }
+    other_tool.then_some(RetryScheduled {
+        fallback: frame.fallback + 1,
+        ..again
+    })
 }
 
 /// The wait before a further attempt: doubled with each one, and spread over its upper half so that

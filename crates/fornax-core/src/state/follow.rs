@@ -31,6 +31,7 @@ impl State {
         while let Some(task) = self.queue.pop_due(now) {
             self.make_ready(task);
         }
+        self.queue.release(now);
         self.queue.next().map(|task| self.start(task))
     }
 

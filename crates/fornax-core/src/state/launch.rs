@@ -41,7 +41,8 @@ impl State {
     /// Where a variable has no value, or the task is not there.
     pub fn launch(&self, id: TaskId, context: &LaunchContext<'_>) -> Result<Launch, Error> {
         let frame = self.known_frame(id.frame)?;
-        let invocation = frame.spec.invocation.as_ref().ok_or_else(|| {
+        let place = self.task(id).map_or(0, |task| task.fallback);
+        let invocation = frame.spec.invocation_at(place).ok_or_else(|| {
             let message = format!("{} ({}) has no work of its own", id.frame, frame.spec.key);
             Error::new(ErrorKind::Internal, message)
         })?;

@@ -7,6 +7,7 @@
 //!
 //! Nothing in here reads a clock, a file or a random number.
 
+mod agents;
 mod apply;
 mod decide;
 mod follow;
@@ -26,6 +27,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::agent::{Activity, Decision, Order, OrderKind, Permission, Usage};
 use crate::error::Error;
 use crate::event::{Artifact, Event, TaskEnding};
 use crate::ids::{CmdId, FrameId, RunId, TaskId};
@@ -88,6 +90,8 @@ pub struct Run {
     pub tasks_running: u32,
     /// Tasks that wait for a slot or for their time.
     pub tasks_queued: u32,
+    /// What the model calls of its tasks used.
+    pub usage: Usage,
     on_failure: OnFailure,
     pools: BTreeMap<String, u32>,
     /// How it will end once nothing runs any more, while it is being stopped.
@@ -126,8 +130,13 @@ pub struct Frame {
     /// When it was settled.
     pub ended: Option<Time>,
     result_from: Option<FrameId>,
-    /// Attempts that do not count against its retries, because it was planned again after them.
+    /// Attempts that do not count against its retries: it was planned again after them, another
+    /// tool is tried since, or its provider said when to come back.
     attempts_forgiven: u32,
+    /// The place of the tool that is tried now, in its chain of tools.
+    fallback: u32,
+    /// How often in a row its provider said when to come back.
+    rate_limited: u32,
     /// Dependencies that are not completed, and its parent while that is not in progress.
     waiting_on: u32,
     /// Dependencies (and its parent) that are settled without being completed.
@@ -155,6 +164,20 @@ pub struct Task {
     pub ended: Option<Time>,
     /// How it ended.
     pub ending: Option<TaskEnding>,
+    /// The place of its tool in the frame's chain of tools.
+    pub fallback: u32,
+    /// What its agent has been told, in this order.
+    pub orders: Vec<Order>,
+    /// What its agent asks, and nobody has answered.
+    pub waits: Vec<Permission>,
+    /// Whether its agent waits for a prompt.
+    pub idle: bool,
+    /// What was seen of its agent. Not from the journal.
+    pub activity: Option<Box<Activity>>,
+    /// The ids of all that its agent ever asked.
+    asked: Vec<String>,
+    /// What of its usage is in its run's.
+    counted: Usage,
     /// The queue's lane that it waits or runs in.
     lane: Arc<str>,
     /// Its place in the lane, for as long as it is queued.
@@ -194,6 +217,35 @@ pub enum Command {
         /// Do this frame again, and all that depends on it, though it succeeded.
         from: Option<FrameId>,
     },
+    /// A task's agent asks whether it may do something.
+    Asked {
+        /// The task.
+        task: TaskId,
+        /// What it asks.
+        permission: Permission,
+    },
+    /// What a task's agent asked was answered, but not by an order: by its own rules, or in a
+    /// surface of its own.
+    Answered {
+        /// The task.
+        task: TaskId,
+        /// The permission's id.
+        permission: String,
+        /// The answer.
+        decision: Decision,
+    },
+    /// A task's agent was interrupted and waits for a prompt.
+    Idle {
+        /// The task.
+        task: TaskId,
+    },
+    /// A task's agent is told something.
+    Tell {
+        /// The task.
+        task: TaskId,
+        /// What it is told.
+        order: OrderKind,
+    },
     /// Time has passed.
     Tick,
 }
@@ -224,6 +276,21 @@ pub struct Outcome {
     pub results: String,
     /// The files that came of it.
     pub artifacts: Vec<Artifact>,
+    /// What is known of its agent, where it had one.
+    pub agent: Option<AgentOutcome>,
+}
+
+/// What is known of an agent whose task has ended.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AgentOutcome {
+    /// Its own id of its conversation.
+    pub session: Option<String>,
+    /// The model that it used.
+    pub model: Option<String>,
+    /// What its model calls used.
+    pub usage: Usage,
+    /// The moment before which its provider wants no further call.
+    pub retry_at: Option<Time>,
 }
 
 /// What a command came to.
@@ -318,9 +385,9 @@ impl State {
             (Event::FrameCreated(created), _) => Labels {
                 phase: None,
                 agent_role: None,
-                ..labels_of(&created.spec)
+                ..labels_of(&created.spec, 0)
             },
-            (_, Some(frame)) => labels_of(&frame.spec),
+            (_, Some(frame)) => labels_of(&frame.spec, self.chain_place(&fact, frame)),
             _ => Labels::default(),
         };
         Record {
@@ -335,6 +402,15 @@ impl State {
             cmd_id: cmd_id.cloned(),
             summary,
             more: false,
+        }
+    }
+
+    /// The place, in its frame's chain, of the tool that a fact is about.
+    fn chain_place(&self, fact: &Fact, frame: &Frame) -> u32 {
+        match (&fact.event, fact.task.and_then(|id| self.tasks.get(&id))) {
+            (Event::TaskRetryScheduled(retry), _) => retry.fallback,
+            (_, Some(task)) => task.fallback,
+            (_, None) => frame.fallback,
         }
     }
 
@@ -443,15 +519,14 @@ fn mark_step(records: &mut [Record]) {
     }
 }
 
-fn labels_of(spec: &FrameSpec) -> Labels {
+/// The labels of a frame, with the tool at a place of its chain.
+fn labels_of(spec: &FrameSpec, place: u32) -> Labels {
+    let invocation = spec.invocation_at(place);
     Labels {
         phase: spec.phase.clone(),
         agent_role: spec.agent_role.clone(),
-        tool: spec
-            .invocation
-            .as_ref()
-            .map(|invocation| invocation.tool.clone()),
-        mode: spec.invocation.as_ref().map(|invocation| invocation.mode),
+        tool: invocation.map(|invocation| invocation.tool.clone()),
+        mode: invocation.map(|invocation| invocation.mode),
     }
 }
 

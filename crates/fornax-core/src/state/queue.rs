@@ -41,6 +41,8 @@ pub(super) struct Queue {
     lanes: BTreeMap<Arc<str>, Lane>,
     running: BTreeSet<TaskId>,
     delayed: BTreeSet<(Time, TaskId)>,
+    /// Lanes whose provider wants no call before this moment.
+    held: BTreeMap<Arc<str>, Time>,
     arrivals: u64,
 }
 
@@ -69,20 +71,41 @@ impl Queue {
     }
 
     pub fn next_due(&self) -> Option<Time> {
-        self.delayed.first().map(|(due, _)| *due)
+        let delayed = self.delayed.first().map(|(due, _)| *due);
+        // A lane in which nobody waits needs nobody to wake up for it.
+        let waiting = |lane: &Arc<str>| {
+            let lane = self.lanes.get(lane);
+            lane.is_some_and(|lane| !lane.ready.is_empty())
+        };
+        let held = self.held.iter().filter(|(lane, _)| waiting(lane));
+        let released = held.map(|(_, until)| *until).min();
+        delayed.into_iter().chain(released).min()
+    }
+
+    /// Nothing of the lane starts before `until`.
+    pub fn hold(&mut self, lane: &Arc<str>, until: Time) {
+        let held = self.held.entry(Arc::clone(lane)).or_insert(until);
+        *held = until.max(*held);
+    }
+
+    /// Lets lanes go on whose time has come.
+    pub fn release(&mut self, now: Time) {
+        self.held.retain(|_, until| *until > now);
     }
 
     /// The lane of a pool: a run's own pool goes before the project's of the same name. Pools that
-    /// neither knows have no limit of their own.
+    /// neither knows have no limit of their own. An agent outside of all pools has a lane with the
+    /// others of its tool, so that what its provider refuses holds only them up.
     pub fn lane(
         &mut self,
         run: RunId,
         own_pools: &BTreeMap<String, u32>,
         pool: Option<&str>,
+        agent: Option<&str>,
     ) -> Arc<str> {
         let own_limit = pool.and_then(|pool| own_pools.get(pool)).copied();
         let name: Arc<str> = match (pool, own_limit) {
-            (None, _) => "".into(),
+            (None, _) => agent.map_or_else(|| "".into(), |tool| format!("agent:{tool}").into()),
             (Some(pool), None) => pool.into(),
             (Some(pool), Some(_)) => format!("{run}/{pool}").into(),
         };
@@ -141,10 +164,9 @@ impl Queue {
         if self.running.len() >= self.limits.tasks as usize {
             return None;
         }
-        let open = self
-            .lanes
-            .iter()
-            .filter(|(name, lane)| lane.running < self.limit(name, lane));
+        let open = self.lanes.iter().filter(|(name, lane)| {
+            lane.running < self.limit(name, lane) && !self.held.contains_key(*name)
+        });
         let heads = open.filter_map(|(_, lane)| lane.ready.first());
         heads.min().map(|(_, task)| *task)
     }

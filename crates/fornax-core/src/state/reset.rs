@@ -178,6 +178,8 @@ impl State {
                 continue;
             };
             frame.attempts_forgiven = frame.attempts;
+            frame.fallback = 0;
+            frame.rate_limited = 0;
             frame.skipped = false;
             frame.results.clear();
             frame.artifacts.clear();

@@ -85,6 +85,10 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         success_exit_codes: vec![0],
         output: OutputFormat::Text,
         redact: true,
+        driver: None,
+        permissions: Default::default(),
+        model_retries: None,
+        mapping: None,
     };
     FrameSpec {
         key: key.to_owned(),
@@ -94,6 +98,8 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         title: key.to_owned(),
         goal: key.to_owned(),
         invocation: work.then_some(invocation),
+        fallbacks: Vec::new(),
+        fallback_on: Vec::new(),
         outputs: Vec::new(),
         phase: None,
         agent_role: None,

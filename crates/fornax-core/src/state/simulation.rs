@@ -531,6 +531,7 @@ impl Outcome {
             duration_ms: 1,
             results,
             artifacts: Vec::new(),
+            agent: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The one line of a record that a person reads.
 
+use crate::agent::{Decision, OrderKind, Permission};
 use crate::event::{Event, TaskEnding};
 
 use super::{Fact, State};
@@ -44,8 +45,26 @@ impl State {
             Event::TaskStarted(started) => format!("{key} runs{}", attempt(started.attempt)),
             Event::TaskSignalled(signalled) => format!("{key} told to stop: {}", signalled.reason),
             Event::TaskRetryScheduled(retry) => {
-                format!("{key} will be tried again{}", attempt(retry.attempt))
+                let tool = frame.and_then(|frame| frame.spec.invocation_at(retry.fallback));
+                let tool = tool.filter(|_| retry.fallback > 0);
+                let with = tool.map_or_else(String::new, |tool| format!(" with {}", tool.tool));
+                format!("{key} will be tried again{with}{}", attempt(retry.attempt))
             }
+            Event::PermissionRequested(asked) => {
+                let Permission { tool, title, .. } = &asked.permission;
+                format!("{key} asks to use {tool}: {title}")
+            }
+            Event::PermissionResolved(resolved) => match resolved.decision {
+                Decision::Deny => format!("{key} was denied what it asked"),
+                Decision::Allow | Decision::Always => format!("{key} was allowed what it asked"),
+            },
+            Event::InputRequested(wanted) => format!("{key} waits for input: {}", wanted.reason),
+            Event::InputGiven(given) => match &given.order.kind {
+                OrderKind::Prompt { text } => format!("{key} was told: {text}"),
+                OrderKind::Interrupt => format!("{key} was interrupted"),
+                OrderKind::Compact => format!("{key} was told to shorten its conversation"),
+                OrderKind::Decide { .. } => format!("{key} was answered"),
+            },
             Event::TaskCompleted(ending) => {
                 format!("{key} succeeded after {} ms", ending.duration_ms)
             }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::Event;
+use crate::agent::{Activity, Usage};
+use crate::event::{Event, TaskEnding};
 use crate::ids::{FrameId, RunId, TaskId};
 use crate::record::Record;
 use crate::status::FrameStatus;
@@ -30,6 +31,7 @@ impl State {
             counts: run.counts,
             tasks_running: run.tasks_running,
             tasks_queued: run.tasks_queued,
+            usage: run.usage,
             seq: run.seq,
         })
     }
@@ -62,7 +64,7 @@ impl State {
     #[must_use]
     pub fn frame_view(&self, id: FrameId) -> Option<FrameView> {
         let frame = self.frames.get(&id)?;
-        let invocation = frame.spec.invocation.as_ref();
+        let invocation = frame.spec.invocation_at(frame.fallback);
         Some(FrameView {
             id,
             run: frame.run,
@@ -122,11 +124,20 @@ impl State {
             queued,
             due,
             started,
-            ended,
+            ended: ended_at,
             ending,
+            fallback,
+            waits,
+            idle,
+            activity,
             ..
         } = self.tasks.get(&id)?;
-        let invocation = self.frames.get(&id.frame)?.spec.invocation.as_ref();
+        let frame = self.frames.get(&id.frame)?;
+        let invocation = frame.spec.invocation_at(*fallback);
+        let seen = activity.as_deref();
+        let ended = ending.as_ref();
+        let session = ended.and_then(|ending| ending.session_id.as_ref());
+        let model = ended.and_then(|ending| ending.model.as_ref());
         Some(TaskView {
             id,
             run: *run,
@@ -140,11 +151,23 @@ impl State {
             queued_ms: queued.0,
             due_ms: due.map(|at| at.0),
             started_ms: started.map(|at| at.0),
-            ended_ms: ended.map(|at| at.0),
+            ended_ms: ended_at.map(|at| at.0),
             exit_code: ending.as_ref().and_then(|ending| ending.exit_code),
             signal: ending.as_ref().and_then(|ending| ending.signal),
             error_class: ending.as_ref().and_then(|ending| ending.error_class),
             error: ending.as_ref().and_then(|ending| ending.error.clone()),
+            driver: invocation.and_then(|invocation| invocation.driver),
+            session: session
+                .or(seen.and_then(|seen| seen.session.as_ref()))
+                .cloned(),
+            model: model.or(seen.and_then(|seen| seen.model.as_ref())).cloned(),
+            turns: seen.map_or(0, |seen| seen.turns),
+            step: seen
+                .filter(|_| !state.is_over())
+                .and_then(|seen| seen.step.clone()),
+            usage: task_usage(activity.as_deref(), ending.as_ref()),
+            waits: waits.clone(),
+            idle: *idle,
         })
     }
 
@@ -188,6 +211,12 @@ impl State {
             .copied()
             .filter(move |id| id.to_string().starts_with(prefix))
     }
+}
+
+/// What a task's model calls used: as its end says, and until then as it was seen.
+pub(super) fn task_usage(seen: Option<&Activity>, ending: Option<&TaskEnding>) -> Option<Usage> {
+    let ended = ending.and_then(|ending| ending.usage);
+    ended.or(seen.map(|seen| seen.usage))
 }
 
 fn created_ms(frame: &Frame) -> i64 {
