@@ -48,6 +48,54 @@ sha256: string,
  */
 copy?: string, };
 
+export type Decision = "allow" | "always" | "deny";
+
+export type DriverKind = "opencode" | "opencode-run" | "claude" | "claude-print" | "codex" | "codex-exec" | "acp" | "jsonl";
+
+export type Permission = { 
+/**
+ * Its id, unique within the task.
+ */
+id: string, 
+/**
+ * What it wants to use, in the agent's own words: `bash`, `Write`, ...
+ */
+tool: string, 
+/**
+ * What it wants to do, in one line: the command, the file.
+ */
+title: string, };
+
+export type Usage = { 
+/**
+ * Sent to the model and not served from a cache.
+ */
+input: number, 
+/**
+ * Written by the model.
+ */
+output: number, 
+/**
+ * Sent to the model and served from a cache.
+ */
+cache_read: number, 
+/**
+ * Sent to the model and written to a cache.
+ */
+cache_write: number, 
+/**
+ * Of the output, what was thinking.
+ */
+reasoning: number, 
+/**
+ * What it cost, in US dollars; none where neither agent nor price table knows.
+ */
+cost_usd: number | null, 
+/**
+ * Whether the cost, or a part of it, is reckoned from the price table.
+ */
+estimated: boolean, };
+
 export type ProjectView = { 
 /**
  * Its id: eight hexadecimal digits, made of its directory.
@@ -141,6 +189,10 @@ tasks_running: number,
  * Tasks that wait for a slot or for their time.
  */
 tasks_queued: number, 
+/**
+ * What the model calls of its tasks used, those that go on included.
+ */
+usage: Usage, 
 /**
  * The seq of its newest event.
  */
@@ -346,7 +398,39 @@ error_class: ErrorClass | null,
 /**
  * The same in words.
  */
-error: string | null, };
+error: string | null, 
+/**
+ * What speaks with its agent; none for a plain command.
+ */
+driver: DriverKind | null, 
+/**
+ * The agent's own id of its conversation.
+ */
+session: string | null, 
+/**
+ * The model that it uses.
+ */
+model: string | null, 
+/**
+ * Turns that its agent has begun.
+ */
+turns: number, 
+/**
+ * What its agent does now, in one line.
+ */
+step: string | null, 
+/**
+ * What its model calls used so far.
+ */
+usage: Usage | null, 
+/**
+ * What its agent asks a human.
+ */
+waits: Array<Permission>, 
+/**
+ * Whether its agent was interrupted and waits for a prompt.
+ */
+idle: boolean, };
 
 export type TaskColumns = { 
 /**
@@ -408,7 +492,39 @@ error_class: Array<ErrorClass | null>,
 /**
  * The same in words.
  */
-error: Array<string | null>, };
+error: Array<string | null>, 
+/**
+ * What speaks with its agent; none for a plain command.
+ */
+driver: Array<DriverKind | null>, 
+/**
+ * The agent's own id of its conversation.
+ */
+session: Array<string | null>, 
+/**
+ * The model that it uses.
+ */
+model: Array<string | null>, 
+/**
+ * Turns that its agent has begun.
+ */
+turns: Array<number>, 
+/**
+ * What its agent does now, in one line.
+ */
+step: Array<string | null>, 
+/**
+ * What its model calls used so far.
+ */
+usage: Array<Usage | null>, 
+/**
+ * What its agent asks a human.
+ */
+waits: Array<Array<Permission>>, 
+/**
+ * Whether its agent was interrupted and waits for a prompt.
+ */
+idle: Array<boolean>, };
 
 export type StatusChange = { 
 /**
@@ -620,7 +736,51 @@ target: string,
 /**
  * Why; for the record.
  */
-reason: string | null, } | { "type": "retry", 
+reason: string | null, } | { "type": "prompt", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, 
+/**
+ * What it is told.
+ */
+text: string, } | { "type": "interrupt", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, } | { "type": "decide", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, 
+/**
+ * The permission's id; none where the task asks only one thing.
+ */
+permission: string | null, 
+/**
+ * The answer.
+ */
+decision: Decision, 
+/**
+ * Why; the agent is told it, where it can be.
+ */
+note: string | null, } | { "type": "compact", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, } | { "type": "rerun", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, 
+/**
+ * Another tool.
+ */
+tool: string | null, 
+/**
+ * Another model.
+ */
+model: string | null, } | { "type": "retry", 
 /**
  * A run, a frame or a task.
  */
