@@ -62,6 +62,32 @@ fn yes() -> bool {
     true
 }
 
+impl Job {
+    /// A job with nothing but what every job has.
+    #[must_use]
+    pub fn new(task_dir: PathBuf, driver: DriverKind, argv: Vec<String>, cwd: PathBuf) -> Job {
+        Job {
+            task_dir,
+            driver,
+            argv,
+            cwd,
+            prompt: String::new(),
+            model: None,
+            title: String::new(),
+            resume: None,
+            permissions: Permissions::default(),
+            limits: Limits::default(),
+            server_dir: None,
+            mapping: Mapping::default(),
+            stdin: None,
+            prices: None,
+            secrets: Vec::new(),
+            redact_rules: Vec::new(),
+            redact: true,
+        }
+    }
+}
+
 /// An earlier conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resume {
