@@ -55,8 +55,14 @@ impl State {
         vec![task_fact(task, id, event)]
     }
 
-    pub(super) fn decide_idle(&self, id: TaskId) -> Vec<Fact> {
-        let Some(task) = self.working(id).filter(|task| !task.idle) else {
+    /// An interrupted agent waits for a prompt, unless it was given one since.
+    pub(super) fn decide_idle(&self, id: TaskId, taken: u32) -> Vec<Fact> {
+        let is_prompt = |order: &Order| matches!(order.kind, OrderKind::Prompt { .. });
+        let waits = |task: &&Task| {
+            let prompted = task.orders.iter().any(|order| order.id > taken && is_prompt(order));
+            !task.idle && !prompted
+        };
+        let Some(task) = self.working(id).filter(waits) else {
             return Vec::new();
         };
         let event = Event::InputRequested(InputRequested {

@@ -34,7 +34,7 @@ impl State {
                 permission,
                 decision,
             } => Ok(self.decide_answered(*task, permission, *decision)),
-            Command::Idle { task } => Ok(self.decide_idle(*task)),
+            Command::Idle { task, taken } => Ok(self.decide_idle(*task, *taken)),
             Command::Tell { task, order } => self.decide_tell(*task, order),
             Command::Tick => Ok(Vec::new()),
         }

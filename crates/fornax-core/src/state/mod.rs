@@ -238,6 +238,8 @@ pub enum Command {
     Idle {
         /// The task.
         task: TaskId,
+        /// The newest order that it had been told by then.
+        taken: u32,
     },
     /// A task's agent is told something.
     Tell {
