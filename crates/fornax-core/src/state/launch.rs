@@ -81,7 +81,7 @@ impl State {
         })
     }
 
-    fn value(
+    pub(super) fn value(
         &self,
         frame_id: FrameId,
         invocation: &Invocation,

@@ -13,6 +13,7 @@ mod decide;
 mod follow;
 mod launch;
 mod queue;
+mod rerun;
 mod reset;
 mod summary;
 mod views;
