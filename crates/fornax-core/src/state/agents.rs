@@ -59,7 +59,10 @@ impl State {
     pub(super) fn decide_idle(&self, id: TaskId, taken: u32) -> Vec<Fact> {
         let is_prompt = |order: &Order| matches!(order.kind, OrderKind::Prompt { .. });
         let waits = |task: &&Task| {
-            let prompted = task.orders.iter().any(|order| order.id > taken && is_prompt(order));
+            let prompted = task
+                .orders
+                .iter()
+                .any(|order| order.id > taken && is_prompt(order));
             !task.idle && !prompted
         };
         let Some(task) = self.working(id).filter(waits) else {

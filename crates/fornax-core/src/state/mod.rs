@@ -24,6 +24,8 @@ mod samples;
 mod simulation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_agents;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

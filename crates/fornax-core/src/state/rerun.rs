@@ -25,7 +25,11 @@ impl State {
             .ok_or_else(missing)?
             .clone();
         let fill_in = |template: &Template| self.fill_in(id, &invocation, context, template);
-        let cmd = invocation.cmd.iter().map(fill_in).collect::<Result<_, _>>()?;
+        let cmd = invocation
+            .cmd
+            .iter()
+            .map(fill_in)
+            .collect::<Result<_, _>>()?;
         let stdin = invocation.stdin.as_ref().map(fill_in).transpose()?;
         let prompt = invocation.prompt.as_ref().map(fill_in).transpose()?;
         let env = invocation.env.iter();

@@ -9,20 +9,20 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::spec::{Compare, Condition};
 
-const RUN: RunId = RunId {
+pub(super) const RUN: RunId = RunId {
     date: 20_261_121,
     number: 1,
 };
 
 /// A state with one run, and a way to talk to it.
-struct Bench {
-    state: State,
-    now: Time,
-    records: Vec<Record>,
+pub(super) struct Bench {
+    pub state: State,
+    pub now: Time,
+    pub records: Vec<Record>,
 }
 
 /// Frames by key, each with the keys that it depends on; all are children of the root.
-fn spec(frames: &[(&str, &[&str])]) -> RunSpec {
+pub(super) fn spec(frames: &[(&str, &[&str])]) -> RunSpec {
     let mut all = vec![frame_spec("root", None, false)];
     for (key, depends_on) in frames {
         let mut frame = frame_spec(key, Some(0), true);
@@ -51,7 +51,7 @@ impl FrameSpec {
 }
 
 impl Bench {
-    fn start(spec: RunSpec, tasks: u32) -> Bench {
+    pub fn start(spec: RunSpec, tasks: u32) -> Bench {
         let limits = Limits {
             tasks,
             ..Limits::default()
@@ -70,7 +70,7 @@ impl Bench {
         bench
     }
 
-    fn must(&mut self, command: &Command) {
+    pub fn must(&mut self, command: &Command) {
         let executed = self
             .state
             .execute(self.now, &Actor::HUMAN, None, command)
@@ -78,7 +78,7 @@ impl Bench {
         self.records.extend(executed.records);
     }
 
-    fn refuse(&mut self, command: &Command) -> Error {
+    pub fn refuse(&mut self, command: &Command) -> Error {
         let before = self.state.runs.clone();
         let error = self
             .state
@@ -88,12 +88,12 @@ impl Bench {
         error
     }
 
-    fn id(&self, key: &str) -> FrameId {
+    pub fn id(&self, key: &str) -> FrameId {
         let mut frames = self.state.frames.iter();
         *frames.find(|(_, frame)| frame.spec.key == key).unwrap().0
     }
 
-    fn end(&mut self, key: &str, outcome: Outcome) {
+    pub fn end(&mut self, key: &str, outcome: Outcome) {
         let task = self
             .state
             .frame(self.id(key))
