@@ -137,9 +137,12 @@ pub enum Happening {
         class: ErrorClass,
         /// The same in words.
         message: String,
-        /// When it will try.
+        /// When it will try, where it names a moment.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Time>,
+        /// How long it will wait, in milliseconds, where it names that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     },
     /// It asks whether it may do something, and waits.
     PermissionAsked(Permission),

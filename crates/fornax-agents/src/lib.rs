@@ -14,10 +14,15 @@
 //! stands in the task's folder. A [`Driver`] is pure: it is told what the agent says and what a
 //! human orders, and says what to send and what happened. So it is tested on recorded streams.
 
+pub mod classify;
 pub mod driver;
 pub mod drivers;
 pub mod happening;
+pub mod host;
 pub mod job;
+pub mod opencode_server;
+pub mod prices;
+pub mod session;
 
 pub use driver::{Driver, Heard, Out, Say};
 pub use happening::{Entry, Happening, TurnEnd};

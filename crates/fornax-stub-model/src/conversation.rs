@@ -7,12 +7,14 @@ pub(crate) struct Conversation {
     pub(crate) model: String,
     /// Whether the answer is to be streamed.
     pub(crate) stream: bool,
-    /// Whether a streamed answer is to report its usage.
-    pub(crate) stream_usage: bool,
+    /// Whether the answer is to report its usage.
+    pub(crate) wants_usage: bool,
     /// The system prompt.
     pub(crate) system: String,
     /// The names of the tools offered.
     pub(crate) tools: Vec<String>,
+    /// Those of the tools that take free text, and no JSON.
+    pub(crate) free_text_tools: Vec<String>,
     /// The last message that a user, and not the agent in the user's name, wrote.
     pub(crate) last_user: String,
     /// The newest result of a tool.

@@ -85,14 +85,35 @@ pub(crate) enum Stop {
 }
 
 /// An error of the provider's, in the shape of its API.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct ErrorReply {
-    pub(crate) status: u16,
+    /// What went wrong. There is a kind or a status.
+    pub(crate) kind: Option<ErrorKind>,
+    pub(crate) status: Option<u16>,
+    /// The provider's word for it, where the script says another.
     #[serde(rename = "type")]
-    pub(crate) kind: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) retry_after_s: Option<u64>,
+    /// Told in the stream, after so many frames of the answer.
+    pub(crate) after: Option<usize>,
+}
+
+/// What went wrong at the provider, whichever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorKind {
+    InvalidRequest,
+    Auth,
+    Permission,
+    NotFound,
+    ContextOverflow,
+    RateLimit,
+    Quota,
+    Server,
+    Overloaded,
 }
 
 /// An answer sent as it stands.
@@ -143,19 +164,26 @@ impl Reply {
             .filter(|(_, given)| *given)
             .map(|(key, _)| *key)
             .collect();
-        if chosen.len() > 1 {
+        // An error in the stream comes after some of the answer.
+        let late = self.error.as_ref().is_some_and(|e| e.after.is_some()) && self.raw.is_none();
+        if chosen.len() > 1 && !late {
             return Some(format!("it has {}: choose one", chosen.join(" and ")));
         }
         if self.hang.is_some() && self.cut.is_some() {
             return Some("it has hang and cut: choose one".to_owned());
         }
-        if let Some(error) = &self.error
-            && !(400..=599).contains(&error.status)
-        {
-            return Some(format!(
-                "error.status is {}, which is no error: use 400 to 599",
-                error.status
-            ));
+        if let Some(error) = &self.error {
+            match error.status {
+                None if error.kind.is_none() => {
+                    return Some("error has no kind and no status: give it one".to_owned());
+                }
+                Some(status) if !(400..=599).contains(&status) => {
+                    return Some(format!(
+                        "error.status is {status}, which is no error: use 400 to 599"
+                    ));
+                }
+                _ => {}
+            }
         }
         if let Some(raw) = &self.raw
             && !(200..=599).contains(&raw.status)
@@ -184,7 +212,8 @@ impl Reply {
                 .for_each(|value| strings_in(value, &mut found));
         }
         if let Some(error) = &mut self.error {
-            found.extend(error.kind.as_mut());
+            found.extend(error.name.as_mut());
+            found.extend(error.code.as_mut());
             found.extend(error.message.as_mut());
         }
         if let Some(raw) = &mut self.raw {

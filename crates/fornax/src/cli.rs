@@ -54,7 +54,7 @@ pub enum Color {
 pub enum Command {
     /// Run a plan
     Run(Run),
-    /// Run one task without a plan
+    /// Run one task without a plan, or do one again
     Task(Task),
     /// List what runs and what waits
     Ps(Json),
@@ -66,6 +66,20 @@ pub enum Command {
     Show(Show),
     /// Print what a task wrote
     Logs(Logs),
+    /// List what waits for you: permissions that agents ask for, agents that wait for a prompt
+    Inbox(Json),
+    /// Let an agent do what it asks
+    Allow(Allow),
+    /// Do not let an agent do what it asks
+    Deny(Deny),
+    /// Tell an agent at work something further
+    Tell(Tell),
+    /// End an agent's turn; its task goes on and waits to be told something
+    Interrupt(Interrupt),
+    /// Have an agent shorten its conversation
+    Compact(Interrupt),
+    /// Compare two runs: status, time, tokens, cost, outputs
+    Compare(Compare),
     /// Stop a run, a frame with all within it, or a task
     Stop(Stop),
     /// Do again what did not succeed
@@ -136,7 +150,40 @@ pub struct Run {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Task {
+    #[command(subcommand)]
+    pub again: Option<TaskAgain>,
+
+    #[command(flatten)]
+    pub new: Option<NewTask>,
+}
+
+#[derive(Subcommand)]
+pub enum TaskAgain {
+    /// Do a task once more, told the same, in a run of its own
+    Rerun(Rerun),
+}
+
+#[derive(Args)]
+pub struct Rerun {
+    /// The task, or a frame for its newest
+    pub id: String,
+
+    /// With another tool
+    #[arg(long)]
+    pub tool: Option<String>,
+
+    /// With another model
+    #[arg(short, long)]
+    pub model: Option<String>,
+
+    #[command(flatten)]
+    pub follow: Follow,
+}
+
+#[derive(Args)]
+pub struct NewTask {
     /// The tool, as `fornax tools` lists it
     pub tool: String,
 
@@ -208,6 +255,59 @@ pub struct Logs {
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<u64>,
+}
+
+#[derive(Args)]
+pub struct Allow {
+    /// The task that asks, or its frame
+    pub id: String,
+
+    /// What it asks, as `fornax inbox` names it; needed where it asks more than one thing
+    pub permission: Option<String>,
+
+    /// Also the next time, without asking, in this conversation
+    #[arg(long)]
+    pub always: bool,
+}
+
+#[derive(Args)]
+pub struct Deny {
+    /// The task that asks, or its frame
+    pub id: String,
+
+    /// What it asks, as `fornax inbox` names it; needed where it asks more than one thing
+    pub permission: Option<String>,
+
+    /// Why, or what to do instead; the agent is told where it can be
+    #[arg(short, long)]
+    pub note: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Tell {
+    /// The task, or its frame
+    pub id: String,
+
+    /// What it is told after the turn that goes on; `-` reads standard input
+    pub text: String,
+}
+
+#[derive(Args)]
+pub struct Interrupt {
+    /// The task, or its frame
+    pub id: String,
+}
+
+#[derive(Args)]
+pub struct Compare {
+    /// The one run
+    pub one: String,
+
+    /// The other run
+    pub other: String,
+
+    #[command(flatten)]
+    pub output: Json,
 }
 
 #[derive(Args)]

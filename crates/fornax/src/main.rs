@@ -25,6 +25,12 @@ fn main() -> ExitCode {
     {
         fornax_runner::shim_main()
     }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == fornax_agents::host::AGENT_ARG)
+    {
+        fornax_agents::host::main()
+    }
     let cli = cli::Cli::parse();
     out::use_color(cli.color);
     failure::conclude(commands::run(cli))

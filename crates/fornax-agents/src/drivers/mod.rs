@@ -1,6 +1,11 @@
 //! The drivers: one module for each protocol.
 
-use fornax_core::agent::DriverKind;
+mod claude;
+mod claude_events;
+mod claude_print;
+
+use fornax_core::agent::{DriverKind, Failure};
+use fornax_core::spec::ErrorClass;
 
 use crate::driver::Driver;
 use crate::job::Job;
@@ -9,13 +14,35 @@ use crate::job::Job;
 #[must_use]
 pub fn of(job: &Job) -> Box<dyn Driver> {
     match job.driver {
-        DriverKind::Opencode
-        | DriverKind::OpencodeRun
-        | DriverKind::Claude
-        | DriverKind::ClaudePrint
-        | DriverKind::Codex
-        | DriverKind::CodexExec
-        | DriverKind::Acp
-        | DriverKind::Jsonl => unreachable!("replaced as the drivers come"),
+        DriverKind::Claude => Box::new(claude::Claude::new(job)),
+        DriverKind::ClaudePrint => Box::new(claude_print::ClaudePrint::new(job)),
+        _ => todo(),
+    }
+}
+fn todo() -> Box<dyn Driver> {
+    unreachable!()
+}
+
+/// Why a turn ended with its process.
+fn ended(code: Option<i32>, signal: Option<i32>) -> Failure {
+    let (class, message) = match (code, signal) {
+        (_, Some(signal)) => (
+            ErrorClass::Signal,
+            format!("the agent was ended by signal {signal} in mid-turn"),
+        ),
+        (Some(0), None) => (
+            ErrorClass::ExitNonzero,
+            "the agent ended without a word about its turn".to_owned(),
+        ),
+        (Some(code), None) => (
+            ErrorClass::ExitNonzero,
+            format!("the agent ended in mid-turn with exit code {code}"),
+        ),
+        (None, None) => (ErrorClass::Lost, "the agent's end is not known".to_owned()),
+    };
+    Failure {
+        class,
+        message,
+        retry_at: None,
     }
 }

@@ -7,16 +7,17 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use fornax_core::agent::Failure;
 use fornax_core::event::Artifact;
-use fornax_core::ids::TaskId;
-use fornax_core::redact::Rules;
+use fornax_core::ids::{RunId, TaskId};
 use fornax_core::spec::{ErrorClass, Invocation, OutputFormat};
-use fornax_core::state::Outcome;
+use fornax_core::state::{AgentOutcome, Outcome};
 use fornax_journal::Project;
 use fornax_runner::{Exit, ExitCause, Report};
 use sha2::{Digest, Sha256};
 
-use super::{Message, artifacts_dir};
+use super::agents::sessions::Sessions;
+use super::{Message, SharedRules, artifacts_dir};
 
 /// The longest results, in bytes; of more, the end is kept.
 const RESULTS_MAX_BYTES: u64 = 16 * 1024;
@@ -25,11 +26,15 @@ const COPY_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// How many files a task may leave as artifacts; what is more is not recorded.
 const ARTIFACTS_MAX: usize = 1_000;
 
+/// How a task ended by its agent's host's word, and what the agent said in the end.
+type Word = (Option<Failure>, String);
+
 /// Turns the supervisor's reports into the engine's messages.
 #[derive(Clone)]
 pub(super) struct Collector {
     root: Arc<Path>,
-    rules: Rules,
+    rules: SharedRules,
+    sessions: Sessions,
     expected: Arc<Mutex<HashMap<TaskId, Expected>>>,
     mailbox: mpsc::Sender<Message>,
 }
@@ -37,6 +42,10 @@ pub(super) struct Collector {
 /// What a task should leave.
 #[derive(Clone)]
 struct Expected {
+    task: TaskId,
+    run: RunId,
+    /// Whether an agent works on it, whose host says how it went.
+    agent: bool,
     dir: PathBuf,
     workdir: PathBuf,
     outputs: Vec<String>,
@@ -45,18 +54,34 @@ struct Expected {
 }
 
 impl Collector {
-    pub fn new(project: &Project, rules: Rules, mailbox: mpsc::Sender<Message>) -> Collector {
+    pub fn new(
+        project: &Project,
+        rules: SharedRules,
+        sessions: Sessions,
+        mailbox: mpsc::Sender<Message>,
+    ) -> Collector {
         Collector {
             root: project.root().into(),
             rules,
+            sessions,
             expected: Arc::default(),
             mailbox,
         }
     }
 
     /// What a task should leave is noted before it starts.
-    pub fn expect(&self, id: TaskId, dir: &Path, invocation: &Invocation, outputs: &[String]) {
+    pub fn expect(
+        &self,
+        id: TaskId,
+        run: RunId,
+        dir: &Path,
+        invocation: &Invocation,
+        outputs: &[String],
+    ) {
         let expected = Expected {
+            task: id,
+            run,
+            agent: invocation.driver.is_some(),
             dir: dir.to_owned(),
             workdir: invocation.workdir.as_deref().unwrap_or_default().into(),
             outputs: outputs.to_vec(),
@@ -72,18 +97,55 @@ impl Collector {
     /// Takes a report of the supervisor's.
     pub fn take(&self, report: Report) {
         match report {
-            Report::Started { .. } => {}
+            Report::Started { task_id, .. } => self.started(&task_id),
             Report::Ended { task_id, exit, .. } => self.ended(&task_id, exit),
             Report::Lost {
                 task_id, reason, ..
             } => {
-                self.tell(&task_id, |_| lost(reason));
+                self.tell(&task_id, |expected| Outcome {
+                    agent: self.agent(expected).map(|(_, agent)| agent),
+                    ..lost(reason)
+                });
             }
             Report::Stalled {
                 task_id, reason, ..
             } => self.stalled(&task_id, Some(reason)),
             Report::Resumed { task_id, .. } => self.stalled(&task_id, None),
         }
+    }
+
+    fn started(&self, task_id: &str) {
+        let known = task_id.parse().ok().and_then(|id| self.expected(id));
+        if let Some(expected) = known.filter(|expected| expected.agent) {
+            self.sessions
+                .follow(expected.run, expected.task, &expected.dir);
+        }
+    }
+
+    fn expected(&self, id: TaskId) -> Option<Expected> {
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.get(&id).cloned()
+    }
+
+    /// What an agent came to: its host's word, and what is known of it. None for a plain command.
+    fn agent(&self, expected: &Expected) -> Option<(Option<Word>, AgentOutcome)> {
+        if !expected.agent {
+            return None;
+        }
+        let ended = self
+            .sessions
+            .finish(expected.run, expected.task, &expected.dir);
+        let failure = ended
+            .word
+            .as_ref()
+            .and_then(|(failure, _)| failure.as_ref());
+        let agent = AgentOutcome {
+            retry_at: failure.and_then(|failure| failure.retry_at),
+            session: ended.activity.session,
+            model: ended.activity.model,
+            usage: ended.activity.usage,
+        };
+        Some((ended.word, agent))
     }
 
     fn stalled(&self, task_id: &str, reason: Option<String>) {
@@ -119,17 +181,11 @@ impl Collector {
             tracing::error!(task_id, "a report about no task of ours");
             return;
         };
-        let expected = self
-            .expected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned();
-        let Some(expected) = expected else {
+        let Some(expected) = self.expected(id) else {
             return;
         };
         // The engine has ended: it will ask again when it is started.
-        let _ = self.mailbox.send(Message::Ended(id, outcome(&expected)));
+        let _ = self.mailbox.send(Message::Ended(id, Box::new(outcome(&expected))));
         self.expected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -138,27 +194,34 @@ impl Collector {
 
     fn outcome(&self, expected: &Expected, exit: Exit) -> Outcome {
         let mut artifacts = Vec::new();
-        let verdict = judge(&exit, &expected.success_exit_codes)
-            .and_then(|()| self.collect_outputs(expected, &mut artifacts));
+        let (word, agent) = self.agent(expected).unzip();
+        let verdict = match &word {
+            None => judge(&exit, &expected.success_exit_codes),
+            Some(word) => judge_agent(&exit, word.as_ref()),
+        };
+        let verdict = verdict.and_then(|()| self.collect_outputs(expected, &mut artifacts));
         self.collect_own(expected, &mut artifacts);
         Outcome {
-            results: match expected.output {
-                OutputFormat::Text => self.results(&expected.dir),
-                OutputFormat::None => String::new(),
+            results: match (word.flatten(), expected.output) {
+                (Some((_, result)), _) => self.rules.get().redact(end_of(&result)).into_owned(),
+                (None, OutputFormat::Text) => self.results(&expected.dir),
+                (None, OutputFormat::Jsonl | OutputFormat::None) => String::new(),
             },
-            verdict: verdict
-                .map_err(|(class, message)| (class, self.rules.redact(&message).into_owned())),
+            verdict: verdict.map_err(|(class, message)| {
+                (class, self.rules.get().redact(&message).into_owned())
+            }),
             exit_code: exit.code,
             signal: exit.signal,
             duration_ms: exit.duration_ms,
             artifacts,
+            agent,
         }
     }
 
     /// What stands at the end of standard output.
     fn results(&self, dir: &Path) -> String {
         let text = read_tail(&dir.join("stdout.log"), RESULTS_MAX_BYTES).unwrap_or_default();
-        self.rules.redact(text.trim_end()).into_owned()
+        self.rules.get().redact(text.trim_end()).into_owned()
     }
 
     /// The declared outputs; each must be there.
@@ -312,6 +375,27 @@ fn judge(exit: &Exit, success_exit_codes: &[i32]) -> Result<(), (ErrorClass, Str
     })
 }
 
+/// How an agent's task went. What ended its host from outside goes before what the host said.
+fn judge_agent(exit: &Exit, word: Option<&Word>) -> Result<(), (ErrorClass, String)> {
+    match (exit.cause, word) {
+        (ExitCause::Exited, Some((None, _))) => Ok(()),
+        (ExitCause::Exited, Some((Some(failure), _))) => {
+            Err((failure.class, failure.message.clone()))
+        }
+        // Its host was ended before it could say anything: what the process left tells.
+        _ => judge(exit, &[]),
+    }
+}
+
+/// The end of a text that is too long for results.
+fn end_of(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(RESULTS_MAX_BYTES as usize);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text[from..].trim()
+}
+
 fn lost(reason: String) -> Outcome {
     Outcome {
         verdict: Err((ErrorClass::Lost, reason)),
@@ -320,6 +404,7 @@ fn lost(reason: String) -> Outcome {
         duration_ms: 0,
         results: String::new(),
         artifacts: Vec::new(),
+        agent: None,
     }
 }
 

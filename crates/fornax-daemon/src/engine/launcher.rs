@@ -2,24 +2,32 @@
 //! the machine, on a thread of its own, and hands it to the supervisor.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fornax_agents::Job;
+use fornax_core::agent::DriverKind;
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::ids::TaskId;
+use fornax_core::ids::{RunId, TaskId};
 use fornax_core::redact::Rules;
 use fornax_core::spec::{ErrorClass, Invocation};
 use fornax_core::state::{Launch, LaunchContext, Outcome, State};
-use fornax_journal::Project;
-use fornax_runner::{RedactSpec, Supervisor, TaskSpec};
+use fornax_journal::{Project, TelemetryWriter};
+use fornax_runner::{RedactSpec, Report, Supervisor, TaskSpec};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::agents::messenger::{self, Letter};
+use super::agents::services::Services;
+use super::agents::sessions::Sessions;
 use super::collector::Collector;
-use super::{Message, Settings, Shared, artifacts_dir};
+use super::{Message, Settings, Shared, SharedRules, artifacts_dir};
 use crate::tools::{Tools, Wanted};
 
 /// How long a look at the repository may take, and how long it is remembered.
@@ -31,16 +39,33 @@ pub(super) struct Launcher {
     project: Project,
     env: Vec<(String, String)>,
     redact: RedactSpec,
+    rules: SharedRules,
     collector: Collector,
     orders: mpsc::Sender<Order>,
+    letters: mpsc::Sender<Letter>,
     mailbox: mpsc::Sender<Message>,
+    /// The command line of agents' hosts.
+    host_argv: Vec<String>,
+    thread: Option<JoinHandle<()>>,
     /// The wall clock when the engine was opened: what was decided since was decided in this boot.
     opened_ms: i64,
 }
 
 enum Order {
-    Ensure(Box<TaskSpec>),
+    Ensure(Box<TaskSpec>, Option<Box<Agent>>),
     Stop(String),
+    /// A task is over.
+    Over(TaskId),
+    /// An agents' server has ended.
+    ServerEnded(String),
+    Close,
+}
+
+/// What a task with an agent needs beside its process.
+struct Agent {
+    id: TaskId,
+    job: Job,
+    own_env: Vec<(String, String)>,
 }
 
 impl Launcher {
@@ -48,6 +73,8 @@ impl Launcher {
         project: &Project,
         shared: &Shared,
         settings: &Settings,
+        telemetry: Arc<TelemetryWriter>,
+        rules: SharedRules,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Launcher, Error> {
         let opened_ms = jiff::Timestamp::now().as_millisecond();
@@ -58,71 +85,116 @@ impl Launcher {
             .filter(secret)
             .map(|(_, value)| value.clone())
             .collect();
-        let rules = settings.rules.clone().with_secrets(secrets.iter().cloned());
-        let collector = Collector::new(project, rules, mailbox.clone());
-        let reports = collector.clone();
-        let supervisor =
-            Supervisor::new(shared.shim_argv.clone(), move |report| reports.take(report));
+        rules.set(settings.rules.clone().with_secrets(secrets.iter().cloned()));
+        let redact = RedactSpec {
+            secrets,
+            custom: settings.custom_rules.clone(),
+        };
         let cannot = |error: std::io::Error| {
             Error::new(
                 ErrorKind::Internal,
                 format!("tasks cannot be started: {error}"),
             )
         };
+        let sessions = Sessions::start(project, telemetry, rules.clone(), mailbox.clone());
+        let collector = Collector::new(
+            project,
+            rules.clone(),
+            sessions.map_err(cannot)?,
+            mailbox.clone(),
+        );
+        let (orders, inbox) = mpsc::channel();
+        let (reports, ends) = (collector.clone(), orders.clone());
+        let supervisor = Supervisor::new(shared.shim_argv.clone(), move |report| {
+            let over = end_of(&report);
+            match over {
+                // The launcher has ended with the daemon: servers are taken up again by the next.
+                Some(server) if Services::is_server(server) => {
+                    let _ = ends.send(Order::ServerEnded(server.to_owned()));
+                    return;
+                }
+                Some(task) => {
+                    let over = task.parse().map(|id| ends.send(Order::Over(id)));
+                    drop(over);
+                }
+                None => {}
+            }
+            reports.take(report);
+        });
         let mut herald = Herald {
             supervisor: supervisor.map_err(cannot)?,
             tools: std::sync::Arc::clone(&shared.tools),
             root: project.root().to_owned(),
             repositories: HashMap::new(),
+            services: Services::new(project, redact.clone()),
+            mailbox: mailbox.clone(),
         };
-        let (orders, inbox) = mpsc::channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("launcher".to_owned())
-            .spawn(move || {
-                for order in inbox {
-                    match order {
-                        Order::Ensure(spec) => herald.ensure(*spec),
-                        Order::Stop(task) => herald.supervisor.stop(&task),
-                    }
-                }
-            })
+            .spawn(move || herald.work(&inbox))
             .map_err(cannot)?;
         Ok(Launcher {
             project: project.clone(),
             env,
-            redact: RedactSpec {
-                secrets,
-                custom: settings.custom_rules.clone(),
-            },
+            redact,
+            rules,
             collector,
             orders,
+            letters: messenger::start().map_err(cannot)?,
             mailbox,
+            host_argv: host_argv(&shared.shim_argv),
             opened_ms,
+            thread: Some(thread),
         })
     }
 
     /// Sees to it that a task has its process, whether or not it has one already.
     pub fn ensure(&self, state: &State, id: TaskId) {
         match self.spec(state, id) {
-            Ok(spec) => self.order(Order::Ensure(Box::new(spec))),
-            Err(error) => {
-                let outcome = Outcome {
-                    verdict: Err((ErrorClass::Spawn, error.message)),
-                    exit_code: None,
-                    signal: None,
-                    duration_ms: 0,
-                    results: String::new(),
-                    artifacts: Vec::new(),
-                };
-                // The engine that would read it is the one that asked; it is there.
-                let _ = self.mailbox.send(Message::Ended(id, outcome));
-            }
+            Ok((spec, agent)) => self.order(Order::Ensure(Box::new(spec), agent.map(Box::new))),
+            // The engine that would read it is the one that asked; it is there.
+            Err(error) => drop(
+                self.mailbox
+                    .send(Message::Ended(id, Box::new(cannot_start(error.message)))),
+            ),
+        }
+    }
+
+    /// From now on, these rules of redaction hold.
+    pub fn use_rules(&mut self, settings: &Settings) {
+        let secrets = self.redact.secrets.iter().cloned();
+        self.rules.set(settings.rules.clone().with_secrets(secrets));
+        self.redact.custom.clone_from(&settings.custom_rules);
+    }
+
+    /// Has a task's agent told something.
+    pub fn tell(&self, run: RunId, id: TaskId, order: &fornax_core::agent::Order) {
+        let letter = Letter {
+            task_dir: self.project.task_dir(run, id),
+            order: order.clone(),
+        };
+        if self.letters.send(letter).is_err() {
+            tracing::error!(
+                "the messenger's thread has ended; agents are told nothing until the daemon is started again"
+            );
         }
     }
 
     /// Begins to stop a task.
     pub fn stop(&self, id: TaskId) {
         self.order(Order::Stop(id.to_string()));
+    }
+
+    /// Ends the launcher: what nobody needs is ended, tasks live on.
+    pub fn close(&mut self) {
+        self.order(Order::Close);
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            tracing::error!("the launcher's thread had panicked");
+        }
     }
 
     fn order(&self, order: Order) {
@@ -133,10 +205,14 @@ impl Launcher {
         }
     }
 
-    fn spec(&self, state: &State, id: TaskId) -> Result<TaskSpec, Error> {
+    fn spec(&self, state: &State, id: TaskId) -> Result<(TaskSpec, Option<Agent>), Error> {
         let missing = || Error::new(ErrorKind::Internal, format!("{id} has no work"));
         let frame = state.frame(id.frame).ok_or_else(missing)?;
-        let invocation = frame.spec.invocation.as_ref().ok_or_else(missing)?;
+        let task = state.task(id).ok_or_else(missing)?;
+        let invocation = frame
+            .spec
+            .invocation_at(task.fallback)
+            .ok_or_else(missing)?;
         let dir = self.project.task_dir(frame.run, id);
         let artifacts_dir = artifacts_dir(&dir);
         let context = LaunchContext {
@@ -152,7 +228,7 @@ impl Launcher {
         let launch = state.launch(id, &context)?;
         stay_inside(self.project.root(), &launch.cwd)?;
         self.collector
-            .expect(id, &dir, invocation, &frame.spec.outputs);
+            .expect(id, frame.run, &dir, invocation, &frame.spec.outputs);
         if let Some(runs) = dir.parent() {
             // The shim makes the task's own folder, and only that.
             std::fs::create_dir_all(runs).map_err(|error| {
@@ -162,8 +238,8 @@ impl Launcher {
                 )
             })?;
         }
-        let started = state.task(id).and_then(|task| task.started);
-        Ok(TaskSpec {
+        let job = super::agents::job(state, id, &dir, &launch, &self.redact);
+        let mut spec = TaskSpec {
             run_id: frame.run.to_string(),
             frame_id: id.frame.to_string(),
             task_id: id.to_string(),
@@ -174,12 +250,29 @@ impl Launcher {
             silence_ms: invocation.silence_ms,
             grace: fornax_runner::Grace::default(),
             redact: invocation.redact.then(|| self.redact.clone()),
-            boot_id: started.and_then(|started| boot_of(started.0, self.opened_ms)),
+            boot_id: task
+                .started
+                .and_then(|started| boot_of(started.0, self.opened_ms)),
             record: record(&launch, invocation),
             argv: launch.argv,
             cwd: launch.cwd,
             dir,
-        })
+        };
+        let agent = job.map(|job| {
+            spec.record.insert(
+                "agent".to_owned(),
+                json!({ "driver": job.driver, "argv": job.argv }),
+            );
+            spec.argv.clone_from(&self.host_argv);
+            // The host knows when an agent's silence means something; its log does not tell.
+            spec.silence_ms = None;
+            Agent {
+                id,
+                job,
+                own_env: launch.env.clone(),
+            }
+        });
+        Ok((spec, agent))
     }
 
     fn environment(&self, launch: &Launch) -> Vec<(String, String)> {
@@ -205,6 +298,34 @@ fn inherited_env() -> Vec<(String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     vars.filter(|(name, _)| !name.starts_with("FORNAX_"))
         .collect()
+}
+
+/// A task that never came to be a process.
+fn cannot_start(message: String) -> Outcome {
+    Outcome {
+        verdict: Err((ErrorClass::Spawn, message)),
+        exit_code: None,
+        signal: None,
+        duration_ms: 0,
+        results: String::new(),
+        artifacts: Vec::new(),
+        agent: None,
+    }
+}
+
+/// The task that a report says the end of.
+fn end_of(report: &Report) -> Option<&str> {
+    match report {
+        Report::Ended { task_id, .. } | Report::Lost { task_id, .. } => Some(task_id),
+        _ => None,
+    }
+}
+
+/// The command line of agents' hosts: the same program as the shims'.
+fn host_argv(shim_argv: &[OsString]) -> Vec<String> {
+    let program = shim_argv.first().map(|program| program.to_string_lossy());
+    let program = program.map_or_else(|| "fornax".to_owned(), std::borrow::Cow::into_owned);
+    vec![program, fornax_agents::host::AGENT_ARG.to_owned()]
 }
 
 /// A working directory that a link leads out of the project is refused.
@@ -275,13 +396,69 @@ struct Herald {
     tools: std::sync::Arc<Tools>,
     root: PathBuf,
     repositories: HashMap<PathBuf, (Instant, Value)>,
+    services: Services,
+    mailbox: mpsc::Sender<Message>,
 }
 
 impl Herald {
-    fn ensure(&mut self, mut spec: TaskSpec) {
+    fn work(&mut self, inbox: &mpsc::Receiver<Order>) {
+        self.services.adopt(&self.supervisor);
+        loop {
+            let order = match self.services.end_idle(&self.supervisor) {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => inbox.recv_timeout(wait),
+            };
+            match order {
+                Ok(Order::Ensure(spec, agent)) => self.ensure(*spec, agent.map(|agent| *agent)),
+                Ok(Order::Stop(task)) => self.supervisor.stop(&task),
+                Ok(Order::Over(task)) => self.services.release(task),
+                Ok(Order::ServerEnded(server)) => self.services.ended(&self.supervisor, &server),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => {
+                    self.services.end_unused(&self.supervisor);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// What the host is to do, with the server that its agent needs.
+    fn prepare(&mut self, spec: &TaskSpec, agent: Agent) -> Result<String, String> {
+        let mut job = agent.job;
+        if job.driver == DriverKind::Opencode {
+            let server = self.services.opencode(
+                &self.supervisor,
+                agent.id,
+                &job.argv,
+                spec.env.clone(),
+                &agent.own_env,
+            );
+            let dir = server.map_err(|error| format!("OpenCode's server cannot start: {error}"))?;
+            job.server_dir = Some(dir);
+        }
+        serde_json::to_string(&job).map_err(|error| error.to_string())
+    }
+
+    fn ensure(&mut self, mut spec: TaskSpec, agent: Option<Agent>) {
+        let agent_program = agent
+            .as_ref()
+            .and_then(|agent| agent.job.argv.first().cloned());
+        if let Some(agent) = agent {
+            let id = agent.id;
+            match self.prepare(&spec, agent) {
+                Ok(job) => spec.stdin = Some(job),
+                Err(error) => {
+                    // The engine has ended: it will ask again when it is started.
+                    let _ = self.mailbox.send(Message::Ended(id, Box::new(cannot_start(error))));
+                    return;
+                }
+            }
+        }
         // Only a task that is yet to be started needs its circumstances.
         if !spec.dir.exists() {
-            let program = spec.argv.first().cloned().unwrap_or_default();
+            let program = agent_program
+                .or_else(|| spec.argv.first().cloned())
+                .unwrap_or_default();
             let tool = spec
                 .record
                 .get("tool")

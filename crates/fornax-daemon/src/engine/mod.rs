@@ -10,6 +10,7 @@
 //! that many commands share one fdatasync, and tells nobody anything before the batch is durable.
 //! Effects are derived from the state after each batch; a process is ensured, never just started.
 
+mod agents;
 mod collector;
 mod launcher;
 mod storage;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use fornax_core::error::{Error, ErrorKind};
@@ -27,7 +28,7 @@ use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::record::Actor;
 use fornax_core::redact::Rules;
 use fornax_core::spec::RunSpec;
-use fornax_core::state::{Command, Limits, Outcome, State};
+use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
 use fornax_core::view::{Answer, ProjectView, RunView};
 use fornax_journal::{Ingested, Project, TelemetryWriter};
 use tokio::sync::oneshot;
@@ -51,8 +52,8 @@ pub struct Engine {
     project: Project,
     id: String,
     mailbox: mpsc::Sender<Message>,
-    telemetry: TelemetryWriter,
-    rules: Rules,
+    telemetry: Arc<TelemetryWriter>,
+    rules: SharedRules,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -64,7 +65,9 @@ enum Message {
     /// A run that has ended is wanted in memory again.
     TakeUp(RunId, oneshot::Sender<Result<(), Error>>),
     /// A process has ended.
-    Ended(TaskId, Outcome),
+    Ended(TaskId, Box<Outcome>),
+    /// Something was seen of a task's agent.
+    Seen(Box<agents::sessions::Seen>),
     /// A task waits for room on the disk, or (none) goes on.
     Stalled(TaskId, Option<String>),
     Close,
@@ -100,10 +103,31 @@ impl Default for Settings {
     }
 }
 
+/// The rules of redaction as they are now: a changed configuration reaches all who write.
+#[derive(Clone)]
+struct SharedRules(Arc<RwLock<Rules>>);
+
+impl SharedRules {
+    fn new(rules: Rules) -> SharedRules {
+        SharedRules(Arc::new(RwLock::new(rules)))
+    }
+
+    fn get(&self) -> Rules {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, rules: Rules) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+}
+
 /// A run to be started. Its ids are given out by the journal.
 struct Start {
     spec: Arc<RunSpec>,
-    limits: Limits,
+    settings: Settings,
     /// The local day, as `YYYYMMDD`.
     date: u32,
     actor: Actor,
@@ -156,13 +180,15 @@ impl Engine {
     ) -> Result<Engine, Error> {
         let project = Project::open(dir)?;
         let (mailbox, inbox) = mpsc::channel();
-        let rules = settings.rules.clone();
-        let telemetry = TelemetryWriter::start(&project)?;
+        let rules = SharedRules::new(settings.rules.clone());
+        let telemetry = Arc::new(TelemetryWriter::start(&project)?);
         let worker = worker::Worker::open(
             id.clone(),
             project.clone(),
             settings,
             shared,
+            Arc::clone(&telemetry),
+            rules.clone(),
             mailbox.clone(),
         )?;
         let thread = std::thread::Builder::new()
@@ -218,7 +244,7 @@ impl Engine {
     pub async fn start(
         &self,
         spec: RunSpec,
-        limits: Limits,
+        settings: Settings,
         actor: Actor,
         cmd_id: CmdId,
     ) -> Result<Answer, Error> {
@@ -227,7 +253,7 @@ impl Engine {
         let number = |part: i32| u32::try_from(part).unwrap_or(0);
         let start = Start {
             spec: Arc::new(spec),
-            limits,
+            settings,
             date: number(today.year().into()) * 10_000
                 + number(today.month().into()) * 100
                 + number(today.day().into()),
@@ -237,6 +263,29 @@ impl Engine {
         };
         self.send(Message::Start(Box::new(start)))?;
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// The run that does once more what a task did.
+    ///
+    /// # Errors
+    /// Where there is no such task, or something that it was told is not known any more.
+    pub async fn rerun(&self, task: TaskId) -> Result<RunSpec, Error> {
+        let root = self.project.root().to_owned();
+        let rerun = self.look(move |look| {
+            let context = LaunchContext {
+                project_dir: &root,
+                artifacts_dir: Path::new(""),
+                env: &|_| None,
+            };
+            look.state.rerun(task, &context)
+        });
+        rerun.await?
+    }
+
+    /// What is taken out of what is written.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules.get()
     }
 
     /// Looks at the state between two batches: everything in it is durable.
@@ -262,7 +311,7 @@ impl Engine {
     /// # Errors
     /// Where there is no such run, or the events cannot be written.
     pub fn trace(&self, run: RunId, ndjson: &[u8]) -> Result<Ingested, Error> {
-        Ok(self.telemetry.append(run, ndjson, &self.rules)?)
+        Ok(self.telemetry.append(run, ndjson, &self.rules.get())?)
     }
 
     /// Takes a run that has ended back into memory, where it is not in it.

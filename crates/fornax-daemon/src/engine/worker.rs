@@ -12,13 +12,14 @@ use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
 use fornax_core::time::Time;
 use fornax_core::view::{Answer, Change};
-use fornax_journal::{Derived, Project, Writer};
+use fornax_journal::{Derived, Project, TelemetryWriter, Writer};
 use tokio::sync::oneshot;
 
 use super::launcher::Launcher;
 use crate::history;
 
-use super::{Ask, Look, Message, Settings, Shared, Start, project_view, storage};
+use super::agents::sessions::Seen;
+use super::{Ask, Look, Message, Settings, Shared, SharedRules, Start, project_view, storage};
 
 /// How many messages share one batch at most.
 const BATCH_MAX: usize = 512;
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     stalled: BTreeMap<TaskId, String>,
     /// Tasks that the launcher has been given, and whether it was told to stop them.
     ensured: HashMap<TaskId, bool>,
+    /// How many of a task's orders are on their way to its agent.
+    told: HashMap<TaskId, usize>,
     launcher: Launcher,
     derived: Derived,
     clock: Clock,
@@ -82,9 +85,11 @@ impl Worker {
         project: Project,
         settings: Settings,
         shared: Shared,
+        telemetry: Arc<TelemetryWriter>,
+        rules: SharedRules,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Worker, Error> {
-        let launcher = Launcher::start(&project, &shared, &settings, mailbox)?;
+        let launcher = Launcher::start(&project, &shared, &settings, telemetry, rules, mailbox)?;
         let derived = Derived::start(&project)?;
         let mut worker = Worker {
             id,
@@ -97,6 +102,7 @@ impl Worker {
             problem: None,
             stalled: BTreeMap::new(),
             ensured: HashMap::new(),
+            told: HashMap::new(),
             launcher,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
@@ -167,15 +173,18 @@ impl Worker {
         let mut records = Vec::new();
         let mut replies: Vec<Reply> = Vec::new();
         let mut queries = Vec::new();
+        let mut observed = Vec::new();
         for message in messages {
             match message {
                 Message::Command(ask) => self.ask(*ask, &mut records, &mut replies),
                 Message::Start(start) => self.start_run(*start, &mut records, &mut replies),
                 Message::Ended(task, outcome) => {
                     self.stalled.remove(&task);
+                    let outcome = *outcome;
                     let ended = Command::TaskEnded { task, outcome };
                     self.execute(&Actor::DAEMON, None, &ended, &mut records);
                 }
+                Message::Seen(seen) => observed.extend(self.see(*seen, &mut records)),
                 Message::Stalled(task, reason) => self.set_stalled(task, reason),
                 Message::Query(query) => queries.push(query),
                 Message::TakeUp(run, reply) => {
@@ -187,10 +196,57 @@ impl Worker {
         }
         self.execute(&Actor::DAEMON, None, &Command::Tick, &mut records);
         self.make_durable(&records, replies);
+        self.tell_observed(&observed);
         for query in queries {
             query(&self.look());
         }
+        if !open {
+            self.launcher.close();
+        }
         open
+    }
+
+    /// Takes in what was seen of an agent. The task, where that is news.
+    fn see(&mut self, seen: Seen, records: &mut Vec<Record>) -> Option<TaskId> {
+        let task = seen.task;
+        let asked = seen
+            .asked
+            .into_iter()
+            .map(|permission| Command::Asked { task, permission });
+        let answered = seen
+            .answered
+            .into_iter()
+            .map(|(permission, decision)| Command::Answered {
+                task,
+                permission,
+                decision,
+            });
+        let idle = seen.idle_after.map(|taken| Command::Idle { task, taken });
+        for command in asked.chain(answered).chain(idle) {
+            self.execute(&Actor::DAEMON, None, &command, records);
+        }
+        self.state.observe(task, seen.activity).then_some(task)
+    }
+
+    /// Tells of agents of which no record tells.
+    fn tell_observed(&self, observed: &[TaskId]) {
+        if observed.is_empty() {
+            return;
+        }
+        let look = self.look();
+        let runs: BTreeSet<RunId> = observed
+            .iter()
+            .filter_map(|id| Some(self.state.task(*id)?.run))
+            .collect();
+        let tasks: BTreeSet<TaskId> = observed.iter().copied().collect();
+        self.shared.feed.publish(Change {
+            runs: runs.into_iter().filter_map(|id| look.run(id)).collect(),
+            tasks: tasks
+                .into_iter()
+                .filter_map(|id| self.state.task_view(id))
+                .collect(),
+            ..Change::default()
+        });
     }
 
     fn look(&self) -> Look<'_> {
@@ -239,8 +295,9 @@ impl Worker {
         let Some(writer) = &mut self.writer else {
             return Err(self.refused());
         };
-        self.limits = start.limits.clone();
-        self.state.set_limits(start.limits.clone());
+        self.limits = start.settings.limits.clone();
+        self.state.set_limits(self.limits.clone());
+        self.launcher.use_rules(&start.settings);
         let count = u32::try_from(start.spec.frames.len()).unwrap_or(u32::MAX);
         let command = Command::StartRun {
             run: writer.next_run_id(start.date)?,
@@ -297,6 +354,7 @@ impl Worker {
         }
         self.writer = None;
         self.ensured.clear();
+        self.told.clear();
         self.set_problem(Some(problem.to_owned()));
     }
 
@@ -367,11 +425,20 @@ impl Worker {
             if stop && known != Some(true) {
                 self.launcher.stop(id);
             }
+            if !task.orders.is_empty() {
+                let told = self.told.entry(id).or_default();
+                for order in task.orders.iter().skip(*told) {
+                    self.launcher.tell(task.run, id, order);
+                }
+                *told = task.orders.len();
+            }
         }
         if self.ensured.len() > running {
             let state = &self.state;
             self.ensured
                 .retain(|id, _| state.task(*id).is_some_and(|task| !task.state.is_over()));
+            let ensured = &self.ensured;
+            self.told.retain(|id, _| ensured.contains_key(id));
         }
     }
 

@@ -228,10 +228,21 @@ impl Backend for Hub {
     }
 
     async fn command(&self, request: CommandRequest, actor: Actor) -> Result<Answer, Error> {
+        // A command that is sent again is answered as it was, whatever its words would mean now.
+        let engine = self.engine(&request.project)?;
+        let id = request.cmd_id.clone();
+        if let Some(answer) = engine.look(move |look| look.state.answer_to(&id)).await? {
+            return Ok(answer);
+        }
         match &request.command {
             Request::RunPlan { .. } | Request::RunTask { .. } => self.start(&request, actor).await,
+            Request::Rerun { .. } => self.rerun(&request, actor).await,
             Request::Stop { .. } => self.stop(&request, actor).await,
             Request::Retry { .. } => self.retry(&request, actor).await,
+            Request::Prompt { .. }
+            | Request::Interrupt { .. }
+            | Request::Decide { .. }
+            | Request::Compact { .. } => self.tell(&request, actor).await,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use fornax_core::agent::OrderKind;
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::ids::{CmdId, RunId};
+use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::plan;
 use fornax_core::plan::config::Config;
 use fornax_core::record::Actor;
@@ -33,7 +34,83 @@ impl Hub {
         let wanted = request.command.clone();
         let (spec, settings) = blocking(move || resolve(&root, wanted)).await??;
         engine
-            .start(spec, settings.limits, actor, request.cmd_id.clone())
+            .start(spec, settings, actor, request.cmd_id.clone())
+            .await
+    }
+
+    /// Does a task once more, in a run of its own.
+    pub(super) async fn rerun(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let Request::Rerun {
+            target,
+            tool,
+            model,
+        } = &request.command
+        else {
+            return Err(Error::new(ErrorKind::Internal, "not a rerun"));
+        };
+        let engine = self.engine(&request.project)?;
+        let task = task_of(&engine, target).await?;
+        let spec = engine.rerun(task).await?;
+        let root = engine.project().root().to_owned();
+        let (tool, model) = (tool.clone(), model.clone());
+        let resolved = blocking(move || {
+            let config = load_config(&root)?;
+            let spec = with_tool(spec, tool, model, &config)?;
+            let settings = settings(&config);
+            refuse_secrets(&spec, &settings.rules)?;
+            Ok::<_, Error>((spec, settings))
+        });
+        let (spec, settings) = resolved.await??;
+        engine
+            .start(spec, settings, actor, request.cmd_id.clone())
+            .await
+    }
+
+    /// Tells a task's agent something.
+    pub(super) async fn tell(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let engine = self.engine(&request.project)?;
+        let (target, order) = match &request.command {
+            Request::Prompt { target, text } => {
+                if text.trim().is_empty() {
+                    return Err(Error::new(ErrorKind::Usage, "there is nothing to tell it"));
+                }
+                refuse_secret_text(text, &engine.rules())?;
+                (target, OrderKind::Prompt { text: text.clone() })
+            }
+            Request::Interrupt { target } => (target, OrderKind::Interrupt),
+            Request::Compact { target } => (target, OrderKind::Compact),
+            Request::Decide {
+                target,
+                permission,
+                decision,
+                note,
+            } => {
+                let task = task_of(&engine, target).await?;
+                let permission = match permission {
+                    Some(permission) => permission.clone(),
+                    None => only_permission(&engine, task).await?,
+                };
+                let decide = OrderKind::Decide {
+                    permission,
+                    decision: *decision,
+                    note: note.clone(),
+                };
+                (target, decide)
+            }
+            _ => return Err(Error::new(ErrorKind::Internal, "nothing to tell")),
+        };
+        let task = task_of(&engine, target).await?;
+        let tell = Command::Tell { task, order };
+        engine
+            .command(tell, actor, Some(request.cmd_id.clone()))
             .await
     }
 
@@ -89,6 +166,87 @@ impl Hub {
             )
             .await
     }
+}
+
+/// The task that is meant: itself, or a frame's newest.
+async fn task_of(engine: &Engine, text: &str) -> Result<TaskId, Error> {
+    let target = find::target(engine, text).await?;
+    find::take_up(engine, target).await?;
+    match target {
+        Target::Task(id) => Ok(id),
+        Target::Frame(id) => {
+            let newest = engine.look(move |look| look.state.frame(id)?.newest_task(id));
+            newest
+                .await?
+                .ok_or_else(|| Error::new(ErrorKind::Conflict, format!("{id} has had no task yet")))
+        }
+        Target::Run(id) => Err(
+            Error::new(ErrorKind::Usage, format!("{id} is a run, not a task"))
+                .with_help("`fornax tree` shows its frames"),
+        ),
+    }
+}
+
+/// The permission that a task asks, where it asks only one.
+async fn only_permission(engine: &Engine, task: TaskId) -> Result<String, Error> {
+    let asked = engine.look(move |look| look.state.task(task).map(|task| task.waits.clone()));
+    let asked = asked.await?.unwrap_or_default();
+    match asked.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => Err(
+            Error::new(ErrorKind::Conflict, format!("{task} asks nothing"))
+                .with_help("`fornax inbox` lists what waits for you"),
+        ),
+        many => {
+            let ids: Vec<&str> = many.iter().map(|wait| wait.id.as_str()).collect();
+            let message = format!("{task} asks {} things: {}", many.len(), ids.join(", "));
+            Err(Error::new(ErrorKind::Usage, message).with_help("name the one that you mean"))
+        }
+    }
+}
+
+/// The run with another tool or model for its task.
+fn with_tool(
+    mut spec: RunSpec,
+    tool: Option<String>,
+    model: Option<String>,
+    config: &Config,
+) -> Result<RunSpec, Error> {
+    let Some(old) = spec
+        .frames
+        .last_mut()
+        .and_then(|frame| frame.invocation.as_mut())
+    else {
+        return Ok(spec);
+    };
+    if let Some(tool) = tool {
+        let task = plan::Task {
+            tool,
+            prompt: "as before".to_owned(),
+            model: model.clone(),
+            ..plan::Task::default()
+        };
+        let other = plan::single_task(&task, config);
+        let mut other = other.map_err(|found| Error::from(BadFile::Wrong(found)))?;
+        let new = other.frames.pop().and_then(|frame| frame.invocation);
+        let mut new = new.ok_or_else(|| Error::new(ErrorKind::Internal, "a task without work"))?;
+        new.prompt = old.prompt.take();
+        new.workdir = old.workdir.take();
+        *old = new;
+    } else if model.is_some() {
+        old.model = model;
+    }
+    Ok(spec)
+}
+
+/// What an agent is told is kept in the journal.
+fn refuse_secret_text(text: &str, rules: &Rules) -> Result<(), Error> {
+    if let std::borrow::Cow::Borrowed(_) = rules.redact(text) {
+        return Ok(());
+    }
+    let message = "this holds what looks like a secret, and what agents are told is kept";
+    Err(Error::new(ErrorKind::Usage, message)
+        .with_help("put it into the environment and tell the agent the variable's name"))
 }
 
 /// Stops every run of a project that goes on.
@@ -151,7 +309,7 @@ fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> 
             };
             plan::single_task(&task, &config).map_err(wrong)?
         }
-        Request::Stop { .. } | Request::Retry { .. } => {
+        _ => {
             return Err(Error::new(ErrorKind::Internal, "nothing to start"));
         }
     };

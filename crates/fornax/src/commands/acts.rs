@@ -7,7 +7,7 @@ use fornax_core::request::Request;
 
 use super::follow::command;
 use super::{Context, plan};
-use crate::cli::{Retry, Run, Stop, Task};
+use crate::cli::{Retry, Run, Stop, Task, TaskAgain};
 use crate::failure::{Failure, Outcome, fail};
 use crate::out;
 use crate::text::safe;
@@ -31,19 +31,43 @@ pub async fn run(context: &Context, args: Run) -> Outcome {
 }
 
 pub async fn task(context: &Context, args: Task) -> Outcome {
-    let prompt = if args.prompt == "-" {
-        prompt_from_stdin()?
-    } else {
-        args.prompt
+    let (request, manner) = match (args.again, args.new) {
+        (Some(TaskAgain::Rerun(again)), _) => {
+            let request = Request::Rerun {
+                target: again.id,
+                tool: again.tool,
+                model: again.model,
+            };
+            (request, again.follow.manner())
+        }
+        (None, Some(new)) => {
+            let request = Request::RunTask {
+                tool: new.tool,
+                prompt: text_or_stdin(new.prompt)?,
+                model: new.model,
+                timeout_ms: new.timeout,
+            };
+            (request, new.follow.manner())
+        }
+        (None, None) => {
+            return fail(
+                ErrorKind::Usage,
+                "no tool and no prompt",
+                "`fornax task TOOL PROMPT`, or `fornax task rerun ID`",
+            );
+        }
     };
     let (daemon, project) = context.project().await?;
-    let request = Request::RunTask {
-        tool: args.tool,
-        prompt,
-        model: args.model,
-        timeout_ms: args.timeout,
-    };
-    command(&daemon, &project, request, args.follow.manner()).await
+    command(&daemon, &project, request, manner).await
+}
+
+/// The text, or for `-` what standard input holds.
+pub fn text_or_stdin(text: String) -> Result<String, Failure> {
+    if text == "-" {
+        prompt_from_stdin()
+    } else {
+        Ok(text)
+    }
 }
 
 fn prompt_from_stdin() -> Result<String, Failure> {

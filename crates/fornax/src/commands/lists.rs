@@ -9,10 +9,10 @@ use super::Context;
 use super::follow::{follow, watching};
 use crate::cli::{Events, Json, Runs, Show, Tree};
 use crate::failure::Outcome;
-use crate::out::{self, DIM, paint};
+use crate::out::{self, DIM, YELLOW, paint};
 use crate::render::table::Table;
 use crate::render::tree::tree;
-use crate::render::{detail, events, run_status, task_state, time};
+use crate::render::{detail, events, run_status, task_state, time, usage};
 use crate::run_state::RunState;
 use crate::target::{Target, run_or_newest};
 use crate::text::one_line;
@@ -67,10 +67,14 @@ pub async fn ps(context: &Context, args: Json) -> Outcome {
         return Ok(0);
     }
     let now_ms = time::now_ms();
-    let mut table = Table::new(&["TASK", "STATE", "TIME", "TOOL", "FRAME", "RUN"]);
+    let mut table = Table::new(&[
+        "TASK", "STATE", "TIME", "TOOL", "TOKENS", "COST", "FRAME", "RUN", "DOES",
+    ]);
     for Process { task, frame_key } in processes {
         let state = if task.stopping {
             "stopping".to_owned()
+        } else if task.idle || !task.waits.is_empty() {
+            paint(YELLOW, "waits for you")
         } else {
             task_state(task.state)
         };
@@ -79,12 +83,26 @@ pub async fn ps(context: &Context, args: Json) -> Outcome {
             state,
             time::span(task.started_ms, None, now_ms),
             one_line(&task.tool),
+            usage::tokens(task.usage.as_ref()),
+            usage::cost(task.usage.as_ref()),
             one_line(&frame_key),
             task.run.to_string(),
+            step(&task),
         ]);
     }
     out::print(&table.render(out::columns()))?;
     Ok(0)
+}
+
+/// What a task's agent does, or what it waits for.
+fn step(task: &fornax_core::view::TaskView) -> String {
+    let asks = |wait: &fornax_core::agent::Permission| {
+        one_line(&format!("asks to use {}: {}", wait.tool, wait.title))
+    };
+    match task.waits.first() {
+        Some(wait) => asks(wait),
+        None => task.step.as_deref().map(one_line).unwrap_or_default(),
+    }
 }
 
 pub async fn runs(context: &Context, args: Runs) -> Outcome {
@@ -110,7 +128,9 @@ pub async fn runs(context: &Context, args: Runs) -> Outcome {
         return nothing_here(context, false);
     }
     let now_ms = time::now_ms();
-    let mut table = Table::new(&["RUN", "STATUS", "DONE", "STARTED", "TOOK", "PLAN", "REASON"]);
+    let mut table = Table::new(&[
+        "RUN", "STATUS", "DONE", "STARTED", "TOOK", "TOKENS", "COST", "PLAN", "REASON",
+    ]);
     for run in &runs {
         let counts = run.counts;
         let all = counts.planned
@@ -125,6 +145,8 @@ pub async fn runs(context: &Context, args: Runs) -> Outcome {
             format!("{}/{all}", counts.completed + counts.invalidated),
             time::moment(run.started_ms, now_ms),
             time::span(Some(run.started_ms), run.ended_ms, now_ms),
+            usage::tokens(Some(&run.usage)),
+            usage::cost(Some(&run.usage)),
             one_line(&run.name),
             run.reason.as_deref().map(one_line).unwrap_or_default(),
         ]);

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod acts;
+mod compare;
 mod doctor;
 mod follow;
 mod journal;
@@ -8,6 +9,7 @@ mod lists;
 mod logs;
 pub mod plan;
 mod server;
+mod steer;
 mod tools;
 
 use std::future::Future;
@@ -40,6 +42,13 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Tree(args) => wait(lists::show_tree(&context, args)),
         Command::Show(args) => wait(lists::show(&context, args)),
         Command::Logs(args) => wait(logs::logs(&context, args)),
+        Command::Inbox(args) => wait(steer::inbox(&context, args)),
+        Command::Allow(args) => wait(steer::allow(&context, args)),
+        Command::Deny(args) => wait(steer::deny(&context, args)),
+        Command::Tell(args) => wait(steer::tell(&context, args)),
+        Command::Interrupt(args) => wait(steer::interrupt(&context, args)),
+        Command::Compact(args) => wait(steer::compact(&context, args)),
+        Command::Compare(args) => wait(compare::compare(&context, args)),
         Command::Stop(args) => wait(acts::stop(&context, args)),
         Command::Retry(args) => wait(acts::retry(&context, args)),
         Command::Events(args) => wait(lists::show_events(&context, args)),

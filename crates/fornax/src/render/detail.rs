@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::out::{BOLD, DIM, paint};
 use crate::render::table::Table;
-use crate::render::{frame_sign, task_state, time};
+use crate::render::{frame_sign, task_state, time, usage};
 use crate::text::{one_line, safe};
 
 /// Labelled lines; a label whose value is empty is left out.
@@ -106,12 +106,14 @@ fn tasks(tasks: &[TaskView], now_ms: i64, columns: usize) -> String {
     if tasks.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&["TASK", "STATE", "TIME", "ERROR"]);
+    let mut table = Table::new(&["TASK", "STATE", "TIME", "TOKENS", "COST", "ERROR"]);
     for task in tasks {
         table.row(vec![
             task.id.to_string(),
             task_state(task.state),
             time::span(task.started_ms, task.ended_ms, now_ms),
+            usage::tokens(task.usage.as_ref()),
+            usage::cost(task.usage.as_ref()),
             task.error.as_deref().map(one_line).unwrap_or_default(),
         ]);
     }
@@ -157,6 +159,7 @@ pub fn task(detail: &TaskDetail, now_ms: i64) -> String {
         "Error",
         &task.error.as_deref().map(one_line).unwrap_or_default(),
     );
+    agent(&mut fields, task);
     if let Some(record) = &detail.record {
         fields.add(
             "Directory",
@@ -165,6 +168,39 @@ pub fn task(detail: &TaskDetail, now_ms: i64) -> String {
         fields.part("Command", &command(&record["argv"]));
     }
     fields.into_text()
+}
+
+/// What is known of a task's agent.
+fn agent(fields: &mut Fields, task: &TaskView) {
+    fields.add(
+        "Session",
+        &task.session.as_deref().map(one_line).unwrap_or_default(),
+    );
+    fields.add(
+        "Model",
+        &task.model.as_deref().map(one_line).unwrap_or_default(),
+    );
+    if task.turns > 0 {
+        fields.add("Turns", &task.turns.to_string());
+    }
+    fields.add(
+        "Does",
+        &task.step.as_deref().map(one_line).unwrap_or_default(),
+    );
+    if let Some(used) = task.usage.filter(|used| !used.is_zero()) {
+        fields.add("Tokens", &usage::in_full(&used));
+        fields.add("Cost", &usage::cost(Some(&used)));
+    }
+    for wait in &task.waits {
+        let what = format!("{}: {}", wait.tool, wait.title);
+        fields.add(
+            "Asks",
+            &format!("{}  {}", one_line(&wait.id), one_line(&what)),
+        );
+    }
+    if task.idle {
+        fields.add("Waits", "for you to tell it something: `fornax tell`");
+    }
 }
 
 /// A command as a person would type it, one argument a word.

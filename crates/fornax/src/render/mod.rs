@@ -6,6 +6,7 @@ pub mod live;
 pub mod table;
 pub mod time;
 pub mod tree;
+pub mod usage;
 
 use anstyle::Style;
 use fornax_core::status::{FrameStatus, RunStatus, TaskState};

@@ -1,0 +1,119 @@
+//! Tasks with an agent: from the invocation to the host's job, what is heard of the agent while it
+//! works, what it is told, and the servers that some agents need.
+
+pub(super) mod messenger;
+pub(super) mod services;
+pub(super) mod sessions;
+mod telemetry;
+
+use std::path::{Path, PathBuf};
+
+use fornax_agents::job::{Job, Limits, Resume};
+use fornax_core::agent::{DriverKind, Usage};
+use fornax_core::ids::TaskId;
+use fornax_core::spec::{ErrorClass, Invocation};
+use fornax_core::state::{Frame, Launch, State};
+use fornax_runner::RedactSpec;
+
+/// What an agent is told when an earlier attempt's conversation is gone on with: it has the task
+/// already.
+const RESUME_PROMPT: &str = "You were interrupted before you had finished. Look at what is done \
+                             already, then go on with the task and finish it.";
+
+/// What a host is to do for a task.
+pub(super) fn job(
+    state: &State,
+    id: TaskId,
+    task_dir: &Path,
+    launch: &Launch,
+    redact: &RedactSpec,
+) -> Option<Job> {
+    let frame = state.frame(id.frame)?;
+    let place = state.task(id)?.fallback;
+    let invocation = frame.spec.invocation_at(place)?;
+    let driver = invocation.driver?;
+    let resume = resume(state, frame, id, driver);
+    let prompt = match &resume {
+        Some(_) => RESUME_PROMPT.to_owned(),
+        None => launch.prompt.clone().unwrap_or_default(),
+    };
+    Some(Job {
+        prompt,
+        model: invocation.model.clone(),
+        title: frame.spec.title.clone(),
+        resume,
+        permissions: invocation.permissions,
+        limits: limits(invocation),
+        mapping: invocation.mapping.clone().unwrap_or_default(),
+        stdin: launch.stdin.clone(),
+        prices: prices(),
+        secrets: redact.secrets.clone(),
+        redact_rules: redact.custom.clone(),
+        redact: invocation.redact,
+        ..Job::new(
+            task_dir.to_owned(),
+            driver,
+            launch.argv.clone(),
+            launch.cwd.clone(),
+        )
+    })
+}
+
+fn limits(invocation: &Invocation) -> Limits {
+    let default = Limits::default();
+    Limits {
+        silence_ms: invocation.silence_ms,
+        retries: invocation.model_retries.unwrap_or(default.retries),
+        ..default
+    }
+}
+
+/// The user's own price table: `$XDG_CONFIG_HOME/fornax/prices.json`.
+fn prices() -> Option<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
+    let file = config.join("fornax/prices.json");
+    file.is_file().then_some(file)
+}
+
+/// The conversation that an attempt goes on with: that of the attempt before, where the same tool
+/// was cut off in the middle of its work. After any other end the agent starts anew.
+fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
+    if matches!(driver, DriverKind::Acp | DriverKind::Jsonl) {
+        return None;
+    }
+    let place = state.task(id)?.fallback;
+    let mut earlier = frame
+        .tasks(id.frame)
+        .filter(|task| task.attempt < id.attempt);
+    let last = state.task(earlier.next_back()?)?;
+    let ending = last.ending.as_ref().filter(|_| last.fallback == place)?;
+    let cut_off = matches!(
+        ending.error_class?,
+        ErrorClass::Signal
+            | ErrorClass::Timeout
+            | ErrorClass::Silence
+            | ErrorClass::RateLimit
+            | ErrorClass::Api
+            | ErrorClass::Cancelled
+            | ErrorClass::Lost
+    );
+    let session = ending.session_id.clone().filter(|_| cut_off)?;
+    // The agent may count over its whole conversation; what earlier attempts counted is theirs.
+    let mut counted = Usage::default();
+    for task in frame
+        .tasks(id.frame)
+        .filter(|task| task.attempt < id.attempt)
+    {
+        let ending = state.task(task).and_then(|task| task.ending.as_ref());
+        if let Some(ending) = ending.filter(|ending| ending.session_id.as_ref() == Some(&session)) {
+            counted.add(&ending.usage.unwrap_or_default());
+        }
+    }
+    Some(Resume {
+        session,
+        counted,
+        fork: false,
+    })
+}

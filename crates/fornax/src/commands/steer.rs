@@ -1,0 +1,144 @@
+//! Steering agents at work: `inbox`, `allow`, `deny`, `tell`, `interrupt`, `compact`.
+
+use fornax_core::agent::Decision;
+use fornax_core::error::EXIT_DONE;
+use fornax_core::request::Request;
+use fornax_core::view::TaskView;
+use serde::Serialize;
+
+use super::Context;
+use super::acts::text_or_stdin;
+use crate::cli::{Allow, Deny, Interrupt, Json, Tell};
+use crate::failure::Outcome;
+use crate::out::{self, DIM, paint};
+use crate::render::table::Table;
+use crate::render::time;
+use crate::text::{one_line, safe};
+
+/// How many runs are looked through.
+const RUNS: usize = 500;
+
+/// Something that waits for a human.
+#[derive(Serialize)]
+struct Waits {
+    task: String,
+    run: String,
+    frame: String,
+    tool: String,
+    /// `permission` or `input`.
+    kind: &'static str,
+    /// The permission's id.
+    permission: Option<String>,
+    /// What is asked.
+    asks: String,
+}
+
+pub async fn inbox(context: &Context, args: Json) -> Outcome {
+    let mut all = Vec::new();
+    if let Some((daemon, project)) = context.known_project().await? {
+        let runs = daemon.runs(&project, None, RUNS).await?.runs;
+        for run in runs.iter().filter(|run| run.tasks_running > 0) {
+            let detail = daemon.run(&project, run.id).await?;
+            for task in detail.tasks.rows() {
+                all.extend(waits(&task));
+            }
+        }
+    }
+    if args.json {
+        out::json(&all)?;
+        return Ok(EXIT_DONE);
+    }
+    if all.is_empty() {
+        out::note("nothing waits for you");
+        return Ok(EXIT_DONE);
+    }
+    let mut table = Table::new(&["TASK", "TOOL", "WAITS FOR", "PERMISSION", "ASKS"]);
+    for wait in &all {
+        table.row(vec![
+            wait.task.clone(),
+            one_line(&wait.tool),
+            wait.kind.to_owned(),
+            wait.permission.as_deref().map(one_line).unwrap_or_default(),
+            one_line(&wait.asks),
+        ]);
+    }
+    out::print(&table.render(usize::MAX))?;
+    out::note(&paint(
+        DIM,
+        "`fornax allow TASK`, `fornax deny TASK`, `fornax tell TASK TEXT`",
+    ));
+    Ok(EXIT_DONE)
+}
+
+fn waits(task: &TaskView) -> Vec<Waits> {
+    let wait = |kind, permission, asks| Waits {
+        task: task.id.to_string(),
+        run: task.run.to_string(),
+        frame: task.frame.to_string(),
+        tool: task.tool.clone(),
+        kind,
+        permission,
+        asks,
+    };
+    let asked = task.waits.iter().map(|asked| {
+        let asks = format!("{}: {}", asked.tool, asked.title);
+        wait("permission", Some(asked.id.clone()), asks)
+    });
+    let since = time::span(task.started_ms, None, time::now_ms());
+    let idle = task.idle.then(|| {
+        let asks = format!("interrupted; it has been at work for {since}");
+        wait("input", None, asks)
+    });
+    asked.chain(idle).collect()
+}
+
+pub async fn allow(context: &Context, args: Allow) -> Outcome {
+    let decision = if args.always {
+        Decision::Always
+    } else {
+        Decision::Allow
+    };
+    let request = Request::Decide {
+        target: args.id,
+        permission: args.permission,
+        decision,
+        note: None,
+    };
+    give(context, request, "allowed").await
+}
+
+pub async fn deny(context: &Context, args: Deny) -> Outcome {
+    let request = Request::Decide {
+        target: args.id,
+        permission: args.permission,
+        decision: Decision::Deny,
+        note: args.note,
+    };
+    give(context, request, "denied").await
+}
+
+pub async fn tell(context: &Context, args: Tell) -> Outcome {
+    let request = Request::Prompt {
+        target: args.id,
+        text: text_or_stdin(args.text)?,
+    };
+    give(context, request, "told").await
+}
+
+pub async fn interrupt(context: &Context, args: Interrupt) -> Outcome {
+    let request = Request::Interrupt { target: args.id };
+    give(context, request, "interrupting").await
+}
+
+pub async fn compact(context: &Context, args: Interrupt) -> Outcome {
+    let request = Request::Compact { target: args.id };
+    give(context, request, "told to shorten its conversation:").await
+}
+
+async fn give(context: &Context, request: Request, done: &str) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let answer = daemon.command(&project, request).await?;
+    let task = answer.tasks.first().map(ToString::to_string);
+    out::print(&format!("{done} {}", safe(&task.unwrap_or_default())))?;
+    Ok(EXIT_DONE)
+}
