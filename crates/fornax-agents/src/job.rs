@@ -44,6 +44,9 @@ pub struct Job {
     /// For [`DriverKind::Jsonl`]: what its standard input holds.
     #[serde(default)]
     pub stdin: Option<String>,
+    /// For [`DriverKind::Jsonl`]: exit codes that count as success.
+    #[serde(default)]
+    pub success_exit_codes: Vec<i32>,
     /// A price table of the user's own, absolute; the built-in one where there is none.
     #[serde(default)]
     pub prices: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl Job {
             server_dir: None,
             mapping: Mapping::default(),
             stdin: None,
+            success_exit_codes: vec![0],
             prices: None,
             secrets: Vec::new(),
             redact_rules: Vec::new(),

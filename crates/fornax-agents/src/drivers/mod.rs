@@ -1,8 +1,14 @@
 //! The drivers: one module for each protocol.
 
+mod acp;
 mod claude;
 mod claude_events;
 mod claude_print;
+mod codex;
+mod codex_exec;
+mod codex_usage;
+mod jsonl;
+mod jsonrpc;
 
 use fornax_core::agent::{DriverKind, Failure};
 use fornax_core::spec::ErrorClass;
@@ -16,6 +22,10 @@ pub fn of(job: &Job) -> Box<dyn Driver> {
     match job.driver {
         DriverKind::Claude => Box::new(claude::Claude::new(job)),
         DriverKind::ClaudePrint => Box::new(claude_print::ClaudePrint::new(job)),
+        DriverKind::Codex => Box::new(codex::Codex::new(job)),
+        DriverKind::CodexExec => Box::new(codex_exec::CodexExec::new(job)),
+        DriverKind::Acp => Box::new(acp::Acp::new(job)),
+        DriverKind::Jsonl => Box::new(jsonl::Jsonl::new(job)),
         _ => todo(),
     }
 }

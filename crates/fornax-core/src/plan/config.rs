@@ -7,10 +7,10 @@ use super::keys::{ConfigKeys, Limit, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
 use super::{Source, document, is_id, read};
-use crate::agent::{DriverKind, Mapping, Permissions};
+use crate::agent::{DriverKind, Mapping};
 use crate::redact::{CustomRuleError, Rules};
 use crate::spec::{Mode, OutputFormat};
-use crate::template::Template;
+use crate::template::{Template, Variable};
 
 /// A project's configuration with the built-in tools.
 #[derive(Debug, Clone)]
@@ -48,8 +48,6 @@ pub struct Tool {
     pub redact: bool,
     /// What speaks with its agent; none for a plain command.
     pub driver: Option<DriverKind>,
-    /// What happens when its agent asks whether it may do something.
-    pub permissions: Permissions,
     /// How often its agent may try a model call again without progress.
     pub model_retries: Option<u32>,
     /// Where its lines of JSON say what matters.
@@ -126,10 +124,11 @@ impl Config {
     }
 
     fn check_defaults(&mut self) {
-        if let Some(tool) = &self.defaults.tool
-            && !self.tools.contains_key(&tool.value)
-        {
-            self.report.push(self.unknown_tool(tool));
+        for tool in self.defaults.tool.iter().chain(&self.defaults.fallbacks) {
+            if !self.tools.contains_key(&tool.value) {
+                let problem = self.unknown_tool(tool);
+                self.report.push(problem);
+            }
         }
         if let Some(pool) = &self.defaults.pool
             && !self.pools.contains_key(&pool.value)
@@ -177,28 +176,128 @@ impl Tool {
             let codes = codes.value.0.iter();
             codes.map(|code| code.value.0 as i32).collect()
         });
+        let output = keys
+            .output
+            .as_ref()
+            .map_or(OutputFormat::default(), |at| at.value.0);
+        let (driver, mapping) = agent(keys, &cmd, output, report);
         Tool {
             mode: keys.mode.as_ref().map_or(Mode::default(), |at| at.value.0),
             cmd: cmd.into_iter().map(|argument| argument.value).collect(),
             stdin: settings::template(&keys.stdin, report).map(|at| at.value),
-            output: keys
-                .output
-                .as_ref()
-                .map_or(OutputFormat::default(), |at| at.value.0),
+            output,
             success_exit_codes: codes.unwrap_or_else(|| vec![0]),
             redact: keys.redact.as_ref().is_none_or(|at| at.value.0),
-            driver: None,
-            permissions: Permissions::Ask,
-            model_retries: None,
-            mapping: None,
+            driver,
+            model_retries: keys.model_retries.as_ref().map(|at| at.value.0 as u32),
+            mapping,
             settings: Settings {
                 model: settings::template(&keys.model, report),
                 timeout_ms: keys.timeout_sec.as_ref().map(|at| seconds(at.value.0)),
                 silence_ms: keys.silence_sec.as_ref().map(|at| seconds(at.value.0)),
                 env: settings::env(&keys.env, report),
+                permissions: keys.permissions.as_ref().map(|at| at.value.0),
                 ..Settings::default()
             },
         }
+    }
+}
+
+/// What speaks with a tool's agent, and where its lines say what matters.
+fn agent(
+    keys: &ToolKeys,
+    cmd: &[At<Template>],
+    output: OutputFormat,
+    report: &mut Report,
+) -> (Option<DriverKind>, Option<Mapping>) {
+    let named = keys.driver.as_ref().map(|at| (at.at, at.value.0));
+    let jsonl = output == OutputFormat::Jsonl;
+    if let (Some(at), false) = (&keys.jsonl, jsonl) {
+        report.push(
+            Problem::at(at.at, "`jsonl` means nothing without `output: jsonl`")
+                .help("add `output: jsonl`"),
+        );
+    }
+    let plain = |driver: DriverKind| matches!(driver, DriverKind::Jsonl);
+    match named {
+        Some((at, driver)) if plain(driver) != jsonl => {
+            let message = format!("the driver {} reads its own output", driver.as_str());
+            let problem = match plain(driver) {
+                true => Problem::at(at, "the driver jsonl needs `output: jsonl`"),
+                false if output == OutputFormat::Jsonl => Problem::at(at, message),
+                false => Problem::at(at, message),
+            };
+            report.push(problem.help("leave `output` out with an agent's driver"));
+        }
+        Some((at, driver)) if !plain(driver) => {
+            check_agent(keys, cmd, driver, at, report);
+        }
+        _ => {}
+    }
+    let driver = named
+        .map(|(_, driver)| driver)
+        .or(jsonl.then_some(DriverKind::Jsonl));
+    (driver, jsonl.then(|| mapping(keys)))
+}
+
+/// Reports what an agent's driver does by itself or not at all.
+fn check_agent(
+    keys: &ToolKeys,
+    cmd: &[At<Template>],
+    driver: DriverKind,
+    at: super::diagnostic::Span,
+    report: &mut Report,
+) {
+    for argument in cmd {
+        let given = argument.value.variables().find(|variable| {
+            matches!(variable, Variable::Prompt)
+                || matches!(variable, Variable::Model) && driver != DriverKind::Acp
+        });
+        if let Some(variable) = given {
+            let message = format!(
+                "the driver {} gives the agent its {variable}",
+                driver.as_str()
+            );
+            report.push(
+                Problem::at(argument.at, message)
+                    .related(at, "the driver is named here")
+                    .help("leave it out of `cmd`: with a driver, that is the program and arguments of your own"),
+            );
+        }
+    }
+    let idle = [
+        ("stdin", keys.stdin.as_ref().map(|at| at.at)),
+        ("output", keys.output.as_ref().map(|at| at.at)),
+        (
+            "success_exit_codes",
+            keys.success_exit_codes.as_ref().map(|at| at.at),
+        ),
+    ];
+    for (name, place) in idle {
+        if let Some(place) = place {
+            let message = format!("`{name}` means nothing with the driver {}", driver.as_str());
+            report.push(Problem::at(place, message).related(at, "the driver is named here"));
+        }
+    }
+}
+
+fn mapping(keys: &ToolKeys) -> Mapping {
+    let Some(keys) = keys.jsonl.as_ref().map(|at| &at.value) else {
+        return Mapping::default();
+    };
+    let path =
+        |path: &Option<At<super::read::Text>>| path.as_ref().map(|path| path.value.0.clone());
+    Mapping {
+        result: path(&keys.result),
+        error: path(&keys.error),
+        session: path(&keys.session),
+        model: path(&keys.model),
+        input: path(&keys.input),
+        output: path(&keys.output),
+        cache_read: path(&keys.cache_read),
+        cache_write: path(&keys.cache_write),
+        cost_usd: path(&keys.cost_usd),
+        cumulative: keys.cumulative.as_ref().is_some_and(|at| at.value.0),
     }
 }
 

@@ -10,6 +10,7 @@ use super::document::{Node, Value};
 use super::read::{
     Choice, Count, Deadline, Delay, Flag, List, Many, Read, Table, Text, expected, keys,
 };
+use crate::agent::{DriverKind, Permissions};
 use crate::spec::{ErrorClass, Mode, OnFailure, OutputFormat};
 
 /// How many tasks a pool may let run at once.
@@ -53,8 +54,14 @@ keys! {
         title: Text,
         /// A shell script. Variables reach it as data and are never parsed as code.
         run: Text,
-        /// The tool that does the work.
-        tool: Text,
+        /// The tool that does the work; of a list the first, and after it those that are tried when
+        /// it fails with one of the errors of `fallback_on`.
+        tool: Many<Text>,
+        /// The classes of error on which the next tool of the list is tried.
+        fallback_on: Many<Choice<ErrorClass>>,
+        /// What happens when an agent asks whether it may do something: `ask` (a human), `allow`,
+        /// `deny`.
+        permissions: Choice<Permissions>,
         /// What the tool is asked to do; by default the goal.
         prompt: Text,
         /// The model that the tool is to use.
@@ -101,8 +108,14 @@ keys! {
 
     /// Settings for frames that do not have their own.
     struct DefaultsKeys {
-        /// The tool of frames that have a goal or a prompt but name no tool.
-        tool: Text,
+        /// The tool of frames that have a goal or a prompt but name no tool; of a list the first,
+        /// and after it those that are tried when it fails with one of the errors of `fallback_on`.
+        tool: Many<Text>,
+        /// The classes of error on which the next tool of the list is tried.
+        fallback_on: Many<Choice<ErrorClass>>,
+        /// What happens when an agent asks whether it may do something: `ask` (a human), `allow`,
+        /// `deny`.
+        permissions: Choice<Permissions>,
         /// The model that tools are to use.
         model: Text,
         /// The pool whose slots tasks take beside the global ones.
@@ -155,12 +168,46 @@ keys! {
         silence_sec: Count<1, 31_536_000>,
         /// What is written to standard input; by default nothing.
         stdin: Text,
-        /// How the results are read off its output: `text` (the default) or `none`.
+        /// How the results are read off its output: `text` (the default), `jsonl` or `none`.
         output: Choice<OutputFormat>,
+        /// Where its lines of JSON say what matters, with `output: jsonl`.
+        jsonl: MappingKeys,
+        /// What speaks with its agent. `cmd` is then the program and arguments of your own; the
+        /// driver adds prompt, model and what its protocol needs.
+        driver: Choice<DriverKind>,
+        /// What happens when its agent asks whether it may do something: `ask` (a human; the
+        /// default), `allow`, `deny`.
+        permissions: Choice<Permissions>,
+        /// How often its agent may try a model call again without progress; 8 by default.
+        model_retries: Retries,
         /// Exit codes that count as success; 0 by default.
         success_exit_codes: Many<ExitCode>,
         /// Whether secrets are taken out of its logs; true by default.
         redact: Flag,
+    }
+
+    /// Where a line of JSON says what matters: dotted paths, such as `usage.input_tokens`.
+    struct MappingKeys {
+        /// The result; of several lines that have it, the last counts.
+        result: Text,
+        /// An error's message: a line that has it means that the task failed.
+        error: Text,
+        /// The session's id.
+        session: Text,
+        /// The model's name.
+        model: Text,
+        /// Input tokens that were not cached.
+        input: Text,
+        /// Output tokens.
+        output: Text,
+        /// Input tokens that were read from a cache.
+        cache_read: Text,
+        /// Input tokens that were written to a cache.
+        cache_write: Text,
+        /// The cost in US dollars.
+        cost_usd: Text,
+        /// Whether these are running totals, of which the last counts.
+        cumulative: Flag,
     }
 
     /// Limits of the whole project.

@@ -90,6 +90,8 @@ struct PlanFrame {
     outputs: Vec<At<Template>>,
     workdir: Option<At<Template>>,
     model: Option<At<Template>>,
+    /// The models of its fallbacks, in their order.
+    fallback_models: Vec<Option<At<Template>>>,
 }
 
 impl Plan {

@@ -108,13 +108,16 @@ impl Room {
     pub fn takes(&mut self, spec: &FrameSpec, report: &mut Report) -> bool {
         let outputs = spec.outputs.iter().map(String::len).sum::<usize>();
         let labels = spec.key.len() + spec.title.len() + spec.goal.len() + outputs;
-        let work = spec.invocation.as_ref().map_or(0, |invocation| {
-            let templates = invocation.cmd.iter().chain(&invocation.stdin);
-            let templates = templates
-                .chain(&invocation.prompt)
-                .chain(invocation.env.values());
-            templates.map(Template::text_len).sum::<usize>()
-        });
+        let invocations = spec.invocation.iter().chain(&spec.fallbacks);
+        let work: usize = invocations
+            .map(|invocation| {
+                let templates = invocation.cmd.iter().chain(&invocation.stdin);
+                let templates = templates
+                    .chain(&invocation.prompt)
+                    .chain(invocation.env.values());
+                templates.map(Template::text_len).sum::<usize>()
+            })
+            .sum();
         let when = spec.when.as_ref();
         let when = when.map_or(0, |when| when.left.text_len() + when.right.text_len());
         let Some(left) = self.0.checked_sub(labels + work + when) else {
@@ -141,11 +144,14 @@ impl PlanFrame {
         for output in &self.outputs {
             spec.outputs.push(path("an output", output, inputs, report));
         }
-        if let Some(invocation) = &mut spec.invocation {
-            let workdir = self.workdir.as_ref();
-            let workdir = workdir.map(|dir| path("the working directory", dir, inputs, report));
-            invocation.workdir = workdir.filter(|dir| dir != ".");
-            let model = self.model.as_ref().map(|model| text(&model.value, inputs));
+        let workdir = self.workdir.as_ref();
+        let workdir = workdir.map(|dir| path("the working directory", dir, inputs, report));
+        let workdir = workdir.filter(|dir| dir != ".");
+        let models = std::iter::once(&self.model).chain(&self.fallback_models);
+        let invocations = spec.invocation.iter_mut().chain(&mut spec.fallbacks);
+        for (invocation, model) in invocations.zip(models) {
+            invocation.workdir.clone_from(&workdir);
+            let model = model.as_ref().map(|model| text(&model.value, inputs));
             invocation.model = model.filter(|model| !model.is_empty());
             fill(invocation, inputs);
             if invocation.model.is_none() {

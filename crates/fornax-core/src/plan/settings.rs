@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{At, Problem, Report, show};
 use super::keys::{Backoff, DefaultsKeys, FrameKeys};
-use super::read::{Table, Text};
+use super::read::{Choice, Many, Table, Text};
+use crate::agent::Permissions;
 use crate::redact::Rules;
 use crate::spec::{ErrorClass, Retry};
 use crate::template::{Template, UnknownVariable};
@@ -13,6 +14,10 @@ use crate::template::{Template, UnknownVariable};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub tool: Option<At<String>>,
+    /// The tools after it; they are set together with it.
+    pub fallbacks: Vec<At<String>>,
+    pub fallback_on: Option<Vec<ErrorClass>>,
+    pub permissions: Option<Permissions>,
     pub model: Option<At<Template>>,
     pub pool: Option<At<String>>,
     pub priority: Option<i32>,
@@ -37,7 +42,10 @@ macro_rules! settings {
     ($keys:expr, $report:expr) => {{
         let (keys, report): (_, &mut Report) = ($keys, $report);
         Settings {
-            tool: text(&keys.tool),
+            tool: tools(&keys.tool).next(),
+            fallbacks: tools(&keys.tool).skip(1).collect(),
+            fallback_on: keys.fallback_on.as_ref().map(classes),
+            permissions: keys.permissions.as_ref().map(|at| at.value.0),
             model: template(&keys.model, report),
             pool: text(&keys.pool),
             priority: keys.priority.as_ref().map(|at| at.value.0 as i32),
@@ -45,10 +53,7 @@ macro_rules! settings {
             silence_ms: keys.silence_timeout.as_ref().map(|at| at.value.0),
             retries: keys.retries.as_ref().map(|at| at.value.0 as u32),
             backoff: keys.backoff.as_ref().map(|at| waits(at, report)),
-            retry_on: keys.retry_on.as_ref().map(|classes| {
-                let classes = classes.value.0.iter();
-                classes.map(|class| class.value.0).collect()
-            }),
+            retry_on: keys.retry_on.as_ref().map(classes),
             env: env(&keys.env, report),
             workdir: template(&keys.workdir, report),
         }
@@ -68,8 +73,15 @@ impl Settings {
     pub fn over(self, below: &Settings) -> Settings {
         let mut env = below.env.clone();
         env.extend(self.env);
+        let (tool, fallbacks) = match self.tool {
+            Some(tool) => (Some(tool), self.fallbacks),
+            None => (below.tool.clone(), below.fallbacks.clone()),
+        };
         Settings {
-            tool: self.tool.or_else(|| below.tool.clone()),
+            tool,
+            fallbacks,
+            fallback_on: self.fallback_on.or_else(|| below.fallback_on.clone()),
+            permissions: self.permissions.or(below.permissions),
             model: self.model.or_else(|| below.model.clone()),
             pool: self.pool.or_else(|| below.pool.clone()),
             priority: self.priority.or(below.priority),
@@ -111,6 +123,17 @@ fn waits(keys: &At<Backoff>, report: &mut Report) -> Waits {
         report.push(Problem::at(at.at, "`max` is shorter than `initial`"));
     }
     Waits { initial_ms, max_ms }
+}
+
+fn classes(keys: &At<Many<Choice<ErrorClass>>>) -> Vec<ErrorClass> {
+    let classes = keys.value.0.iter();
+    classes.map(|class| class.value.0).collect()
+}
+
+/// The tools that a frame or a plan names.
+pub(crate) fn tools(keys: &Option<At<Many<Text>>>) -> impl Iterator<Item = At<String>> {
+    let tools = keys.iter().flat_map(|tools| &tools.value.0);
+    tools.map(|tool| At::new(tool.at, tool.value.0.clone()))
 }
 
 pub(crate) fn text(keys: &Option<At<Text>>) -> Option<At<String>> {

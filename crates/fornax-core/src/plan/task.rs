@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::config::Config;
 use super::diagnostic::{At, Diagnostic, Report, Span};
 use super::keys::{FrameKeys, PlanKeys};
-use super::read::{Deadline, List, Table, Text};
+use super::read::{Deadline, List, Many, Table, Text};
 use super::{Source, check, title};
 use crate::spec::RunSpec;
 use crate::template::Template;
@@ -85,7 +85,7 @@ fn keys(task: &Task, at: Span) -> PlanKeys {
         id: Some(text("task")),
         title: Some(literal(&title)),
         goal: Some(literal(goal)),
-        tool: Some(text(&task.tool)),
+        tool: Some(At::new(at, Many(vec![text(&task.tool)]))),
         prompt: Some(literal(&task.prompt)),
         model: task.model.as_deref().map(literal),
         workdir: task.workdir.as_deref().map(literal),

@@ -11,8 +11,17 @@ use super::settings::{self, Settings};
 use super::shell::{self, Script};
 use super::variables::{Allow, Dep, Scope};
 use super::{PlanFrame, condition, is_inside, title};
-use crate::spec::{Condition, FrameSpec, Invocation, Retry};
+use crate::spec::{Condition, ErrorClass, FrameSpec, Invocation, Retry};
 use crate::template::Template;
+
+/// The errors on which the next tool is tried where nobody says: those that another try of the same
+/// would only meet again.
+const FALLBACK_ON: [ErrorClass; 4] = [
+    ErrorClass::ToolMissing,
+    ErrorClass::Auth,
+    ErrorClass::RateLimit,
+    ErrorClass::Api,
+];
 
 /// How long a label is, in characters.
 const MAX_LABEL: usize = 100;
@@ -143,7 +152,8 @@ impl<'a> Maker<'a, '_> {
         let mut frame = PlanFrame::new(item, title, goal);
         let mut work = self.work();
         let own = Settings::of_frame(keys, self.report);
-        let mut settings = own.over(&self.unit.settings);
+        let asked = own.over(&self.unit.settings);
+        let mut settings = asked.clone();
         let tool = work.as_ref().and_then(|work| self.tool(work));
         if let Some((_, tool)) = &tool {
             settings = settings.over(&tool.settings);
@@ -154,7 +164,8 @@ impl<'a> Maker<'a, '_> {
             settings = Settings::default();
         }
         if let (Some(work), Some((name, tool))) = (work, tool) {
-            self.task(&mut frame, work, &name, tool, &settings);
+            self.task(&mut frame, &work, (&name, tool), &settings);
+            self.fallbacks(&mut frame, &work, &asked);
         }
         frame.outputs = self.outputs();
         frame.spec.phase = self.label(keys.phase.as_ref());
@@ -195,7 +206,8 @@ impl<'a> Maker<'a, '_> {
             Some("uses" | "frames") => Some(Work::Holds),
             _ if keys.flawed => None,
             _ => {
-                let tool = settings::text(&keys.tool)
+                let tool = settings::tools(&keys.tool)
+                    .next()
                     .or_else(|| self.unit.settings.tool.clone())
                     .or_else(|| self.config.defaults.tool.clone());
                 let at = keys.tool.as_ref().map_or(self.at, |tool| tool.at);
@@ -234,6 +246,8 @@ impl<'a> Maker<'a, '_> {
             ("retries", keys.retries.as_ref().map(|at| at.at)),
             ("backoff", keys.backoff.as_ref().map(|at| at.at)),
             ("retry_on", keys.retry_on.as_ref().map(|at| at.at)),
+            ("fallback_on", keys.fallback_on.as_ref().map(|at| at.at)),
+            ("permissions", keys.permissions.as_ref().map(|at| at.at)),
             ("env", keys.env.as_ref().map(|at| at.at)),
             ("workdir", at(&keys.workdir)),
         ];
@@ -274,15 +288,78 @@ impl<'a> Maker<'a, '_> {
     fn task(
         &mut self,
         frame: &mut PlanFrame,
-        work: Work<'_>,
-        name: &At<String>,
-        tool: &Tool,
+        work: &Work<'_>,
+        tool: (&At<String>, &Tool),
         settings: &Settings,
     ) {
+        frame.spec.invocation = self.invocation(work, tool, settings);
+        frame.model = self.filled(settings.model.clone(), Allow::Inputs);
+        frame.workdir = self.filled(settings.workdir.clone(), Allow::Inputs);
+        if let Some(workdir) = &frame.workdir {
+            self.check_path("the working directory", workdir);
+        }
+        frame.spec.pool = self.pool(settings);
+        frame.spec.priority = settings.priority.unwrap_or(0);
+        frame.spec.retry = settings.retry();
+    }
+
+    /// The tools that are tried after the first. Names of models differ from agent to agent: a
+    /// frame's own goes to its first tool only.
+    fn fallbacks(&mut self, frame: &mut PlanFrame, work: &Work<'_>, asked: &Settings) {
+        let Work::Tool(first, _) = work else {
+            return;
+        };
+        let chain = match asked.tool {
+            Some(_) => &asked.fallbacks,
+            None => &self.config.defaults.fallbacks,
+        };
+        let mut names = vec![first.value.as_str()];
+        for name in chain {
+            if names.contains(&name.value.as_str()) {
+                let message = format!("{} is tried already", show(&name.value));
+                self.report.push(Problem::at(name.at, message));
+                continue;
+            }
+            names.push(&name.value);
+            let Some(tool) = self.config.tools.get(&name.value) else {
+                self.report.push(self.config.unknown_tool(name));
+                continue;
+            };
+            let asked = Settings {
+                model: None,
+                ..asked.clone()
+            };
+            let settings = asked.over(&tool.settings);
+            let model = settings.model.clone();
+            let settings = settings.over(&self.config.defaults);
+            let invocation = self.invocation(work, (name, tool), &settings);
+            frame.spec.fallbacks.extend(invocation);
+            frame
+                .fallback_models
+                .push(self.filled(model, Allow::Inputs));
+        }
+        if !chain.is_empty() {
+            let on = asked.fallback_on.clone();
+            let on = on.or_else(|| self.config.defaults.fallback_on.clone());
+            frame.spec.fallback_on = on.unwrap_or_else(|| FALLBACK_ON.to_vec());
+        } else if let Some(on) = &self.keys.fallback_on {
+            self.report.push(
+                Problem::at(on.at, "`fallback_on` means nothing with one tool")
+                    .help("name others after it: `tool: [opencode, claude]`"),
+            );
+        }
+    }
+
+    fn invocation(
+        &mut self,
+        work: &Work<'_>,
+        (name, tool): (&At<String>, &Tool),
+        settings: &Settings,
+    ) -> Option<Invocation> {
         let (at, prompt) = match work {
             Work::Run(run) => (run.at, run.value.to_owned()),
             Work::Tool(_, prompt) => (prompt.at, prompt.value.to_owned()),
-            Work::Holds => return,
+            Work::Holds => return None,
         };
         let prompt = settings::parse(&At::new(at, super::read::Text(prompt)), self.report);
         if let Some(prompt) = &prompt {
@@ -317,21 +394,13 @@ impl<'a> Maker<'a, '_> {
             output: tool.output,
             redact: tool.redact,
             driver: tool.driver,
-            permissions: tool.permissions,
+            permissions: settings.permissions.unwrap_or_default(),
             model_retries: tool.model_retries,
             mapping: tool.mapping.clone(),
         };
         self.guard(&mut invocation, &prompt, name);
         self.bind(&mut invocation);
-        frame.spec.invocation = Some(invocation);
-        frame.model = self.filled(settings.model.clone(), Allow::Inputs);
-        frame.workdir = self.filled(settings.workdir.clone(), Allow::Inputs);
-        if let Some(workdir) = &frame.workdir {
-            self.check_path("the working directory", workdir);
-        }
-        frame.spec.pool = self.pool(settings);
-        frame.spec.priority = settings.priority.unwrap_or(0);
-        frame.spec.retry = settings.retry();
+        Some(invocation)
     }
 
     /// Sees to it that no variable becomes part of a shell script.
@@ -475,6 +544,7 @@ impl PlanFrame {
             outputs: Vec::new(),
             workdir: None,
             model: None,
+            fallback_models: Vec::new(),
         }
     }
 }

@@ -185,7 +185,9 @@ impl Collector {
             return;
         };
         // The engine has ended: it will ask again when it is started.
-        let _ = self.mailbox.send(Message::Ended(id, Box::new(outcome(&expected))));
+        let _ = self
+            .mailbox
+            .send(Message::Ended(id, Box::new(outcome(&expected))));
         self.expected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -449,7 +449,9 @@ impl Herald {
                 Ok(job) => spec.stdin = Some(job),
                 Err(error) => {
                     // The engine has ended: it will ask again when it is started.
-                    let _ = self.mailbox.send(Message::Ended(id, Box::new(cannot_start(error))));
+                    let _ = self
+                        .mailbox
+                        .send(Message::Ended(id, Box::new(cannot_start(error))));
                     return;
                 }
             }

@@ -46,6 +46,7 @@ pub(super) fn job(
         limits: limits(invocation),
         mapping: invocation.mapping.clone().unwrap_or_default(),
         stdin: launch.stdin.clone(),
+        success_exit_codes: invocation.success_exit_codes.clone(),
         prices: prices(),
         secrets: redact.secrets.clone(),
         redact_rules: redact.custom.clone(),

@@ -1,0 +1,556 @@
+//! Codex through its app server: threads, turns, approvals, interrupts, usage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fornax_core::agent::{Decision, Order, OrderKind, Permission, Permissions};
+use fornax_core::spec::ErrorClass;
+use serde_json::{Value, json};
+
+use super::codex_usage::{Totals, total};
+use super::ended;
+use super::jsonrpc::{Message, Peer};
+use crate::classify::classify;
+use crate::driver::{Driver, Heard, Launch, Out, Say};
+use crate::happening::{Happening, TurnEnd};
+use crate::job::Job;
+
+/// What was asked of the server.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Initialize,
+    Thread,
+    Turn,
+    Other,
+}
+
+/// One thread of Codex's, with those of its subagents.
+pub(crate) struct Codex {
+    job: Job,
+    peer: Peer<Asked>,
+    thread: Option<String>,
+    turn: Option<String>,
+    turns: u32,
+    busy: bool,
+    prompt: String,
+    /// Told to end a turn that the server has not begun yet.
+    interrupt_wanted: bool,
+    /// What the server asks: the request's id by the permission's.
+    asked: BTreeMap<String, Value>,
+    totals: Totals,
+    /// Threads of subagents that work.
+    children: BTreeSet<String>,
+    /// How the turn ended, while subagents still work.
+    held: Option<TurnEnd>,
+    last_message: String,
+    tries: u32,
+}
+
+impl Codex {
+    pub fn new(job: &Job) -> Codex {
+        let mut totals = Totals::default();
+        if let Some(resume) = &job.resume {
+            totals.counted(&resume.session, resume.counted);
+        }
+        Codex {
+            job: job.clone(),
+            peer: Peer::new(false),
+            thread: None,
+            turn: None,
+            turns: 0,
+            busy: false,
+            prompt: String::new(),
+            interrupt_wanted: false,
+            asked: BTreeMap::new(),
+            totals,
+            children: BTreeSet::new(),
+            held: None,
+            last_message: String::new(),
+            tries: 0,
+        }
+    }
+
+    fn prompt(&mut self, text: &str, out: &mut Out) {
+        let Some(thread) = self.thread.clone() else {
+            return;
+        };
+        text.clone_into(&mut self.prompt);
+        self.begin_turn(out);
+        let input = json!([{ "type": "text", "text": text }]);
+        let params = json!({ "threadId": thread, "input": input });
+        self.peer.ask(Asked::Turn, "turn/start", params, out);
+    }
+
+    fn begin_turn(&mut self, out: &mut Out) {
+        self.busy = true;
+        self.turns += 1;
+        self.tries = 0;
+        self.last_message.clear();
+        out.tell(Happening::TurnStarted {
+            turn: self.turns,
+            prompt: std::mem::take(&mut self.prompt),
+        });
+    }
+
+    fn end_turn(&mut self, end: TurnEnd, out: &mut Out) {
+        self.held = None;
+        self.turn = None;
+        self.interrupt_wanted = false;
+        if std::mem::take(&mut self.busy) {
+            out.tell(Happening::TurnEnded(end));
+        }
+    }
+
+    fn answered(&mut self, about: &Asked, answer: Result<&Value, &Value>, out: &mut Out) {
+        match (about, answer) {
+            (Asked::Initialize, Ok(_)) => {
+                self.peer.tell("initialized", Value::Null, out);
+                self.open_thread(out);
+            }
+            (Asked::Thread, Ok(result)) => {
+                let Some(thread) = result["thread"]["id"].as_str() else {
+                    return;
+                };
+                self.thread = Some(thread.to_owned());
+                if self.job.resume.as_ref().is_some_and(|resume| resume.fork) {
+                    let counted = self.job.resume.as_ref().map(|resume| resume.counted);
+                    self.totals.counted(thread, counted.unwrap_or_default());
+                }
+                let text = |pointer: &str| {
+                    let value = result.pointer(pointer).and_then(Value::as_str);
+                    value.map(str::to_owned)
+                };
+                out.tell(Happening::SessionStarted {
+                    session: thread.to_owned(),
+                    model: text("/model").or_else(|| text("/thread/model")),
+                    version: text("/thread/cliVersion"),
+                    resumed: self.job.resume.is_some(),
+                });
+                let prompt = self.job.prompt.clone();
+                self.prompt(&prompt, out);
+            }
+            (Asked::Turn, Ok(result)) => {
+                self.turn = result["turn"]["id"].as_str().map(str::to_owned);
+                if self.interrupt_wanted {
+                    self.interrupt_turn(out);
+                }
+            }
+            (Asked::Other, _) => {}
+            (_, Err(error)) => {
+                let message = error["message"].as_str().unwrap_or("it gave no reason");
+                if !self.busy {
+                    self.begin_turn(out);
+                }
+                let class = classify(None, None, message);
+                self.end_turn(TurnEnd::failed(class, message), out);
+            }
+        }
+    }
+
+    fn open_thread(&mut self, out: &mut Out) {
+        let mut params = json!({
+            "cwd": self.job.cwd,
+            "approvalPolicy": "on-request",
+            "sandbox": "workspace-write",
+        });
+        if let Some(model) = &self.job.model {
+            params["model"] = json!(model);
+        }
+        let method = match &self.job.resume {
+            None => "thread/start",
+            Some(resume) => {
+                params["threadId"] = json!(resume.session);
+                if resume.fork {
+                    "thread/fork"
+                } else {
+                    "thread/resume"
+                }
+            }
+        };
+        self.peer.ask(Asked::Thread, method, params, out);
+    }
+
+    /// The server asks whether something may be done.
+    fn requested(&mut self, id: &Value, method: &str, params: &Value, out: &mut Out) {
+        let (tool, title) = match method {
+            "item/commandExecution/requestApproval" => {
+                let command = params["command"].as_str().unwrap_or_default();
+                ("command", command.to_owned())
+            }
+            "item/fileChange/requestApproval" => {
+                let reason = params["reason"].as_str().unwrap_or("to change files");
+                ("file_change", reason.to_owned())
+            }
+            _ => return self.peer.refuse(id, method, out),
+        };
+        let permission = id.to_string();
+        self.asked.insert(permission.clone(), id.clone());
+        let by_policy = match self.job.permissions {
+            Permissions::Ask => None,
+            Permissions::Allow => Some(Decision::Allow),
+            Permissions::Deny => Some(Decision::Deny),
+        };
+        match by_policy {
+            Some(decision) => self.decide(&permission, decision, "policy", out),
+            None => out.tell(Happening::PermissionAsked(Permission {
+                id: permission,
+                tool: tool.to_owned(),
+                title,
+            })),
+        }
+    }
+
+    fn decide(&mut self, permission: &str, decision: Decision, by: &str, out: &mut Out) {
+        let Some(id) = self.asked.remove(permission) else {
+            return;
+        };
+        let word = match decision {
+            Decision::Allow => "accept",
+            Decision::Always => "acceptForSession",
+            Decision::Deny => "decline",
+        };
+        self.peer.answer(&id, json!({ "decision": word }), out);
+        out.tell(Happening::PermissionAnswered {
+            id: permission.to_owned(),
+            decision,
+            by: by.to_owned(),
+        });
+    }
+
+    fn noticed(&mut self, method: &str, params: &Value, out: &mut Out) {
+        let thread = params["threadId"].as_str().unwrap_or_default();
+        let own = self.thread.as_deref() == Some(thread);
+        let child = (!own && !thread.is_empty()).then(|| thread.to_owned());
+        match method {
+            "turn/started" if !own && self.thread.is_some() => {
+                self.children.insert(thread.to_owned());
+            }
+            "turn/started" => {
+                self.turn = params["turn"]["id"].as_str().map(str::to_owned);
+            }
+            "item/started" => self.item_started(&params["item"], child, out),
+            "item/completed" => self.item_completed(&params["item"], child, out),
+            "thread/tokenUsage/updated" => {
+                let told = total(&params["tokenUsage"]["total"], true);
+                if let Some((call, usage)) = self.totals.added(thread, told) {
+                    self.tries = 0;
+                    out.tell(Happening::ModelCall {
+                        call,
+                        model: None,
+                        provider: None,
+                        usage,
+                        duration_ms: None,
+                        child,
+                    });
+                }
+            }
+            "error" => self.error(params, child, out),
+            "thread/compacted" => out.tell(Happening::Compacted),
+            "turn/completed" => self.turn_completed(thread, own, &params["turn"], out),
+            "serverRequest/resolved" => {
+                let permission = params["requestId"].to_string();
+                if self.asked.remove(&permission).is_some() {
+                    out.tell(Happening::PermissionAnswered {
+                        id: permission,
+                        decision: Decision::Deny,
+                        by: "agent".to_owned(),
+                    });
+                }
+            }
+            "warning" | "configWarning" | "deprecationNotice" if child.is_none() => {
+                let message = params["message"].as_str().or(params["summary"].as_str());
+                // That a model is not in its list concerns nobody.
+                if let Some(message) = message.filter(|text| !text.contains("Model metadata")) {
+                    out.tell(Happening::Warning {
+                        message: message.to_owned(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn item_started(&mut self, item: &Value, child: Option<String>, out: &mut Out) {
+        let Some(call) = item["id"].as_str() else {
+            return;
+        };
+        let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
+        let (tool, title, input) = match item["type"].as_str() {
+            Some("commandExecution") => {
+                let input = json!({ "command": item["command"], "cwd": item["cwd"] });
+                ("command".to_owned(), text("command"), input)
+            }
+            Some("fileChange") => {
+                let paths = paths(item).join(", ");
+                ("file_change".to_owned(), paths, item["changes"].clone())
+            }
+            Some("mcpToolCall") => {
+                let tool = format!("{}/{}", text("server"), text("tool"));
+                let title = item["arguments"].to_string();
+                (tool, title, item["arguments"].clone())
+            }
+            Some("collabAgentToolCall") => {
+                let input = json!({ "prompt": item["prompt"] });
+                (text("tool"), text("prompt"), input)
+            }
+            Some("webSearch") => {
+                let input = json!({ "query": item["query"] });
+                ("web_search".to_owned(), text("query"), input)
+            }
+            _ => return,
+        };
+        out.tell(Happening::ToolCall {
+            call: call.to_owned(),
+            tool,
+            title,
+            input,
+            child,
+        });
+    }
+
+    fn item_completed(&mut self, item: &Value, child: Option<String>, out: &mut Out) {
+        let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
+        let call = text("id");
+        let done = item["status"] == "completed";
+        let result = |tool: String, success, output, exit_code| Happening::ToolResult {
+            call: call.clone(),
+            tool,
+            success,
+            output,
+            exit_code,
+        };
+        match item["type"].as_str() {
+            Some("agentMessage") => {
+                if child.is_none() {
+                    self.last_message = text("text");
+                }
+                out.tell(Happening::Text {
+                    text: text("text"),
+                    child,
+                });
+            }
+            Some("reasoning") => {
+                let parts = item["summary"].as_array().into_iter().flatten();
+                let parts: Vec<&str> = parts.filter_map(Value::as_str).collect();
+                if !parts.is_empty() {
+                    out.tell(Happening::Thinking {
+                        text: parts.join("\n"),
+                    });
+                }
+            }
+            Some("commandExecution") => {
+                let code = item["exitCode"].as_i64();
+                let code = code.and_then(|code| i32::try_from(code).ok());
+                let success = done && code.is_none_or(|code| code == 0);
+                let output = text("aggregatedOutput");
+                out.tell(result("command".to_owned(), success, output, code));
+            }
+            Some("fileChange") => {
+                out.tell(result("file_change".to_owned(), done, String::new(), None));
+                for path in paths(item).into_iter().filter(|_| done) {
+                    out.tell(Happening::FileChanged {
+                        path: path.to_owned(),
+                    });
+                }
+            }
+            Some("mcpToolCall") => {
+                let tool = format!("{}/{}", text("server"), text("tool"));
+                let output = match &item["error"] {
+                    Value::Null => item["result"].to_string(),
+                    error => error.to_string(),
+                };
+                out.tell(result(tool, done, output, None));
+            }
+            Some("collabAgentToolCall") => {
+                out.tell(result(
+                    text("tool"),
+                    done,
+                    item["agentsStates"].to_string(),
+                    None,
+                ));
+                let receivers = item["receiverThreadIds"].as_array();
+                if item["tool"] == "spawnAgent" {
+                    for child in receivers.into_iter().flatten().filter_map(Value::as_str) {
+                        out.tell(Happening::ChildStarted {
+                            session: child.to_owned(),
+                            title: text("prompt"),
+                        });
+                    }
+                }
+            }
+            Some("webSearch") => {
+                out.tell(result("web_search".to_owned(), true, String::new(), None))
+            }
+            Some("contextCompaction") if child.is_none() => out.tell(Happening::Compacted),
+            _ => {}
+        }
+    }
+
+    fn error(&mut self, params: &Value, child: Option<String>, out: &mut Out) {
+        let error = &params["error"];
+        let message = error["message"].as_str().unwrap_or_default();
+        if params["willRetry"].as_bool() == Some(true) {
+            self.tries += 1;
+            let details = error["additionalDetails"].as_str().unwrap_or_default();
+            out.tell(Happening::Retry {
+                attempt: self.tries,
+                class: classify_error(error),
+                message: format!("{message} {details}").trim().to_owned(),
+                at: None,
+                wait_ms: None,
+            });
+        } else if child.is_some() {
+            out.tell(Happening::Warning {
+                message: format!("a subagent failed: {message}"),
+            });
+        }
+    }
+
+    fn turn_completed(&mut self, thread: &str, own: bool, turn: &Value, out: &mut Out) {
+        if !own {
+            self.children.remove(thread);
+            out.tell(Happening::ChildEnded {
+                session: thread.to_owned(),
+                success: Some(turn["status"] == "completed"),
+            });
+            if self.children.is_empty()
+                && let Some(held) = self.held.take()
+            {
+                self.end_turn(held, out);
+            }
+            return;
+        }
+        let error = &turn["error"];
+        let end = match turn["status"].as_str() {
+            Some("completed") => {
+                let said = turn["items"].as_array().into_iter().flatten();
+                let said = said.filter(|item| item["type"] == "agentMessage");
+                let said = said.filter_map(|item| item["text"].as_str()).next_back();
+                let result = said.map_or_else(|| self.last_message.clone(), str::to_owned);
+                TurnEnd::Completed { result }
+            }
+            Some("interrupted") => TurnEnd::Interrupted,
+            _ => {
+                let message = error["message"].as_str().unwrap_or("the turn failed");
+                TurnEnd::failed(classify_error(error), message)
+            }
+        };
+        // What subagents do is the agent's work as well: it is not cut off.
+        if matches!(end, TurnEnd::Completed { .. }) && !self.children.is_empty() {
+            self.held = Some(end);
+        } else {
+            self.end_turn(end, out);
+        }
+    }
+
+    fn interrupt_turn(&mut self, out: &mut Out) {
+        let (Some(thread), Some(turn)) = (self.thread.clone(), self.turn.clone()) else {
+            self.interrupt_wanted = true;
+            return;
+        };
+        let params = json!({ "threadId": thread, "turnId": turn });
+        self.peer.ask(Asked::Other, "turn/interrupt", params, out);
+    }
+}
+
+/// Codex names the kind of an error as a word or as an object with one key.
+fn classify_error(error: &Value) -> ErrorClass {
+    let info = &error["codexErrorInfo"];
+    let inner = info.as_object().and_then(|info| info.iter().next());
+    let kind = info.as_str().or(inner.map(|(kind, _)| kind.as_str()));
+    let status = inner.and_then(|(_, fields)| fields["httpStatusCode"].as_u64());
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    let text = |field: &str| error[field].as_str().unwrap_or_default();
+    let words = format!("{} {}", text("message"), text("additionalDetails"));
+    match kind {
+        Some("unauthorized") => ErrorClass::Auth,
+        _ => classify(status, kind, &words),
+    }
+}
+
+fn paths(item: &Value) -> Vec<&str> {
+    let changes = item["changes"].as_array().into_iter().flatten();
+    changes
+        .filter_map(|change| change["path"].as_str())
+        .collect()
+}
+
+impl Driver for Codex {
+    fn launch(&self) -> Launch {
+        let mut argv = self.job.argv.clone();
+        argv.push("app-server".to_owned());
+        Launch::Process {
+            argv,
+            env: Vec::new(),
+            converse: true,
+        }
+    }
+
+    fn begin(&mut self, out: &mut Out) {
+        let client = json!({
+            "name": "fornax",
+            "title": "Fornax",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        let params = json!({ "clientInfo": client });
+        self.peer.ask(Asked::Initialize, "initialize", params, out);
+    }
+
+    fn hear(&mut self, heard: Heard<'_>, out: &mut Out) {
+        match heard {
+            Heard::Line(line) => {
+                let Ok(message) = serde_json::from_slice::<Value>(line) else {
+                    out.garbage += 1;
+                    return;
+                };
+                match self.peer.take(&message) {
+                    Message::Answer(about, answer) => self.answered(&about, answer, out),
+                    Message::Request(id, method, params) => self.requested(id, method, params, out),
+                    Message::Notice(method, params) => self.noticed(method, params, out),
+                    Message::Other => out.garbage += 1,
+                }
+            }
+            Heard::Exited { code, signal } => {
+                if self.turns == 0 {
+                    self.begin_turn(out);
+                }
+                let end = self.held.take();
+                let end = end.unwrap_or_else(|| TurnEnd::Failed(ended(code, signal)));
+                self.end_turn(end, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order, out: &mut Out) {
+        match &order.kind {
+            OrderKind::Prompt { text } => self.prompt(text, out),
+            OrderKind::Interrupt => self.interrupt(out),
+            OrderKind::Decide {
+                permission,
+                decision,
+                ..
+            } => self.decide(permission, *decision, "human", out),
+            OrderKind::Compact => {
+                if let Some(thread) = self.thread.clone() {
+                    let params = json!({ "threadId": thread });
+                    self.peer
+                        .ask(Asked::Other, "thread/compact/start", params, out);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Out) {
+        out.say(Say::Close);
+    }
+
+    fn interrupt(&mut self, out: &mut Out) {
+        if self.held.is_some() {
+            // Only subagents work still; they end with their server.
+            return self.end_turn(TurnEnd::Interrupted, out);
+        }
+        if self.busy || self.peer.waits(|about| *about == Asked::Turn) {
+            self.interrupt_turn(out);
+        }
+    }
+}
