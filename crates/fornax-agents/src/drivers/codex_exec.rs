@@ -222,15 +222,13 @@ impl Driver for CodexExec {
                     out.garbage += 1;
                 }
             }
-            Heard::Exited { code, signal } => {
-                if self.thread.is_empty() || self.busy {
-                    self.begin_turn(out);
-                    let end = match self.interrupted {
-                        true => TurnEnd::Interrupted,
-                        false => TurnEnd::Failed(ended(code, signal)),
-                    };
-                    self.end_turn(end, out);
-                }
+            Heard::Exited { code, signal } if self.thread.is_empty() || self.busy => {
+                self.begin_turn(out);
+                let end = match self.interrupted {
+                    true => TurnEnd::Interrupted,
+                    false => TurnEnd::Failed(ended(code, signal)),
+                };
+                self.end_turn(end, out);
             }
             _ => {}
         }

@@ -67,7 +67,7 @@ impl Jsonl {
         }
         let error = at(line, mapping.error.as_ref());
         let is_error = |error: &&Value| {
-            !matches!(error, Value::Null | Value::Bool(false)) && **error != Value::from("")
+            !matches!(error, Value::Null | Value::Bool(false)) && error.as_str() != Some("")
         };
         if let Some(error) = error.filter(is_error) {
             self.error = Some(text(error).unwrap_or_else(|| error.to_string()));

@@ -9,6 +9,9 @@ mod codex_exec;
 mod codex_usage;
 mod jsonl;
 mod jsonrpc;
+mod opencode;
+mod opencode_parts;
+mod opencode_run;
 
 use fornax_core::agent::{DriverKind, Failure};
 use fornax_core::spec::ErrorClass;
@@ -26,11 +29,9 @@ pub fn of(job: &Job) -> Box<dyn Driver> {
         DriverKind::CodexExec => Box::new(codex_exec::CodexExec::new(job)),
         DriverKind::Acp => Box::new(acp::Acp::new(job)),
         DriverKind::Jsonl => Box::new(jsonl::Jsonl::new(job)),
-        _ => todo(),
+        DriverKind::Opencode => Box::new(opencode::Opencode::new(job)),
+        DriverKind::OpencodeRun => Box::new(opencode_run::OpencodeRun::new(job)),
     }
-}
-fn todo() -> Box<dyn Driver> {
-    unreachable!()
 }
 
 /// Why a turn ended with its process.
