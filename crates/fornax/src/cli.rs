@@ -155,8 +155,24 @@ pub struct Task {
     #[command(subcommand)]
     pub again: Option<TaskAgain>,
 
+    /// The tool, as `fornax tools` lists it
+    #[arg(required = true)]
+    pub tool: Option<String>,
+
+    /// What it is told (for `shell`, the command line); `-` reads standard input
+    #[arg(required = true)]
+    pub prompt: Option<String>,
+
+    /// The model
+    #[arg(short, long)]
+    pub model: Option<String>,
+
+    /// End it when it has run this long: 90s, 10m, 1h 30m
+    #[arg(short, long, value_name = "DURATION", value_parser = duration_ms)]
+    pub timeout: Option<u64>,
+
     #[command(flatten)]
-    pub new: Option<NewTask>,
+    pub follow: Follow,
 }
 
 #[derive(Subcommand)]
@@ -177,26 +193,6 @@ pub struct Rerun {
     /// With another model
     #[arg(short, long)]
     pub model: Option<String>,
-
-    #[command(flatten)]
-    pub follow: Follow,
-}
-
-#[derive(Args)]
-pub struct NewTask {
-    /// The tool, as `fornax tools` lists it
-    pub tool: String,
-
-    /// What it is told (for `shell`, the command line); `-` reads standard input
-    pub prompt: String,
-
-    /// The model
-    #[arg(short, long)]
-    pub model: Option<String>,
-
-    /// End it when it has run this long: 90s, 10m, 1h 30m
-    #[arg(short, long, value_name = "DURATION", value_parser = duration_ms)]
-    pub timeout: Option<u64>,
 
     #[command(flatten)]
     pub follow: Follow,

@@ -31,8 +31,8 @@ pub async fn run(context: &Context, args: Run) -> Outcome {
 }
 
 pub async fn task(context: &Context, args: Task) -> Outcome {
-    let (request, manner) = match (args.again, args.new) {
-        (Some(TaskAgain::Rerun(again)), _) => {
+    let (request, manner) = match (args.again, args.tool, args.prompt) {
+        (Some(TaskAgain::Rerun(again)), ..) => {
             let request = Request::Rerun {
                 target: again.id,
                 tool: again.tool,
@@ -40,16 +40,17 @@ pub async fn task(context: &Context, args: Task) -> Outcome {
             };
             (request, again.follow.manner())
         }
-        (None, Some(new)) => {
+        (None, Some(tool), Some(prompt)) => {
             let request = Request::RunTask {
-                tool: new.tool,
-                prompt: text_or_stdin(new.prompt)?,
-                model: new.model,
-                timeout_ms: new.timeout,
+                tool,
+                prompt: text_or_stdin(prompt)?,
+                model: args.model,
+                timeout_ms: args.timeout,
             };
-            (request, new.follow.manner())
+            (request, args.follow.manner())
         }
-        (None, None) => {
+        // The command line's own check sees to it that this does not happen.
+        (None, ..) => {
             return fail(
                 ErrorKind::Usage,
                 "no tool and no prompt",
