@@ -1,25 +1,56 @@
-//! OpenCode through its server: sessions, permissions, interrupts, forks, subagents.
+//! OpenCode through its server. Many tasks share one server; each has a session of its own.
+//!
+//! Events tell what happens, but not all that counts: they come double and late (after an abort the
+//! session is idle twice, and its last message is complete only after the first time), and those
+//! that were sent while nobody listened are lost. So when an event says that the session is idle,
+//! it is looked at: its status, then its newest message. What that says is what counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod events;
+mod permissions;
+mod verdict;
 
-use fornax_core::agent::{Decision, Order, OrderKind, Permission, Permissions};
+use std::collections::BTreeMap;
+
+use fornax_core::agent::{Order, OrderKind};
 use fornax_core::spec::ErrorClass;
 use serde_json::{Value, json};
 
-use super::opencode_parts::{Parts, class_of, words_of};
+use super::opencode_parts::Parts;
+use crate::classify::classify;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::{Happening, TurnEnd};
 use crate::job::Job;
 use crate::opencode_server::encoded;
+use permissions::{Answer, Desk, rules};
+use verdict::{Standing, failed, server_ended};
 
 /// What was asked of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Asked {
+    /// For the session: made, found or copied.
     Session,
+    /// To end what an earlier task may have left at work.
+    Quiet,
+    /// To give it its rules.
+    Rules,
+    /// For the newest message of earlier tasks.
+    Newest,
+    /// To take a prompt.
     Prompt,
+    /// Which sessions work.
     Status,
+    /// For messages of the session.
     Messages,
-    Other,
+    /// For the subagents' sessions.
+    Children,
+    /// For the messages of one.
+    Child,
+    /// Which permissions are waited for.
+    Waiting,
+    /// To shorten the conversation.
+    Summary,
+    /// Something whose answer says nothing.
+    Word(&'static str),
 }
 
 /// One session at OpenCode's server.
@@ -27,26 +58,38 @@ pub(crate) struct Opencode {
     job: Job,
     calls: BTreeMap<u64, Asked>,
     next: u64,
-    session: Option<String>,
-    turns: u32,
-    busy: bool,
-    interrupted: bool,
+    /// Empty until the session takes prompts.
+    session: String,
     parts: Parts,
-    /// The messages of turns that are over: what is still heard of them ends nothing.
-    old: BTreeSet<String>,
-    /// The newest answer of this turn: its id, why it ended, its error.
-    answer: Option<Answer>,
-    error: Option<Value>,
-    /// Which session asks each permission.
-    asked: BTreeSet<String>,
+    desk: Desk,
     model: Option<(String, String)>,
+    turns: u32,
+    turn: Option<Turn>,
+    /// The newest message when the last turn ended: it says nothing of the next one.
+    judged: String,
+    /// The session's error since the turn began.
+    error: Option<Value>,
+    /// The first turn is to end before it begins.
+    stopped: bool,
+    /// The conversation is to be shortened before the next prompt.
+    compact: bool,
+    /// It is being shortened; the prompts that came meanwhile.
+    held: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Answer {
-    id: String,
-    finish: Option<String>,
-    error: Option<Value>,
+/// A turn that goes on.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The session was seen at work.
+    busy: bool,
+    /// It is to end.
+    interrupting: bool,
+    /// The session is being looked at.
+    looking: bool,
+    /// It is to be looked at once more after that.
+    again: bool,
+    /// The stream of events broke.
+    broken: bool,
 }
 
 impl Opencode {
@@ -54,18 +97,19 @@ impl Opencode {
         let model = job.model.as_deref().and_then(|model| model.split_once('/'));
         Opencode {
             model: model.map(|(provider, model)| (provider.to_owned(), model.to_owned())),
+            desk: Desk::new(job.permissions),
             job: job.clone(),
             calls: BTreeMap::new(),
             next: 1,
-            session: None,
-            turns: 0,
-            busy: false,
-            interrupted: false,
+            session: String::new(),
             parts: Parts::default(),
-            old: BTreeSet::new(),
-            answer: None,
+            turns: 0,
+            turn: None,
+            judged: String::new(),
             error: None,
-            asked: BTreeSet::new(),
+            stopped: false,
+            compact: false,
+            held: None,
         }
     }
 
@@ -80,10 +124,12 @@ impl Opencode {
         let call = self.next;
         self.next += 1;
         self.calls.insert(call, about);
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let and = if query.is_empty() { "" } else { "&" };
         out.say(Say::Call {
             call,
             method,
-            path: format!("{path}?directory={}", self.directory()),
+            path: format!("{path}?directory={}{and}{query}", self.directory()),
             body,
         });
     }
@@ -93,30 +139,92 @@ impl Opencode {
     }
 
     /// A path below the session's own.
-    fn at_session(&self, rest: &str) -> Option<String> {
-        let session = self.session.as_deref()?;
-        Some(format!("/session/{}{rest}", encoded(session)))
+    fn at(&self, rest: &str) -> String {
+        format!("/session/{}{rest}", encoded(&self.session))
+    }
+
+    fn session_is_there(&mut self, info: &Value, out: &mut Out) {
+        let Some(id) = info["id"].as_str() else {
+            return self.no_session(0, "it made no session", out);
+        };
+        id.clone_into(&mut self.session);
+        self.parts.own(id);
+        out.tell(Happening::SessionStarted {
+            session: id.to_owned(),
+            model: self.job.model.clone(),
+            version: info["version"].as_str().map(str::to_owned),
+            resumed: self.job.resume.is_some(),
+        });
+        match self.job.resume.as_ref().map(|resume| resume.fork) {
+            None => self.first_prompt(out),
+            Some(true) => self.give_rules(out),
+            Some(false) => self.call(Asked::Quiet, "POST", &self.at("/abort"), None, out),
+        }
+    }
+
+    fn give_rules(&mut self, out: &mut Out) {
+        let body = json!({"permission": rules(self.job.permissions)});
+        self.call(Asked::Rules, "PATCH", &self.at(""), Some(body), out);
+    }
+
+    /// There is no session, and so no turn that could go well.
+    fn no_session(&mut self, status: u16, body: &str, out: &mut Out) {
+        let why = refusal(status, body);
+        let (class, what) = match (status, &self.job.resume) {
+            (0, _) => (ErrorClass::Signal, format!("there is no session: {why}")),
+            (_, Some(resume)) => (
+                ErrorClass::ExitNonzero,
+                format!(
+                    "OpenCode cannot go on with session {}: {why}",
+                    resume.session
+                ),
+            ),
+            (_, None) => (ErrorClass::Api, format!("OpenCode made no session: {why}")),
+        };
+        self.begin_turn(&self.job.prompt.clone(), out);
+        self.end_turn(TurnEnd::failed(class, what), out);
+    }
+
+    fn first_prompt(&mut self, out: &mut Out) {
+        let prompt = self.job.prompt.clone();
+        if std::mem::take(&mut self.stopped) {
+            self.begin_turn(&prompt, out);
+            return self.end_turn(TurnEnd::Interrupted, out);
+        }
+        self.prompt(&prompt, out);
     }
 
     fn prompt(&mut self, text: &str, out: &mut Out) {
-        let Some(path) = self.at_session("/prompt_async") else {
+        if let Some(held) = &mut self.held {
+            held.push(text.to_owned());
             return;
-        };
+        }
         self.begin_turn(text, out);
         let mut body = json!({ "parts": [{ "type": "text", "text": text }] });
-        if let Some((provider, model)) = &self.model {
-            body["model"] = json!({ "providerID": provider, "modelID": model });
+        match (&self.job.model, &self.model) {
+            (Some(name), None) => {
+                let why =
+                    format!("OpenCode names models provider/model; \"{name}\" is no such name");
+                return self.end_turn(TurnEnd::failed(ErrorClass::Spawn, why), out);
+            }
+            (Some(_), Some((provider, model))) => {
+                body["model"] = json!({ "providerID": provider, "modelID": model });
+            }
+            (None, _) => {}
         }
-        self.call(Asked::Prompt, "POST", &path, Some(body), out);
+        self.call(
+            Asked::Prompt,
+            "POST",
+            &self.at("/prompt_async"),
+            Some(body),
+            out,
+        );
     }
 
     fn begin_turn(&mut self, prompt: &str, out: &mut Out) {
-        self.busy = true;
-        self.interrupted = false;
-        self.turns += 1;
-        self.old.extend(self.parts.answers());
-        self.answer = None;
+        self.turn = Some(Turn::default());
         self.error = None;
+        self.turns += 1;
         out.tell(Happening::TurnStarted {
             turn: self.turns,
             prompt: prompt.to_owned(),
@@ -124,250 +232,266 @@ impl Opencode {
     }
 
     fn end_turn(&mut self, end: TurnEnd, out: &mut Out) {
-        if std::mem::take(&mut self.busy) {
-            out.tell(Happening::TurnEnded(end));
+        if self.turn.take().is_none() {
+            return;
+        }
+        self.desk.clear();
+        self.parts.end_children(out);
+        let waits = end == TurnEnd::Interrupted;
+        out.tell(Happening::TurnEnded(end));
+        if waits && std::mem::take(&mut self.compact) {
+            self.summarize(out);
         }
     }
 
-    fn fail(&mut self, class: ErrorClass, message: String, out: &mut Out) {
-        if self.turns == 0 {
-            let prompt = self.job.prompt.clone();
-            self.begin_turn(&prompt, out);
+    /// Looks at the session, or once more when the present look is over.
+    fn look(&mut self, out: &mut Out) {
+        let Some(turn) = &mut self.turn else { return };
+        if std::mem::replace(&mut turn.looking, true) {
+            turn.again = true;
+            return;
         }
-        self.end_turn(TurnEnd::failed(class, message), out);
+        self.call(Asked::Status, "GET", "/session/status", None, out);
+    }
+
+    /// The look is over and has ended nothing.
+    fn looked(&mut self, out: &mut Out) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.looking = false;
+        if std::mem::take(&mut turn.again) {
+            self.look(out);
+        }
+    }
+
+    fn status(&mut self, fine: bool, all: &Value, out: &mut Out) {
+        let Some(turn) = &mut self.turn else { return };
+        let works = !matches!(all[&self.session]["type"].as_str(), None | Some("idle"));
+        if !fine || works {
+            if works {
+                // It goes on, and can be heard again.
+                turn.broken = false;
+            }
+            return self.looked(out);
+        }
+        // After a break all is told that was not heard.
+        let few = if turn.broken { "" } else { "?limit=1" };
+        let path = self.at(&format!("/message{few}"));
+        self.call(Asked::Messages, "GET", &path, None, out);
+    }
+
+    /// Tells what of these messages was not told, and gives the newest.
+    fn catch_up(&mut self, messages: &Value, out: &mut Out) -> Option<Standing> {
+        let messages = messages.as_array()?;
+        for message in messages {
+            self.message(&message["info"]);
+            for part in message["parts"].as_array().into_iter().flatten() {
+                self.parts.part(part, None, out);
+            }
+        }
+        Standing::of(&messages.last()?["info"])
+    }
+
+    /// The session is idle, and this is its newest message.
+    fn judge(&mut self, newest: Option<Standing>, out: &mut Out) {
+        let Some(turn) = &self.turn else { return };
+        let (interrupting, broken) = (turn.interrupting, turn.broken);
+        let newest = newest.filter(|message| message.id != self.judged);
+        let answer = newest.as_ref().filter(|message| !message.user);
+        let end = match answer {
+            Some(answer) => answer.verdict(interrupting, self.error.as_ref(), || {
+                self.parts.text_of(&answer.id)
+            }),
+            None if interrupting => Some(TurnEnd::Interrupted),
+            None => self.error.as_ref().map(failed),
+        };
+        let end = match end {
+            None if broken && interrupting => Some(TurnEnd::Interrupted),
+            None if broken => Some(server_ended()),
+            Some(TurnEnd::Failed(_))
+                if broken
+                    && answer
+                        .is_some_and(|answer| answer.error.is_none() && answer.in_mid_turn()) =>
+            {
+                Some(server_ended())
+            }
+            end => end,
+        };
+        let Some(end) = end else {
+            return self.looked(out);
+        };
+        if let Some(message) = newest {
+            self.judged = message.id;
+        }
+        self.end_turn(end, out);
+    }
+
+    fn abort(&mut self, out: &mut Out) {
+        self.call(Asked::Word("abort"), "POST", &self.at("/abort"), None, out);
+    }
+
+    /// The session works on the turn.
+    fn works(&mut self, out: &mut Out) {
+        if let Some(turn) = &mut self.turn
+            && !std::mem::replace(&mut turn.busy, true)
+            && turn.interrupting
+        {
+            self.abort(out);
+        }
+    }
+
+    fn answer(&mut self, answer: Option<Answer>, out: &mut Out) {
+        if let Some((id, body)) = answer {
+            let path = format!("/permission/{}/reply", encoded(&id));
+            self.call(Asked::Word("permission"), "POST", &path, Some(body), out);
+        }
+    }
+
+    fn summarize(&mut self, out: &mut Out) {
+        let Some((provider, model)) = &self.model else {
+            return out.tell(Happening::Warning {
+                message: "there is nothing yet that could be shortened".to_owned(),
+            });
+        };
+        let body = json!({ "providerID": provider, "modelID": model });
+        self.held = Some(Vec::new());
+        self.call(
+            Asked::Summary,
+            "POST",
+            &self.at("/summarize"),
+            Some(body),
+            out,
+        );
     }
 
     fn replied(&mut self, about: &Asked, status: u16, body: &str, out: &mut Out) {
         let told = serde_json::from_str::<Value>(body).unwrap_or_default();
         let fine = (200..300).contains(&status);
         match about {
-            Asked::Session if fine => {
-                let Some(id) = told["id"].as_str() else {
-                    let message = "the server made no session".to_owned();
-                    return self.fail(ErrorClass::Api, message, out);
-                };
-                self.session = Some(id.to_owned());
-                self.parts.own(id);
-                out.tell(Happening::SessionStarted {
-                    session: id.to_owned(),
-                    model: self.job.model.clone(),
-                    version: told["version"].as_str().map(str::to_owned),
-                    resumed: self.job.resume.is_some(),
-                });
-                let prompt = self.job.prompt.clone();
-                self.prompt(&prompt, out);
+            Asked::Session if fine => self.session_is_there(&told, out),
+            Asked::Quiet => self.give_rules(out),
+            Asked::Rules if fine => {
+                self.call(
+                    Asked::Newest,
+                    "GET",
+                    &self.at("/message?limit=1"),
+                    None,
+                    out,
+                );
             }
-            Asked::Session | Asked::Prompt if !fine => {
-                let what = match about {
-                    Asked::Prompt => "the prompt",
-                    _ if self.job.resume.is_some() => "to go on with the session",
-                    _ => "a session",
-                };
-                let said: String = body.chars().take(300).collect();
-                let why = match status {
-                    0 => said,
-                    _ => format!("{status} {said}"),
-                };
+            Asked::Newest if fine => {
+                if let Some(newest) = told.as_array().and_then(|all| all.last()) {
+                    let info = &newest["info"];
+                    let made = info.pointer("/time/created").and_then(Value::as_i64);
+                    self.parts.since(made.unwrap_or_default());
+                    self.judged = info["id"].as_str().unwrap_or_default().to_owned();
+                }
+                self.first_prompt(out);
+            }
+            Asked::Session | Asked::Rules | Asked::Newest => self.no_session(status, body, out),
+            Asked::Prompt if fine => {}
+            Asked::Prompt => {
+                // It may have heard it all the same.
+                self.abort(out);
+                let why = refusal(status, body);
                 let class = match status {
                     0 => ErrorClass::Signal,
-                    404 => ErrorClass::ExitNonzero,
-                    _ => ErrorClass::Api,
+                    _ => classify(Some(status), None, &why),
                 };
-                self.fail(class, format!("the server refused {what}: {why}"), out);
+                let what = format!("OpenCode did not take the prompt: {why}");
+                self.end_turn(TurnEnd::failed(class, what), out);
             }
-            Asked::Status if fine && self.busy => {
-                let session = self.session.clone().unwrap_or_default();
-                let status = told[&session]["type"].as_str();
-                if matches!(status, None | Some("idle"))
-                    && let Some(path) = self.at_session("/message")
-                {
-                    self.call(Asked::Messages, "GET", &path, None, out);
+            Asked::Status => self.status(fine, &told, out),
+            Asked::Messages if fine => {
+                let newest = self.catch_up(&told, out);
+                self.judge(newest, out);
+            }
+            Asked::Messages => self.looked(out),
+            Asked::Children => {
+                for child in told.as_array().into_iter().flatten() {
+                    self.parts.created(child, out);
+                    let id = encoded(child["id"].as_str().unwrap_or_default());
+                    let path = format!("/session/{id}/message");
+                    self.call(Asked::Child, "GET", &path, None, out);
                 }
+                self.look_after_children(out);
             }
-            Asked::Messages if self.busy => self.caught_up(&told, out),
-            _ => {}
-        }
-    }
-
-    /// What the server remembers of a session that is idle after the stream of events had broken.
-    fn caught_up(&mut self, messages: &Value, out: &mut Out) {
-        for message in messages.as_array().into_iter().flatten() {
-            self.message(&message["info"], out);
-            for part in message["parts"].as_array().into_iter().flatten() {
-                self.parts.part(part, out);
+            Asked::Child => {
+                self.catch_up(&told, out);
+                self.look_after_children(out);
             }
-        }
-        let finished = self.answer.as_ref().is_some_and(|answer| {
-            answer.error.is_some() || matches!(answer.finish.as_deref(), Some("stop" | "length"))
-        });
-        if finished {
-            return self.idle(out);
-        }
-        let message = "the agent's server ended in mid-turn".to_owned();
-        self.end_turn(TurnEnd::failed(ErrorClass::Signal, message), out);
-    }
-
-    fn event(&mut self, event: &Value, out: &mut Out) {
-        let properties = &event["properties"];
-        let session = properties["sessionID"].as_str().unwrap_or_default();
-        let own = self.session.as_deref() == Some(session);
-        match event["type"].as_str() {
-            Some("session.created") => self.parts.created(&properties["info"], out),
-            _ if !self.parts.knows(session) => {}
-            Some("message.updated") => self.message(&properties["info"], out),
-            Some("message.part.updated") => self.parts.part(&properties["part"], out),
-            Some("session.status") if own && properties["status"]["type"] == "retry" => {
-                retry(&properties["status"], out);
-            }
-            Some("session.error") if own => self.error = Some(properties["error"].clone()),
-            Some("session.compacted") if own => out.tell(Happening::Compacted),
-            Some("permission.asked") => self.permission(properties, out),
-            Some("permission.replied") => {
-                let id = properties["requestID"].as_str().unwrap_or_default();
-                let decision = match properties["reply"].as_str() {
-                    Some("once") => Decision::Allow,
-                    Some("always") => Decision::Always,
-                    _ => Decision::Deny,
-                };
-                self.answered(id, decision, "agent", out);
-            }
-            Some("session.idle") if own => self.idle(out),
-            Some("session.idle") => self.parts.child_idle(session, out),
-            _ => {}
-        }
-    }
-
-    fn message(&mut self, info: &Value, out: &mut Out) {
-        self.parts.message(info);
-        let own = info["sessionID"].as_str() == self.session.as_deref();
-        let id = info["id"].as_str().unwrap_or_default();
-        if !own || info["role"] != "assistant" || self.old.contains(id) {
-            return;
-        }
-        if let (Some(provider), Some(model)) =
-            (info["providerID"].as_str(), info["modelID"].as_str())
-            && self.model.is_none()
-        {
-            self.model = Some((provider.to_owned(), model.to_owned()));
-            if let Some(session) = self.session.clone().filter(|_| self.job.model.is_none()) {
-                // Which model it is shows with the first answer only.
-                out.tell(Happening::SessionStarted {
-                    session,
-                    model: Some(format!("{provider}/{model}")),
-                    version: None,
-                    resumed: self.job.resume.is_some(),
-                });
-            }
-        }
-        let error = info.get("error").filter(|error| !error.is_null());
-        self.answer = Some(Answer {
-            id: id.to_owned(),
-            finish: info["finish"].as_str().map(str::to_owned),
-            error: error.cloned(),
-        });
-    }
-
-    fn permission(&mut self, asked: &Value, out: &mut Out) {
-        let Some(id) = asked["id"].as_str() else {
-            return;
-        };
-        if !self.asked.insert(id.to_owned()) {
-            return;
-        }
-        let by_policy = match self.job.permissions {
-            Permissions::Ask => None,
-            Permissions::Allow => Some(Decision::Allow),
-            Permissions::Deny => Some(Decision::Deny),
-        };
-        if let Some(decision) = by_policy {
-            return self.decide(id, decision, None, "policy", out);
-        }
-        let patterns = asked["patterns"].as_array().into_iter().flatten();
-        let patterns: Vec<&str> = patterns.filter_map(Value::as_str).collect();
-        let command = asked["metadata"]["command"].as_str();
-        out.tell(Happening::PermissionAsked(Permission {
-            id: id.to_owned(),
-            tool: asked["permission"].as_str().unwrap_or_default().to_owned(),
-            title: command.map_or_else(|| patterns.join(", "), str::to_owned),
-        }));
-    }
-
-    fn decide(
-        &mut self,
-        id: &str,
-        decision: Decision,
-        note: Option<&str>,
-        by: &str,
-        out: &mut Out,
-    ) {
-        if !self.asked.contains(id) {
-            return;
-        }
-        let body = match decision {
-            Decision::Allow => json!({ "reply": "once" }),
-            Decision::Always => json!({ "reply": "always" }),
-            // With a word to the agent it goes on; without one its turn would end here.
-            Decision::Deny => json!({
-                "reply": "reject",
-                "message": note.unwrap_or("The user does not want this to be done."),
+            Asked::Waiting => self.waiting(fine, &told, out),
+            Asked::Summary => self.shortened(fine, status, body, out),
+            Asked::Word(_) if fine || status == 404 => {}
+            Asked::Word(what) => out.tell(Happening::Warning {
+                message: format!(
+                    "OpenCode did not hear of an {what}: {}",
+                    refusal(status, body)
+                ),
             }),
-        };
-        let path = format!("/permission/{}/reply", encoded(id));
-        self.call(Asked::Other, "POST", &path, Some(body), out);
-        self.answered(id, decision, by, out);
+        }
     }
 
-    fn answered(&mut self, id: &str, decision: Decision, by: &str, out: &mut Out) {
-        if self.asked.remove(id) {
-            out.tell(Happening::PermissionAnswered {
-                id: id.to_owned(),
-                decision,
-                by: by.to_owned(),
+    /// After a break the session itself is looked at last: its turn ends when all is told.
+    fn look_after_children(&mut self, out: &mut Out) {
+        if !self.calls.values().any(|asked| *asked == Asked::Child) {
+            self.look(out);
+        }
+    }
+
+    fn waiting(&mut self, fine: bool, told: &Value, out: &mut Out) {
+        let Some(requests) = told.as_array().filter(|_| fine) else {
+            return;
+        };
+        self.desk.still_asked(requests, out);
+        for request in requests {
+            if self
+                .parts
+                .knows(request["sessionID"].as_str().unwrap_or_default())
+            {
+                let answer = self.desk.asked(request, out);
+                self.answer(answer, out);
+            }
+        }
+    }
+
+    fn shortened(&mut self, fine: bool, status: u16, body: &str, out: &mut Out) {
+        if !fine {
+            let why = refusal(status, body);
+            out.tell(Happening::Warning {
+                message: format!("OpenCode did not shorten the conversation: {why}"),
             });
         }
+        for prompt in self.held.take().unwrap_or_default() {
+            self.prompt(&prompt, out);
+        }
     }
 
-    /// The session is idle. Where nothing of this turn has been heard, that is about one before it:
-    /// after an interrupt it is told twice.
-    fn idle(&mut self, out: &mut Out) {
-        if !self.busy || (self.answer.is_none() && self.error.is_none()) {
-            return;
+    fn stop(&mut self, out: &mut Out) {
+        match &mut self.turn {
+            Some(turn) => {
+                let first = !std::mem::replace(&mut turn.interrupting, true);
+                // Before it works, an abort would pass the prompt by.
+                if first && turn.busy {
+                    self.abort(out);
+                }
+            }
+            None => self.stopped = self.turns == 0,
         }
-        if self.interrupted {
-            return self.end_turn(TurnEnd::Interrupted, out);
-        }
-        let answer = self.answer.clone().unwrap_or_default();
-        let error = self.error.take().or(answer.error.clone());
-        let end = match (error, answer.finish.as_deref()) {
-            (Some(error), _) => TurnEnd::failed(class_of(&error), words_of(&error)),
-            (None, Some("stop")) => TurnEnd::Completed {
-                result: self.parts.text_of(&answer.id),
-            },
-            (None, Some("length")) => TurnEnd::failed(
-                ErrorClass::Api,
-                "the answer was truncated: it reached the model's longest output",
-            ),
-            // It stands between two answers: what ends the turn is yet to come.
-            (None, None) => return,
-            (None, Some(other)) => TurnEnd::failed(
-                ErrorClass::Api,
-                format!("the agent stopped without finishing; its last answer ended with {other}"),
-            ),
-        };
-        self.end_turn(end, out);
     }
 }
 
-fn retry(status: &Value, out: &mut Out) {
-    let message = status["message"].as_str().unwrap_or_default();
-    let attempt = status["attempt"].as_u64().unwrap_or(1);
-    out.tell(Happening::Retry {
-        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-        class: crate::classify::classify(None, None, message),
-        message: message.to_owned(),
-        at: status["next"].as_i64().map(fornax_core::time::Time),
-        wait_ms: None,
-    });
+/// What the server says when it refuses.
+fn refusal(status: u16, body: &str) -> String {
+    if status == 0 {
+        return format!("its server does not answer: {body}");
+    }
+    let told = serde_json::from_str::<Value>(body).unwrap_or_default();
+    let words = ["/data/message", "/message", "/error/message"];
+    let said = words.iter().find_map(|at| told.pointer(at)?.as_str());
+    match said {
+        Some(said) => format!("{said} ({status})"),
+        None => format!("its server answers {status}"),
+    }
 }
 
 impl Driver for Opencode {
@@ -378,76 +502,74 @@ impl Driver for Opencode {
     }
 
     fn begin(&mut self, out: &mut Out) {
-        let resume = self.job.resume.clone();
-        match resume {
-            None => {
-                let body = json!({ "title": self.job.title });
-                self.call(Asked::Session, "POST", "/session", Some(body), out);
+        let Some(resume) = self.job.resume.clone() else {
+            let mut body = json!({ "permission": rules(self.job.permissions) });
+            if !self.job.title.is_empty() {
+                body["title"] = json!(self.job.title);
             }
-            Some(resume) if resume.fork => {
-                let path = format!("/session/{}/fork", encoded(&resume.session));
-                self.call(Asked::Session, "POST", &path, Some(json!({})), out);
-            }
-            Some(resume) => {
-                let path = format!("/session/{}", encoded(&resume.session));
-                self.call(Asked::Session, "GET", &path, None, out);
-            }
+            return self.call(Asked::Session, "POST", "/session", Some(body), out);
+        };
+        let path = format!("/session/{}", encoded(&resume.session));
+        if resume.fork {
+            let path = format!("{path}/fork");
+            self.call(Asked::Session, "POST", &path, Some(json!({})), out);
+        } else {
+            self.call(Asked::Session, "GET", &path, None, out);
         }
     }
 
     fn hear(&mut self, heard: Heard<'_>, out: &mut Out) {
         match heard {
             Heard::Event(data) => match serde_json::from_str::<Value>(data) {
-                Ok(event) => self.event(&event, out),
-                Err(_) => out.garbage += 1,
+                Ok(event) if event["type"].is_string() => self.event(&event, out),
+                _ => out.garbage += 1,
             },
             Heard::Reply { call, status, body } => {
                 if let Some(about) = self.calls.remove(&call) {
                     self.replied(&about, status, body, out);
                 }
             }
-            Heard::Connected { again: true } if self.busy => {
-                self.call(Asked::Status, "GET", "/session/status", None, out);
+            Heard::Connected { again: true } => {
+                if let Some(turn) = &mut self.turn
+                    && !self.session.is_empty()
+                {
+                    turn.broken = true;
+                    self.call(Asked::Waiting, "GET", "/permission", None, out);
+                    self.call(Asked::Children, "GET", &self.at("/children"), None, out);
+                }
             }
-            Heard::Exited { .. } => {
-                let message = "the agent's server ended".to_owned();
-                self.fail(ErrorClass::Signal, message, out);
-            }
+            Heard::Exited { .. } => self.end_turn(server_ended(), out),
             _ => {}
         }
     }
 
     fn order(&mut self, order: &Order, out: &mut Out) {
         match &order.kind {
-            OrderKind::Prompt { text } => self.prompt(text, out),
-            OrderKind::Interrupt => self.interrupt(out),
+            OrderKind::Prompt { text } => {
+                if std::mem::take(&mut self.compact) {
+                    self.summarize(out);
+                }
+                self.prompt(text, out);
+            }
+            OrderKind::Interrupt => self.stop(out),
             OrderKind::Decide {
                 permission,
                 decision,
                 note,
-            } => self.decide(permission, *decision, note.as_deref(), "human", out),
-            OrderKind::Compact => {
-                if let (Some(path), Some((provider, model))) =
-                    (self.at_session("/summarize"), self.model.clone())
-                {
-                    let body = json!({ "providerID": provider, "modelID": model });
-                    self.call(Asked::Other, "POST", &path, Some(body), out);
-                }
+            } => {
+                let note = note.as_deref();
+                let answer = self.desk.decide(permission, *decision, note, out);
+                self.answer(answer, out);
             }
+            OrderKind::Compact if self.turn.is_some() => self.compact = true,
+            OrderKind::Compact if self.turns > 0 && self.held.is_none() => self.summarize(out),
+            OrderKind::Compact => {}
         }
     }
 
     fn finish(&mut self, _out: &mut Out) {}
 
     fn interrupt(&mut self, out: &mut Out) {
-        self.interrupted = self.busy;
-        match self.at_session("/abort") {
-            Some(path) => self.call(Asked::Other, "POST", &path, None, out),
-            None => {
-                let prompt = self.job.prompt.clone();
-                self.begin_turn(&prompt, out);
-                self.end_turn(TurnEnd::Interrupted, out);
-            }
-        }
+        self.stop(out);
     }
 }

@@ -16,7 +16,12 @@ use crate::happening::Happening;
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     own: Option<String>,
-    children: BTreeSet<String>,
+    /// Messages that were made until then, in milliseconds since 1970, are an earlier task's.
+    since_ms: i64,
+    /// The subagents' sessions, and whether each works.
+    children: BTreeMap<String, bool>,
+    /// When each message's present step began, in milliseconds since 1970.
+    steps: BTreeMap<String, i64>,
     /// Answers by id, with the model that gave them.
     answers: BTreeMap<String, Option<String>>,
     /// The text of each answer.
@@ -35,12 +40,12 @@ impl Parts {
 
     /// Whether a session belongs to the task.
     pub fn knows(&self, session: &str) -> bool {
-        self.own.as_deref() == Some(session) || self.children.contains(session)
+        self.own.as_deref() == Some(session) || self.children.contains_key(session)
     }
 
-    /// All answers so far.
-    pub fn answers(&self) -> impl Iterator<Item = String> {
-        self.answers.keys().cloned()
+    /// Nothing that was said until then is told, in milliseconds since 1970.
+    pub fn since(&mut self, ms: i64) {
+        self.since_ms = ms;
     }
 
     /// What an answer says.
@@ -53,25 +58,44 @@ impl Parts {
         let (Some(id), Some(parent)) = (info["id"].as_str(), info["parentID"].as_str()) else {
             return;
         };
-        if self.knows(parent) && self.children.insert(id.to_owned()) {
+        if self.knows(parent) {
+            let title = info["title"].as_str().unwrap_or_default();
+            self.child_works(id, title, out);
+        }
+    }
+
+    fn child_works(&mut self, session: &str, title: &str, out: &mut Out) {
+        let works = self.children.entry(session.to_owned()).or_default();
+        if !std::mem::replace(works, true) {
             out.tell(Happening::ChildStarted {
-                session: id.to_owned(),
-                title: info["title"].as_str().unwrap_or_default().to_owned(),
+                session: session.to_owned(),
+                title: title.to_owned(),
             });
         }
     }
 
-    /// A subagent has nothing more to do.
-    pub fn child_idle(&mut self, session: &str, out: &mut Out) {
-        out.tell(Happening::ChildEnded {
-            session: session.to_owned(),
-            success: None,
-        });
+    fn child_ended(&mut self, session: &str, success: Option<bool>, out: &mut Out) {
+        if let Some(works) = self.children.get_mut(session)
+            && std::mem::take(works)
+        {
+            out.tell(Happening::ChildEnded {
+                session: session.to_owned(),
+                success,
+            });
+        }
+    }
+
+    /// The turn is over, and no subagent works any more.
+    pub fn end_children(&mut self, out: &mut Out) {
+        for session in self.children.keys().cloned().collect::<Vec<_>>() {
+            self.child_ended(&session, None, out);
+        }
     }
 
     /// A message came to be or changed.
     pub fn message(&mut self, info: &Value) {
-        if info["role"] != "assistant" {
+        let made = info.pointer("/time/created").and_then(Value::as_i64);
+        if info["role"] != "assistant" || made.is_some_and(|made| made <= self.since_ms) {
             return;
         }
         let text = |field: &str| info[field].as_str();
@@ -82,8 +106,9 @@ impl Parts {
         }
     }
 
-    /// A part of a message came to be or changed.
-    pub fn part(&mut self, part: &Value, out: &mut Out) {
+    /// A part of a message came to be or changed; when, in milliseconds since 1970, where that is
+    /// known.
+    pub fn part(&mut self, part: &Value, at_ms: Option<i64>, out: &mut Out) {
         let text = |field: &str| part[field].as_str().unwrap_or_default();
         let message = text("messageID");
         let Some(model) = self.answers.get(message).cloned() else {
@@ -91,7 +116,20 @@ impl Parts {
         };
         let session = text("sessionID");
         let child = (self.own.as_deref() != Some(session)).then(|| session.to_owned());
-        self.answer_part(part, message, model, child, out);
+        match (text("type"), at_ms) {
+            ("step-start", Some(began)) => {
+                self.steps.insert(message.to_owned(), began);
+            }
+            ("step-finish", _) => {
+                let began = self.steps.remove(message);
+                let took = began
+                    .zip(at_ms)
+                    .map(|(began, end)| end.saturating_sub(began));
+                let took = took.and_then(|took| u64::try_from(took).ok());
+                self.used(part, model, child, took, out);
+            }
+            _ => self.answer_part(part, message, model, child, out),
+        }
     }
 
     /// A part of an answer.
@@ -104,10 +142,15 @@ impl Parts {
         out: &mut Out,
     ) {
         let text = |field: &str| part[field].as_str().unwrap_or_default();
-        let id = text("id").to_owned();
+        let id = || text("id").to_owned();
         let whole = !part["time"]["end"].is_null();
         match text("type") {
-            "text" if whole && !text("text").trim().is_empty() && self.told.insert(id.clone()) => {
+            "text"
+                if whole
+                    && part["synthetic"] != true
+                    && !text("text").trim().is_empty()
+                    && self.told.insert(id()) =>
+            {
                 let said = self.texts.entry(message.to_owned()).or_default();
                 if !said.is_empty() {
                     said.push_str("\n\n");
@@ -119,39 +162,44 @@ impl Parts {
                 });
             }
             "reasoning"
-                if whole && !text("text").trim().is_empty() && self.told.insert(id.clone()) =>
+                if whole
+                    && child.is_none()
+                    && !text("text").trim().is_empty()
+                    && self.told.insert(id()) =>
             {
                 out.tell(Happening::Thinking {
                     text: text("text").to_owned(),
                 });
             }
             "tool" => self.tool(part, child, out),
-            "patch" if self.told.insert(id.clone()) => {
-                let files = part["files"].as_array().into_iter().flatten();
-                for path in files.filter_map(Value::as_str) {
-                    out.tell(Happening::FileChanged {
-                        path: path.to_owned(),
-                    });
-                }
-            }
-            "step-finish" if self.told.insert(id.clone()) => {
-                let usage = usage(part);
-                if !usage.is_zero() {
-                    out.tell(Happening::ModelCall {
-                        call: id,
-                        provider: model
-                            .as_deref()
-                            .and_then(|model| model.split_once('/'))
-                            .map(|(provider, _)| provider.to_owned()),
-                        model,
-                        usage,
-                        duration_ms: None,
-                        child,
-                    });
-                }
-            }
+            "step-finish" => self.used(part, model, child, None, out),
             _ => {}
         }
+    }
+
+    /// A step has ended: what it used.
+    fn used(
+        &mut self,
+        part: &Value,
+        model: Option<String>,
+        child: Option<String>,
+        duration_ms: Option<u64>,
+        out: &mut Out,
+    ) {
+        let id = part["id"].as_str().unwrap_or_default();
+        let usage = usage(part);
+        if !self.told.insert(id.to_owned()) || usage.is_zero() {
+            return;
+        }
+        let provider = model.as_deref().and_then(|model| model.split_once('/'));
+        out.tell(Happening::ModelCall {
+            call: id.to_owned(),
+            provider: provider.map(|(provider, _)| provider.to_owned()),
+            model,
+            usage,
+            duration_ms,
+            child,
+        });
     }
 
     fn tool(&mut self, part: &Value, child: Option<String>, out: &mut Out) {
@@ -175,21 +223,55 @@ impl Parts {
                 child,
             });
         }
+        // A subagent is a session of its own, and the tool that runs it says which.
+        let subagent = match tool.as_str() {
+            "task" => state.pointer("/metadata/sessionId").and_then(Value::as_str),
+            _ => None,
+        };
+        if let Some(subagent) = subagent {
+            let title = state["title"].as_str().unwrap_or_default();
+            self.child_works(subagent, title, out);
+        }
         if !over {
             return;
         }
         self.running.remove(&key);
         self.told.insert(key);
-        let exit_code = state["metadata"]["exit"].as_i64();
-        let exit_code = exit_code.and_then(|code| i32::try_from(code).ok());
+        // A command that was ended from outside has no exit code, and says so.
+        let exit = state.pointer("/metadata/exit");
+        let success = state["status"] == "completed" && exit.is_none_or(|code| *code == 0);
+        if let Some(subagent) = subagent {
+            self.child_ended(subagent, Some(success), out);
+        }
         let output = state["output"].as_str().or(state["error"].as_str());
         out.tell(Happening::ToolResult {
             call,
-            tool,
-            success: state["status"] == "completed" && exit_code.is_none_or(|code| code == 0),
+            tool: tool.clone(),
+            success,
             output: output.unwrap_or_default().to_owned(),
-            exit_code,
+            exit_code: exit
+                .and_then(Value::as_i64)
+                .and_then(|code| i32::try_from(code).ok()),
         });
+        if success {
+            for path in written(&tool, state) {
+                out.tell(Happening::FileChanged { path });
+            }
+        }
+    }
+}
+
+/// The files that a tool wrote.
+fn written(tool: &str, state: &Value) -> BTreeSet<String> {
+    let owned = |path: &Value| path.as_str().map(str::to_owned);
+    match tool {
+        "write" | "edit" | "multiedit" => owned(&state["input"]["filePath"]).into_iter().collect(),
+        "apply_patch" | "patch" => {
+            let files = state.pointer("/metadata/files").and_then(Value::as_array);
+            let files = files.into_iter().flatten();
+            files.filter_map(|file| owned(&file["filePath"])).collect()
+        }
+        _ => BTreeSet::new(),
     }
 }
 
@@ -197,17 +279,30 @@ impl Parts {
 /// does not know.
 fn usage(part: &Value) -> Usage {
     let tokens = &part["tokens"];
-    let count = |pointer: &str| tokens.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let count = |pointer: &str| tokens.pointer(pointer).map_or(0, whole);
     let reasoning = count("/reasoning");
     Usage {
         input: count("/input"),
-        output: count("/output") + reasoning,
+        output: count("/output").saturating_add(reasoning),
         cache_read: count("/cache/read"),
         cache_write: count("/cache/write"),
         reasoning,
         cost_usd: part["cost"].as_f64().filter(|cost| *cost > 0.0),
         estimated: false,
     }
+}
+
+/// A number of JavaScript's as a count.
+fn whole(number: &Value) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what does not fit is cut to what does"
+    )]
+    number
+        .as_u64()
+        .or_else(|| number.as_f64().map(|float| float as u64))
+        .unwrap_or(0)
 }
 
 /// The class of an error object of OpenCode's.
@@ -218,12 +313,16 @@ pub(super) fn class_of(error: &Value) -> ErrorClass {
     let words = format!("{} {body}", words_of(error));
     match error["name"].as_str() {
         Some("MessageAbortedError") => ErrorClass::Cancelled,
+        Some("ContextOverflowError") => ErrorClass::ContextOverflow,
         name => classify(status, name, &words),
     }
 }
 
 /// An error object of OpenCode's in words.
 pub(super) fn words_of(error: &Value) -> String {
+    if error["name"] == "MessageOutputLengthError" {
+        return "the answer was truncated: it reached the model's longest output".to_owned();
+    }
     let message = error["data"]["message"].as_str();
     let name = error["name"].as_str().unwrap_or("an error without a name");
     message.map_or_else(|| name.to_owned(), str::to_owned)
