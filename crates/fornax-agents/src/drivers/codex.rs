@@ -428,7 +428,13 @@ impl Codex {
                 let result = said.map_or_else(|| self.last_message.clone(), str::to_owned);
                 TurnEnd::Completed { result }
             }
-            Some("interrupted") => TurnEnd::Interrupted,
+            Some("interrupted") => {
+                // Commands of the turn go on in terminals of their own.
+                let params = json!({ "threadId": thread });
+                let method = "thread/backgroundTerminals/clean";
+                self.peer.ask(Asked::Other, method, params, out);
+                TurnEnd::Interrupted
+            }
             _ => {
                 let message = error["message"].as_str().unwrap_or("the turn failed");
                 TurnEnd::failed(classify_error(error), message)
@@ -491,7 +497,9 @@ impl Driver for Codex {
             "title": "Fornax",
             "version": env!("CARGO_PKG_VERSION"),
         });
-        let params = json!({ "clientInfo": client });
+        // Without it the processes that an interrupted turn leaves cannot be ended.
+        let capabilities = json!({ "experimentalApi": true });
+        let params = json!({ "clientInfo": client, "capabilities": capabilities });
         self.peer.ask(Asked::Initialize, "initialize", params, out);
     }
 
