@@ -120,6 +120,7 @@ fn follow(dir: &Path, path: &str, inbox: &Sender<Input>) {
             let _ = inbox.send(Input::ServerGone(why));
             return;
         }
+        // See there why it is looked at again and again.
         std::thread::sleep(LOOK_AGAIN);
     }
 }

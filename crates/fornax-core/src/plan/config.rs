@@ -221,13 +221,14 @@ fn agent(
     let plain = |driver: DriverKind| matches!(driver, DriverKind::Jsonl);
     match named {
         Some((at, driver)) if plain(driver) != jsonl => {
-            let message = format!("the driver {} reads its own output", driver.as_str());
-            let problem = match plain(driver) {
-                true => Problem::at(at, "the driver jsonl needs `output: jsonl`"),
-                false if output == OutputFormat::Jsonl => Problem::at(at, message),
-                false => Problem::at(at, message),
+            let problem = if plain(driver) {
+                Problem::at(at, "the driver jsonl needs `output: jsonl`")
+                    .help("add `output: jsonl`")
+            } else {
+                let message = format!("the driver {} reads its own output", driver.as_str());
+                Problem::at(at, message).help("leave `output` out with an agent's driver")
             };
-            report.push(problem.help("leave `output` out with an agent's driver"));
+            report.push(problem);
         }
         Some((at, driver)) if !plain(driver) => {
             check_agent(keys, cmd, driver, at, report);

@@ -84,7 +84,7 @@ fn keys() {
     plan.yaml:3:35: error: unknown key `colour`
     3 | - {id: a, run: ls, depend_on: [], colour: red}
       |                                   ^^^^^^
-    help: known keys are id, goal, title, run, tool, prompt, model, depends_on, parallel, outputs, phase, agent_role, pool, priority, timeout, silence_timeout, retries, backoff, retry_on, env, workdir, when, uses, with, frames, result
+    help: known keys are id, goal, title, run, tool, fallback_on, permissions, prompt, model, depends_on, parallel, outputs, phase, agent_role, pool, priority, timeout, silence_timeout, retries, backoff, retry_on, env, workdir, when, uses, with, frames, result
     "#);
     assert_snapshot!(errors("name: p\nname: q\nframes:\n- {id: a, run: ls, needs: [], depends_on: []}\n"), @r#"
     plan.yaml:2:1: error: the key `name` stands twice
@@ -293,7 +293,7 @@ fn configuration() {
     2 |   t: {cmd: [a, '{promp}'], output: jsn, success_exit_codes: [0, 300]}
       |                 ^^^^^^^
     help: did you mean `prompt`?
-    fornax.yaml:2:36: error: expected one of `text`, `none`, found `jsn`
+    fornax.yaml:2:36: error: expected one of `text`, `jsonl`, `none`, found `jsn`
     2 |   t: {cmd: [a, '{promp}'], output: jsn, success_exit_codes: [0, 300]}
       |                                    ^^^
     fornax.yaml:2:65: error: expected a whole number from 0 to 255, found `300`
@@ -315,7 +315,7 @@ fn configuration() {
     fornax.yaml:2:18: error: unknown tool `x`
     2 | defaults: {tool: x, pool: y}
       |                  ^
-    help: known tools are claude, codex, opencode, shell; others are added in fornax.yaml
+    help: known tools are claude, claude-print, codex, codex-exec, copilot, gemini, opencode, opencode-run, qwen, shell; others are added in fornax.yaml
     fornax.yaml:2:27: error: unknown pool `y`
     2 | defaults: {tool: x, pool: y}
       |                           ^
@@ -415,4 +415,36 @@ fn warnings_do_not_refuse() {
       |                 ^^^^^^^^^^
     help: the outermost plan says what a failure means for the rest
     "#);
+}
+
+#[test]
+fn agents() {
+    let config = "tools:\n  a: {cmd: [claude, '{prompt}'], driver: claude, stdin: x}\n  b: {cmd: [b], jsonl: {result: x}}\n  c: {cmd: [c], driver: jsonl}\n  d: {cmd: [d], driver: cluade}\n";
+    let files = [(
+        "plan.yaml",
+        "name: p\nframes:\n- {id: a, tool: a, prompt: x}\n",
+    )];
+    let said = render(&load_files(config, &files).expect_err("the configuration is refused"));
+    for expected in [
+        "fornax.yaml:2:21: error: the driver claude gives the agent its prompt",
+        "fornax.yaml:2:57: error: `stdin` means nothing with the driver claude",
+        "fornax.yaml:3:24: error: `jsonl` means nothing without `output: jsonl`",
+        "fornax.yaml:4:25: error: the driver jsonl needs `output: jsonl`",
+        "did you mean `claude`?",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    for (keys, expected) in [
+        ("tool: [claude, claude]", "`claude` is tried already"),
+        (
+            "tool: claude, fallback_on: [auth]",
+            "`fallback_on` means nothing with one tool",
+        ),
+        ("tool: [claude, cluade]", "did you mean `claude`?"),
+    ] {
+        let said = errors(&format!(
+            "name: p\nframes:\n- {{id: a, prompt: x, {keys}}}\n"
+        ));
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
 }

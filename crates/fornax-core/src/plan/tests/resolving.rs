@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::config::{self, Config};
 use super::super::{Task, graph, schema, single_task};
 use super::*;
+use crate::agent::{DriverKind, Permissions};
 use crate::spec::{Compare, ErrorClass, FrameSpec, OnFailure};
 
 fn frame<'a>(run: &'a RunSpec, key: &str) -> &'a FrameSpec {
@@ -175,41 +176,109 @@ fn anchors_and_merges_are_read() {
 }
 
 #[test]
-fn presets_leave_the_model_out_where_none_is_named() {
-    let plan = |model: &str| {
-        format!(
-            "name: p\ninputs: {{m: ''}}\nframes:\n- {{id: a, tool: opencode, prompt: hi{model}}}\n"
-        )
-    };
+fn the_model_is_left_out_where_none_is_named() {
+    let config = "tools: {agent: {cmd: [agent, run, --model, '{model}', --, '{prompt}']}}\n";
     let argv = |model: &str, inputs: &[(&str, &str)]| {
-        cmd(frame(&resolve(&plan(model), inputs), "a")).join(" ")
+        let plan = format!(
+            "name: p\ninputs: {{m: ''}}\nframes:\n- {{id: a, tool: agent, prompt: hi{model}}}\n"
+        );
+        let plan = load_files(config, &[("plan.yaml", &plan)]).unwrap();
+        let inputs = inputs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        cmd(frame(&plan.resolve(inputs.collect()).unwrap(), "a")).join(" ")
     };
-    assert_eq!(argv("", &[]), "opencode run -- {prompt}");
+    assert_eq!(argv("", &[]), "agent run -- {prompt}");
     assert_eq!(
         argv(", model: x/y", &[]),
-        "opencode run --model {model} -- {prompt}"
+        "agent run --model {model} -- {prompt}"
     );
-    assert_eq!(
-        argv(", model: '{inputs.m}'", &[]),
-        "opencode run -- {prompt}"
-    );
+    assert_eq!(argv(", model: '{inputs.m}'", &[]), "agent run -- {prompt}");
     assert_eq!(
         argv(", model: '{inputs.m}'", &[("m", "z")]),
-        "opencode run --model {model} -- {prompt}"
+        "agent run --model {model} -- {prompt}"
     );
-    for (tool, argv) in [
-        (
-            "claude",
-            "claude -p --allowedTools Write,Edit,Bash -- {prompt}",
-        ),
-        (
-            "codex",
-            "codex exec --skip-git-repo-check --sandbox workspace-write -- {prompt}",
-        ),
+}
+
+#[test]
+fn the_presets_speak_with_their_agents() {
+    for (tool, driver) in [
+        ("opencode", DriverKind::Opencode),
+        ("opencode-run", DriverKind::OpencodeRun),
+        ("claude", DriverKind::Claude),
+        ("claude-print", DriverKind::ClaudePrint),
+        ("codex", DriverKind::Codex),
+        ("codex-exec", DriverKind::CodexExec),
+        ("gemini", DriverKind::Acp),
     ] {
-        let run = resolve(&plan("").replace("opencode", tool), &[]);
-        assert_eq!(cmd(frame(&run, "a")).join(" "), argv);
+        let plan = format!("name: p\nframes:\n- {{id: a, tool: {tool}, prompt: hi, model: m}}\n");
+        let run = resolve(&plan, &[]);
+        let invocation = frame(&run, "a").invocation.as_ref().unwrap();
+        assert_eq!(invocation.driver, Some(driver), "{tool}");
+        assert_eq!(invocation.permissions, Permissions::Ask);
+        assert_eq!(invocation.model.as_deref(), Some("m"));
     }
+}
+
+#[test]
+fn a_chain_of_tools_has_a_command_for_each() {
+    let config = "tools:\n  a: {cmd: [a, '{prompt}'], model: small, env: {X: a}}\n  b: {cmd: [b, '{prompt}', '{model}'], model: other}\n  c: {cmd: [c], driver: claude, permissions: deny}\n";
+    let plan = "name: p\ninputs: {who: you}\ndefaults: {tool: [a, b, c], permissions: allow}\nframes:\n- {id: one, prompt: 'hi {inputs.who}', model: mine, workdir: sub}\n- {id: two, tool: b, prompt: x}\n- {id: three, prompt: x, fallback_on: [gate], permissions: ask}\n";
+    let plan = load_files(config, &[("plan.yaml", plan)]).unwrap();
+    let run = plan.resolve(BTreeMap::new()).unwrap();
+    let one = frame(&run, "one");
+    let tools: Vec<_> = (0..4)
+        .filter_map(|place| one.invocation_at(place))
+        .map(|invocation| {
+            let prompt = invocation.prompt.as_ref().map(ToString::to_string);
+            (
+                invocation.tool.as_str(),
+                invocation.model.as_deref(),
+                invocation.workdir.as_deref(),
+                prompt.unwrap(),
+            )
+        })
+        .collect();
+    let prompt = || "hi you".to_owned();
+    assert_eq!(
+        tools,
+        [
+            ("a", Some("mine"), Some("sub"), prompt()),
+            ("b", Some("other"), Some("sub"), prompt()),
+            ("c", None, Some("sub"), prompt()),
+        ]
+    );
+    use ErrorClass as E;
+    assert_eq!(
+        one.fallback_on,
+        [E::ToolMissing, E::Auth, E::RateLimit, E::Api]
+    );
+    assert_eq!(
+        one.invocation_at(2).unwrap().permissions,
+        Permissions::Allow
+    );
+    // A frame that names one tool has no others after it.
+    assert!(frame(&run, "two").fallbacks.is_empty());
+    let three = frame(&run, "three");
+    assert_eq!(three.fallback_on, [E::Gate]);
+    assert_eq!(
+        three.invocation_at(2).unwrap().permissions,
+        Permissions::Ask
+    );
+}
+
+#[test]
+fn lines_of_json_are_mapped() {
+    let config = "tools:\n  t:\n    cmd: [t]\n    output: jsonl\n    jsonl: {result: a.b, input: usage.in, cumulative: true}\n";
+    let plan = "name: p\nframes:\n- {id: a, tool: t, prompt: x}\n";
+    let plan = load_files(config, &[("plan.yaml", plan)]).unwrap();
+    let run = plan.resolve(BTreeMap::new()).unwrap();
+    let invocation = frame(&run, "a").invocation.as_ref().unwrap();
+    assert_eq!(invocation.driver, Some(DriverKind::Jsonl));
+    let mapping = invocation.mapping.as_ref().unwrap();
+    assert_eq!(mapping.result.as_deref(), Some("a.b"));
+    assert_eq!(mapping.input.as_deref(), Some("usage.in"));
+    assert!(mapping.cumulative && mapping.error.is_none());
 }
 
 #[test]
@@ -484,10 +553,14 @@ fn the_schema_knows_what_the_reader_knows() {
         keys,
         [
             "cmd",
+            "driver",
             "env",
+            "jsonl",
             "mode",
             "model",
+            "model_retries",
             "output",
+            "permissions",
             "redact",
             "silence_sec",
             "stdin",

@@ -137,7 +137,7 @@ fn fits(value: &Json, schema: &Json, root: &Json) -> Result<(), String> {
 #[test]
 fn the_reference_is_right() {
     let examples = examples();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 8);
     for text in &examples {
         if text.starts_with("tools:") {
             let schema = config::schema();
