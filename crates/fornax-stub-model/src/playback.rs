@@ -93,10 +93,17 @@ pub(crate) async fn before(
     }
 }
 
-/// A streamed answer, frame by frame.
-pub(crate) fn stream(frames: Vec<Bytes>, pace: Pace, ticket: Ticket, closing: Closing) -> Response {
+/// A streamed answer, frame by frame. `outcome` is what has come of it when all are sent.
+pub(crate) fn stream(
+    frames: Vec<Bytes>,
+    outcome: Outcome,
+    pace: Pace,
+    ticket: Ticket,
+    closing: Closing,
+) -> Response {
     let playback = Playback {
         frames: frames.into_iter(),
+        outcome,
         pace,
         ticket,
         closing,
@@ -131,6 +138,7 @@ pub(crate) async fn whole(
 
 struct Playback {
     frames: std::vec::IntoIter<Bytes>,
+    outcome: Outcome,
     pace: Pace,
     ticket: Ticket,
     closing: Closing,
@@ -160,7 +168,7 @@ impl Playback {
                 Some((Ok(frame), self))
             }
             None => {
-                self.ticket.record.outcome = Outcome::Ok;
+                self.ticket.record.outcome = self.outcome;
                 None
             }
         }

@@ -62,6 +62,17 @@ pub(crate) struct Usage {
     pub(crate) reasoning: u64,
 }
 
+impl Usage {
+    /// What an API that must report says where there is nothing to report.
+    pub(crate) const NONE: Self = Self {
+        input: 0,
+        output: 0,
+        cache_read: 0,
+        cache_write: 0,
+        reasoning: 0,
+    };
+}
+
 impl Default for Usage {
     fn default() -> Self {
         Self {

@@ -20,9 +20,9 @@ use crate::conversation::Conversation;
 use crate::fill;
 use crate::playback::{self, Closing, Pace};
 use crate::record::{Outcome, Recorder, RequestRecord, now_ms};
-use crate::reply::{ErrorReply, Raw, Reply};
+use crate::reply::{Raw, Reply};
 use crate::script::Script;
-use crate::wire::{Answer, Api, MODEL};
+use crate::wire::{self, Answer, Api, Fault};
 
 /// Agents send whole conversations, with pictures; more than this is a mistake.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -120,25 +120,46 @@ async fn wait(State(shared): State<Arc<Shared>>, Query(wait): Query<Wait>) -> Re
 async fn anything(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path().trim_end_matches('/');
-    if head.method == Method::GET && path.ends_with("/models") {
-        let models = json!([{"id": MODEL, "object": "model", "created": 0, "owned_by": "stub"}]);
-        let response = Json(json!({"object": "list", "data": models})).into_response();
-        return note(&shared, &head, Outcome::Ok, response);
+    match head.method {
+        Method::POST => post(&shared, &head, path, body).await,
+        Method::GET if path.ends_with("/models") => {
+            let models = wire::models(path, head.uri.query(), &head.headers);
+            note(&shared, &head, Outcome::Ok, Json(models).into_response())
+        }
+        // Some agents ask first whether there is anyone.
+        Method::HEAD => note(&shared, &head, Outcome::Ok, StatusCode::OK.into_response()),
+        // Who asks for a web socket takes the answer to mean that there are none.
+        Method::GET if path.ends_with("/responses") => {
+            let problem = "the stub model has no web sockets: post the request".to_owned();
+            reject(&shared, &head, StatusCode::UPGRADE_REQUIRED, problem)
+        }
+        _ => unknown(&shared, &head),
     }
-    let api = Api::of_path(path).filter(|_| head.method == Method::POST);
-    let Some(api) = api else {
-        let problem = format!("the stub model does not know {} {path}", head.method);
-        return reject(&shared, &head, StatusCode::NOT_FOUND, problem);
-    };
+}
+
+async fn post(shared: &Shared, head: &request::Parts, path: &str, body: Body) -> Response {
+    let api = Api::of_call(path, head.uri.query());
+    if api.is_none() && wire::count_tokens(path, 0).is_none() {
+        return unknown(shared, head);
+    }
     let mut closing = shared.closing.clone();
     let body = tokio::select! {
         body = read_body(body) => body,
         () = closing.begun() => Err((StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned())),
     };
-    match body {
-        Ok((body, bytes)) => model_call(&shared, api, &head, body, bytes).await,
-        Err((status, problem)) => reject(&shared, &head, status, problem),
+    match (body, api) {
+        (Ok((body, bytes)), Some(api)) => model_call(shared, api, head, body, bytes).await,
+        (Ok((_, bytes)), None) => {
+            let tokens = Json(wire::count_tokens(path, bytes)).into_response();
+            note(shared, head, Outcome::Ok, tokens)
+        }
+        (Err((status, problem)), _) => reject(shared, head, status, problem),
     }
+}
+
+fn unknown(shared: &Shared, head: &request::Parts) -> Response {
+    let problem = format!("the stub model does not know {} {}", head.method, head.uri);
+    reject(shared, head, StatusCode::NOT_FOUND, problem)
 }
 
 async fn read_body(body: Body) -> Result<(Value, usize), (StatusCode, String)> {
@@ -167,7 +188,7 @@ async fn model_call(
     body: Value,
     body_bytes: usize,
 ) -> Response {
-    let talk = api.read(&body);
+    let talk = api.read(head.uri.path().trim_end_matches('/'), &body);
     let mut record = blank_record(head);
     record.api = Some(api);
     record.model.clone_from(&talk.model);
@@ -208,17 +229,26 @@ async fn model_call(
         Err(response) => return response,
     };
     let reply = filled(reply, n, &talk, &shared.vars);
-    let (response, outcome) = if let Some(error) = &reply.error {
-        (error_response(api, error), Outcome::Error)
-    } else if let Some(raw) = &reply.raw {
-        (raw_response(raw), Outcome::Ok)
-    } else {
-        let answer = Answer::new(format!("{}-{n}", shared.salt), reply, &talk);
-        if talk.stream {
-            let frames = api.frames(&answer, talk.stream_usage);
-            return playback::stream(frames, pace, ticket, closing);
+    let fault = reply.error.as_ref().map(|error| api.fault(error));
+    let (response, outcome) = match (fault, &reply.raw) {
+        (Some(fault), _)
+            if talk.stream
+                && let Some(after) = fault.after =>
+        {
+            let answer = Answer::new(format!("{}-{n}", shared.salt), reply, &talk);
+            let frames = api.broken_frames(&answer, &fault, after);
+            return playback::stream(frames, Outcome::Error, pace, ticket, closing);
         }
-        (Json(api.whole(&answer)).into_response(), Outcome::Ok)
+        (Some(fault), _) => (error_response(api, &fault), Outcome::Error),
+        (None, Some(raw)) => (raw_response(raw), Outcome::Ok),
+        (None, None) => {
+            let answer = Answer::new(format!("{}-{n}", shared.salt), reply, &talk);
+            if talk.stream {
+                let frames = api.frames(&answer);
+                return playback::stream(frames, Outcome::Ok, pace, ticket, closing);
+            }
+            (Json(api.whole(&answer)).into_response(), Outcome::Ok)
+        }
     };
     playback::whole(response, outcome, &pace, ticket, closing).await
 }
@@ -237,10 +267,10 @@ fn filled(mut reply: Reply, n: u64, talk: &Conversation, vars: &BTreeMap<String,
     reply
 }
 
-fn error_response(api: Api, error: &ErrorReply) -> Response {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(api.error(error))).into_response();
-    if let Some(seconds) = error.retry_after_s {
+fn error_response(api: Api, fault: &Fault) -> Response {
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(api.error(fault))).into_response();
+    if let Some(seconds) = fault.retry_after_s {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(seconds));

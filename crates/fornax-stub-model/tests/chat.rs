@@ -203,7 +203,7 @@ async fn an_error_has_its_status_its_words_and_its_retry_after() {
         (busy.status, &busy.headers["retry-after"]),
         (429, &"7".parse().unwrap())
     );
-    assert_eq!(busy.json()["error"]["type"], "rate_limit_error");
+    assert_eq!(busy.json()["error"]["code"], "rate_limit_exceeded");
     let auth = call(&stub, &ask_whole("auth")).await.unwrap();
     assert_eq!(auth.status, 401);
     assert_eq!(

@@ -3,18 +3,20 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, pieces};
+use super::fault::Fault;
+use super::{Answer, Call, MODEL, event, list, pieces, text_of};
 use crate::conversation::Conversation;
-use crate::reply::{ErrorReply, Stop, Usage};
+use crate::reply::{Stop, Usage};
 
 /// The end of a stream.
 const DONE: &str = "[DONE]";
 
 pub(super) fn read(body: &Value) -> Conversation {
+    let stream = body["stream"] == true;
     let mut talk = Conversation {
         model: body["model"].as_str().unwrap_or_default().to_owned(),
-        stream: body["stream"] == true,
-        stream_usage: body["stream_options"]["include_usage"] == true,
+        stream,
+        wants_usage: !stream || body["stream_options"]["include_usage"] == true,
         ..Conversation::default()
     };
     talk.tools = list(&body["tools"])
@@ -39,9 +41,9 @@ pub(super) fn whole(answer: &Answer) -> Value {
         .iter()
         .map(|call| {
             json!({
-                "id": call.id,
+                "id": call_id(call),
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.args},
+                "function": {"name": call.name, "arguments": call.args_text()},
             })
         })
         .collect();
@@ -63,7 +65,7 @@ pub(super) fn whole(answer: &Answer) -> Value {
     body
 }
 
-pub(super) fn frames(answer: &Answer, with_usage: bool) -> Vec<Bytes> {
+pub(super) fn frames(answer: &Answer) -> Vec<Bytes> {
     let mut deltas = vec![json!({"role": "assistant", "content": ""})];
     let size = answer.chunk_chars;
     deltas.extend(pieces(&answer.thinking, size).map(|piece| json!({"reasoning_content": piece})));
@@ -71,16 +73,16 @@ pub(super) fn frames(answer: &Answer, with_usage: bool) -> Vec<Bytes> {
     for (index, call) in answer.calls.iter().enumerate() {
         deltas.push(json!({"tool_calls": [{
             "index": index,
-            "id": call.id,
+            "id": call_id(call),
             "type": "function",
             "function": {"name": call.name, "arguments": ""},
         }]}));
-        deltas.extend(pieces(&call.args, size).map(
+        deltas.extend(pieces(&call.args_text(), size).map(
             |piece| json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}),
         ));
     }
 
-    let usage = answer.usage.as_ref().filter(|_| with_usage).map(usage_of);
+    let usage = answer.usage.as_ref().map(usage_of);
     let chunk = |choices: Value, value: Value| {
         let mut chunk = envelope(answer, "chat.completion.chunk", choices);
         if usage.is_some() {
@@ -105,22 +107,23 @@ pub(super) fn frames(answer: &Answer, with_usage: bool) -> Vec<Bytes> {
     frames
 }
 
-pub(super) fn error(error: &ErrorReply) -> Value {
-    let (kind, message) = match error.status {
-        401 => ("authentication_error", "Incorrect API key provided."),
-        429 => ("rate_limit_error", "Rate limit reached."),
-        400..=499 => ("invalid_request_error", "The request is not valid."),
-        _ => (
-            "server_error",
-            "The server had an error while processing the request.",
-        ),
-    };
+/// The Responses API has the same errors.
+pub(super) fn error(fault: &Fault) -> Value {
     json!({"error": {
-        "message": error.message.as_deref().unwrap_or(message),
-        "type": error.kind.as_deref().unwrap_or(kind),
+        "message": fault.message,
+        "type": fault.name,
         "param": null,
-        "code": null,
+        "code": fault.code,
     }})
+}
+
+pub(super) fn models() -> Value {
+    let model = json!({"id": MODEL, "object": "model", "created": 0, "owned_by": "stub"});
+    json!({"object": "list", "data": [model]})
+}
+
+fn call_id(call: &Call) -> String {
+    format!("call_{}", call.id)
 }
 
 fn envelope(answer: &Answer, object: &str, choices: Value) -> Value {
@@ -131,10 +134,6 @@ fn envelope(answer: &Answer, object: &str, choices: Value) -> Value {
         "model": answer.model,
         "choices": choices,
     })
-}
-
-fn event(data: &str) -> Bytes {
-    Bytes::from(format!("data: {data}\n\n"))
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {
@@ -156,23 +155,4 @@ fn usage_of(usage: &Usage) -> Value {
         "prompt_tokens_details": {"cached_tokens": usage.cache_read},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     })
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-/// The text of a message: a string, or parts of which some have text.
-fn text_of(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            let texts: Vec<&str> = parts
-                .iter()
-                .filter_map(|part| part["text"].as_str())
-                .collect();
-            texts.join("\n")
-        }
-        _ => String::new(),
-    }
 }

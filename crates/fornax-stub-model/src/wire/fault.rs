@@ -40,11 +40,14 @@ impl Fault {
             }
             _ => message,
         };
-        let in_stream = api == Api::Responses
-            && kind == ErrorKind::ContextOverflow
-            && error.status.is_none();
+        let in_stream =
+            api == Api::Responses && kind == ErrorKind::ContextOverflow && error.status.is_none();
         let status = error.status.unwrap_or(status);
-        let name = if api == Api::Gemini { google_name(status) } else { name };
+        let name = if api == Api::Gemini {
+            google_name(status)
+        } else {
+            name
+        };
         Self {
             status,
             // Who gives it another name says its code too: they belong together.
@@ -179,11 +182,7 @@ fn google(kind: ErrorKind) -> Words {
             None,
             "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
         ),
-        ErrorKind::RateLimit => (
-            429,
-            None,
-            "Resource has been exhausted (e.g. check quota).",
-        ),
+        ErrorKind::RateLimit => (429, None, "Resource has been exhausted (e.g. check quota)."),
         ErrorKind::Quota => (
             429,
             None,

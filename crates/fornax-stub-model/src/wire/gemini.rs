@@ -53,9 +53,15 @@ pub(super) fn frames(answer: &Answer) -> Vec<Bytes> {
     parts.extend(pieces(&answer.text, size).flat_map(said));
     parts.extend(calls(answer));
     let end = parts.pop().into_iter().collect();
-    let mut chunks: Vec<Value> = parts.into_iter().map(|part| chunk(answer, vec![part])).collect();
+    let mut chunks: Vec<Value> = parts
+        .into_iter()
+        .map(|part| chunk(answer, vec![part]))
+        .collect();
     chunks.push(last(answer, end));
-    chunks.iter().map(|chunk| event(&chunk.to_string())).collect()
+    chunks
+        .iter()
+        .map(|chunk| event(&chunk.to_string()))
+        .collect()
 }
 
 pub(super) fn error(fault: &Fault) -> Value {

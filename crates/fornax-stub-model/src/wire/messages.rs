@@ -63,11 +63,14 @@ pub(super) fn frames(answer: &Answer) -> Vec<Bytes> {
         json!({"type": "ping"}),
     ];
     for (index, block) in blocks(answer).into_iter().enumerate() {
-        let start = json!({"type": "content_block_start", "index": index, "content_block": block.start});
+        let start =
+            json!({"type": "content_block_start", "index": index, "content_block": block.start});
         events.push(start);
-        events.extend(block.deltas.into_iter().map(
-            |delta| json!({"type": "content_block_delta", "index": index, "delta": delta}),
-        ));
+        events.extend(
+            block.deltas.into_iter().map(
+                |delta| json!({"type": "content_block_delta", "index": index, "delta": delta}),
+            ),
+        );
         events.push(json!({"type": "content_block_stop", "index": index}));
     }
     events.push(end);

@@ -72,7 +72,10 @@ fn offer(talk: &mut Conversation, tools: &Value) {
 }
 
 pub(super) fn whole(answer: &Answer) -> Value {
-    let output: Vec<Value> = parts(answer).iter().map(|part| part.item(answer, true)).collect();
+    let output: Vec<Value> = parts(answer)
+        .iter()
+        .map(|part| part.item(answer, true))
+        .collect();
     ended(answer, output)
 }
 
@@ -256,7 +259,11 @@ fn ended(answer: &Answer, output: Vec<Value>) -> Value {
         Stop::Length => Some("max_output_tokens"),
         Stop::Refusal => Some("content_filter"),
     };
-    let status = if cut_short.is_some() { "incomplete" } else { "completed" };
+    let status = if cut_short.is_some() {
+        "incomplete"
+    } else {
+        "completed"
+    };
     let mut response = envelope(answer, status);
     response["output"] = Value::Array(output);
     if let Some(reason) = cut_short {
