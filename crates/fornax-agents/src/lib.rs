@@ -15,6 +15,7 @@
 //! human orders, and says what to send and what happened. So it is tested on recorded streams.
 
 pub mod classify;
+pub mod detect;
 pub mod driver;
 pub mod drivers;
 pub mod happening;

@@ -91,13 +91,18 @@ pub enum Command {
     Plan(Plan),
     /// List the tools and whether they can be used
     Tools(Json),
+    /// List the agents that are known: installed, logged in, what to do
+    Agents(Agents),
+    /// Run a plan with the real agents and tools but a scripted model, at no cost, in a throw-away
+    /// worktree
+    Rehearse(Rehearse),
     /// Start the daemon
     Up(Up),
     /// Show the daemon, its projects and what runs
     Status(Json),
     /// End the daemon; tasks live on
     Down(Down),
-    /// Open the page in the browser
+    /// Open the page in the browser, or an agent's conversation in a terminal
     Open(Open),
     /// Take up a project whose data was not made here, such as one that came with a clone
     Trust,
@@ -286,6 +291,14 @@ pub struct Tell {
 
     /// What it is told after the turn that goes on; `-` reads standard input
     pub text: String,
+
+    /// Show it as a note in the terminals in which the conversation is open (OpenCode)
+    #[arg(long, conflicts_with = "draft")]
+    pub toast: bool,
+
+    /// Put it into the prompt of the terminals in which the conversation is open, unsent (OpenCode)
+    #[arg(long)]
+    pub draft: bool,
 }
 
 #[derive(Args)]
@@ -396,8 +409,58 @@ pub struct Down {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Agents {
+    #[command(subcommand)]
+    pub action: Option<AgentsAction>,
+
+    /// Print the built-in price table, in the form of a user's own
+    #[arg(long, conflicts_with = "json")]
+    pub prices: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum AgentsAction {
+    /// Have an agent say a word: one harmless turn, which costs a few tokens
+    Test(AgentsTest),
+}
+
+#[derive(Args)]
+pub struct AgentsTest {
+    /// The agent, or any tool with one
+    pub name: String,
+}
+
+#[derive(Args)]
+pub struct Rehearse {
+    /// The plan's file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub plan: PathBuf,
+
+    /// What the model says, as docs/scripts.md describes; without one it answers every prompt with
+    /// a line of text
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub script: Option<PathBuf>,
+
+    /// An input of the plan; may be given again
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub inputs: Vec<(String, String)>,
+
+    /// Keep the worktree and the records, and say where they are
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Args)]
 pub struct Open {
-    /// Only print the link: it opens the page once, within a minute
+    /// A frame or a task: opens its agent's conversation in a terminal instead
+    pub id: Option<String>,
+
+    /// Only print the link, which opens the page once, within a minute; or the command
     #[arg(long)]
     pub print: bool,
 }

@@ -423,7 +423,7 @@ impl Herald {
     }
 
     /// What the host is to do, with the server that its agent needs.
-    fn prepare(&mut self, spec: &TaskSpec, agent: Agent) -> Result<String, String> {
+    fn prepare(&mut self, spec: &mut TaskSpec, agent: Agent) -> Result<String, String> {
         let mut job = agent.job;
         if job.driver == DriverKind::Opencode {
             let server = self.services.opencode(
@@ -434,6 +434,9 @@ impl Herald {
                 &agent.own_env,
             );
             let dir = server.map_err(|error| format!("OpenCode's server cannot start: {error}"))?;
+            if let Some(record) = spec.record.get_mut("agent") {
+                record["server"] = json!(dir);
+            }
             job.server_dir = Some(dir);
         }
         serde_json::to_string(&job).map_err(|error| error.to_string())
@@ -445,7 +448,7 @@ impl Herald {
             .and_then(|agent| agent.job.argv.first().cloned());
         if let Some(agent) = agent {
             let id = agent.id;
-            match self.prepare(&spec, agent) {
+            match self.prepare(&mut spec, agent) {
                 Ok(job) => spec.stdin = Some(job),
                 Err(error) => {
                     // The engine has ended: it will ask again when it is started.

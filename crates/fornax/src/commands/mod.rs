@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod acts;
+mod agents;
 mod compare;
 mod doctor;
 mod follow;
@@ -8,7 +9,9 @@ mod journal;
 mod lists;
 mod logs;
 pub mod plan;
+mod rehearse;
 mod server;
+mod session;
 mod steer;
 mod tools;
 
@@ -56,10 +59,15 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Plan(Plan::Schema) => plan::print_schema(),
         Command::Plan(Plan::Graph(args)) => plan::print_graph(&context, args),
         Command::Tools(args) => tools::tools(&context, args),
+        Command::Agents(args) => wait(agents::agents(&context, args)),
+        Command::Rehearse(args) => wait(rehearse::rehearse(&context, args)),
         Command::Up(args) => server::up(&context, args),
         Command::Status(args) => wait(server::status(args)),
         Command::Down(args) => wait(server::down(args)),
-        Command::Open(args) => wait(server::open(&context, args)),
+        Command::Open(args) => match args.id {
+            Some(id) => wait(session::open(&context, &id, args.print)),
+            None => wait(server::open(&context, args.print)),
+        },
         Command::Trust => wait(server::trust(&context)),
         Command::Doctor(args) => doctor::doctor(&context, args),
         Command::Verify(args) => journal::verify(&context, args),

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
 
 use super::{Context, wait};
-use crate::cli::{Down, Json, Open, Up};
+use crate::cli::{Down, Json, Up};
 use crate::daemon::Daemon;
 use crate::failure::{Failure, Outcome, warn};
 use crate::out::{self, BOLD, DIM, RED, paint};
@@ -238,13 +238,13 @@ pub async fn trust(context: &Context) -> Outcome {
     Ok(0)
 }
 
-pub async fn open(context: &Context, args: Open) -> Outcome {
+pub async fn open(context: &Context, print: bool) -> Outcome {
     let daemon = match context.known_project().await? {
         Some((daemon, _)) => daemon,
         None => Daemon::reach(&Home::from_env()?).await?,
     };
     let link = daemon.login_link().await?;
-    if args.print {
+    if print {
         return out::print(&link).map(|()| 0);
     }
     let opener = if cfg!(target_os = "macos") {

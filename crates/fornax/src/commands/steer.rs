@@ -1,5 +1,6 @@
 //! Steering agents at work: `inbox`, `allow`, `deny`, `tell`, `interrupt`, `compact`.
 
+use fornax_agents::opencode_server::TuiWord;
 use fornax_core::agent::Decision;
 use fornax_core::error::EXIT_DONE;
 use fornax_core::request::Request;
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::acts::text_or_stdin;
+use super::session::tell_terminals;
 use crate::cli::{Allow, Deny, Interrupt, Json, Tell};
 use crate::failure::Outcome;
 use crate::out::{self, DIM, paint};
@@ -118,6 +120,15 @@ pub async fn deny(context: &Context, args: Deny) -> Outcome {
 }
 
 pub async fn tell(context: &Context, args: Tell) -> Outcome {
+    if args.toast || args.draft {
+        let text = text_or_stdin(args.text)?;
+        let word = if args.toast {
+            TuiWord::Toast(text)
+        } else {
+            TuiWord::Draft(text)
+        };
+        return tell_terminals(context, &args.id, word).await;
+    }
     let request = Request::Prompt {
         target: args.id,
         text: text_or_stdin(args.text)?,

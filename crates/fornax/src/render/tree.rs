@@ -297,6 +297,7 @@ mod tests {
                 },
                 tasks_running: 1,
                 tasks_queued: 0,
+                usage: Default::default(),
                 seq: 9,
             },
             frames: frames.into_iter().collect(),
