@@ -23,13 +23,23 @@ pub(crate) struct Conversation {
     pub(crate) round: u64,
 }
 
-/// Elements in which agents put bookkeeping of their own into user messages.
-const NOTES: [&str; 5] = [
-    "system-reminder",
-    "environment_context",
-    "user_instructions",
-    "session_context",
-    "current_datetime",
+/// Where agents put bookkeeping of their own into user messages: how it begins and ends.
+const NOTES: [(&str, &str); 12] = [
+    // Claude Code, and who follows it.
+    ("<system-reminder>", "</system-reminder>"),
+    ("<task-notification>", "</task-notification>"),
+    ("<local-command-caveat>", "</local-command-caveat>"),
+    ("<local-command-stdout>", "</local-command-stdout>"),
+    // Codex.
+    ("# AGENTS.md instructions for ", "</INSTRUCTIONS>"),
+    ("<environment_context>", "</environment_context>"),
+    ("<user_instructions>", "</user_instructions>"),
+    ("<turn_aborted>", "</turn_aborted>"),
+    ("<subagent_notification>", "</subagent_notification>"),
+    ("<context_window_reminder>", "</context_window_reminder>"),
+    // Gemini and Qwen.
+    ("<session_context>", "</session_context>"),
+    ("<current_datetime>", "</current_datetime>"),
 ];
 
 impl Conversation {
@@ -61,11 +71,10 @@ impl Conversation {
 
 fn without_notes(text: &str) -> String {
     let mut said = text.to_owned();
-    for tag in NOTES {
-        let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+    for (open, close) in NOTES {
         let mut from = 0;
-        while let Some(start) = said[from..].find(&open).map(|at| from + at)
-            && let Some(length) = said[start..].find(&close)
+        while let Some(start) = said[from..].find(open).map(|at| from + at)
+            && let Some(length) = said[start..].find(close)
         {
             said.replace_range(start..start + length + close.len(), "");
             from = start;
@@ -90,6 +99,16 @@ mod tests {
             (talk.last_user.as_str(), talk.round),
             ("a <system-reminder> never closed", 0)
         );
+    }
+
+    #[test]
+    fn instructions_of_a_project_are_no_user_message() {
+        let mut talk = Conversation::default();
+        talk.user_said(
+            "# AGENTS.md instructions for /w\n\n<INSTRUCTIONS>\nBe kind.\n</INSTRUCTIONS>\n\
+             <environment_context>\n<cwd>/w</cwd>\n</environment_context>",
+        );
+        assert_eq!(talk.last_user, "");
     }
 
     #[test]

@@ -174,6 +174,35 @@ impl Script {
         }
     }
 
+    /// The script for a rehearsal without one: who offers no tools wants a title and gets
+    /// one, and every turn ends at once with a short text.
+    pub fn rehearsal() -> Self {
+        let say = |text: &str| Reply {
+            text: text.to_owned(),
+            ..Reply::default()
+        };
+        let rule = |id: &str, when: When, text: &str| Rule {
+            id: id.to_owned(),
+            when,
+            times: None,
+            replies: vec![say(text)],
+            index: Index::default(),
+        };
+        let no_tools = When {
+            tools: Some(Offer::Any(false)),
+            ..When::default()
+        };
+        let turn = "This is a rehearsal: no model was asked, and nothing was changed.";
+        Self {
+            defaults: Defaults::default(),
+            rules: vec![
+                rule("title", no_tools, "Rehearsal"),
+                rule("turn", When::default(), turn),
+            ],
+            fallback: say(turn),
+        }
+    }
+
     /// Reads a script from a file.
     ///
     /// # Errors

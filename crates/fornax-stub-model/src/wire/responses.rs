@@ -289,12 +289,15 @@ fn envelope(answer: &Answer, status: &str) -> Value {
     })
 }
 
-/// This API counts cached tokens among the input's, and has no word for writing a cache.
+/// This API counts what was cached, read or written, among the input's tokens.
 fn usage_of(usage: &Usage) -> Value {
     let input = usage.input + usage.cache_read + usage.cache_write;
     json!({
         "input_tokens": input,
-        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": usage.cache_write,
+        },
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": input + usage.output,
