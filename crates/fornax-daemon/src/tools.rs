@@ -209,11 +209,10 @@ fn ask(path: &Path, timeout: Duration) -> Said {
         Err(error) => return Said::Broken(format!("it cannot be run: {error}")),
     };
     let text = String::from_utf8_lossy(&output);
-    let first = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Some warn of something before they say it.
+    let telling = lines().find(|line| version_in(line).is_some());
+    let first = telling.or_else(|| lines().next()).unwrap_or_default();
     let first: String = first
         .chars()
         .filter(|c| !c.is_control())
@@ -375,6 +374,12 @@ mod tests {
         );
         let on_stderr = look(&program(temp.path(), "on-stderr", "echo 4.5 >&2"));
         assert_eq!(on_stderr.version.as_deref(), Some("4.5"));
+        let warns = look(&program(
+            temp.path(),
+            "warns",
+            "echo WARNING: no bwrap >&2; echo codex-cli 0.169.0",
+        ));
+        assert_eq!(warns.version.as_deref(), Some("0.169.0"));
         let mute = look(&program(temp.path(), "mute", "exit 3"));
         assert!(mute.usable && mute.problem.unwrap().contains("exit status: 3"));
         let broken = look(&program(temp.path(), "broken", "exec no-such-interpreter"));

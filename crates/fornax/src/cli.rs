@@ -441,7 +441,7 @@ pub struct Rehearse {
     #[arg(value_hint = ValueHint::FilePath)]
     pub plan: PathBuf,
 
-    /// What the model says, as docs/scripts.md describes; without one it answers every prompt with
+    /// What the model says, as crates/fornax-stub-model/SCRIPT.md describes; without one it answers every prompt with
     /// a line of text
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub script: Option<PathBuf>,

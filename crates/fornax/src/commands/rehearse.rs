@@ -34,7 +34,7 @@ pub async fn rehearse(context: &Context, args: Rehearse) -> Outcome {
             return fail(
                 ErrorKind::Usage,
                 format!("the scripted model cannot start: {error}"),
-                "docs/scripts.md describes scripts",
+                "crates/fornax-stub-model/SCRIPT.md describes scripts",
             );
         }
     };
@@ -88,7 +88,7 @@ fn script(path: Option<&Path>) -> Result<Script, Failure> {
         fail(
             ErrorKind::Usage,
             error.to_string(),
-            "docs/scripts.md describes scripts",
+            "crates/fornax-stub-model/SCRIPT.md describes scripts",
         )
     })
 }

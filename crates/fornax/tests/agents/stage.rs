@@ -1,0 +1,255 @@
+//! A project with one real agent and the model that it talks to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fornax_stub_model::{Options, Script, StubModel, recipes};
+use serde_json::Value;
+
+use crate::support::{Ended, Place};
+
+/// What the tool `agent` is, for each agent.
+const TOOLS: &str = "tools:\n  agent:\n    driver: AGENT\n    cmd: [AGENT]\n    model_retries: 2\n";
+
+pub struct Stage {
+    pub place: Place,
+    agent: String,
+    env: Vec<(String, String)>,
+    stub: Option<StubModel>,
+    runtime: tokio::runtime::Runtime,
+    asked: AtomicU64,
+}
+
+fn bin() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let set = std::env::var_os("FORNAX_TEST_AGENTS").map(PathBuf::from);
+    let bin = set
+        .unwrap_or_else(|| root.join("target/agents"))
+        .join("node_modules/.bin");
+    for agent in ["opencode", "claude", "codex"] {
+        assert!(
+            bin.join(agent).exists(),
+            "{agent} is not in {}: run `make setup`",
+            bin.display()
+        );
+    }
+    bin.canonicalize().unwrap()
+}
+
+impl Stage {
+    pub fn set(agent: &str) -> Stage {
+        let place = Place::new();
+        let dir = place.dir().canonicalize().unwrap();
+        let init = Command::new("git").args(["init", "-q"]).arg(&dir).status();
+        assert!(init.unwrap().success());
+        place.write("fornax.yaml", &TOOLS.replace("AGENT", agent));
+        let script = Script::parse(include_str!("model.json")).unwrap();
+        let options = Options {
+            vars: [("dir".to_owned(), dir.display().to_string())].into(),
+            ..Options::default()
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let stub = runtime.block_on(StubModel::start(script, options)).unwrap();
+        let home = place.state().join("agent");
+        let mut env = match agent {
+            "opencode" => recipes::opencode_env(&stub.base_url(), &home),
+            "claude" => recipes::claude_env(&stub.base_url(), &home),
+            _ => recipes::codex_env(&stub.base_url(), &home).unwrap(),
+        };
+        for (name, value) in &mut env {
+            // OpenCode asks only about what its settings say.
+            if name == "OPENCODE_CONFIG_CONTENT" {
+                let mut config: Value = serde_json::from_str(value).unwrap();
+                config["permission"] = serde_json::json!({ "bash": "ask", "edit": "ask" });
+                *value = config.to_string();
+            }
+        }
+        env.retain(|(name, _)| name != "XDG_STATE_HOME");
+        let path = std::env::var("PATH").unwrap();
+        env.push(("PATH".to_owned(), format!("{}:{path}", bin().display())));
+        Stage {
+            place,
+            agent: agent.to_owned(),
+            env,
+            stub: Some(stub),
+            runtime,
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Runs the binary with the agent's environment, which the daemon inherits when this starts it.
+    pub fn fornax(&self, args: &[&str]) -> Ended {
+        let env = self.env.iter().map(|(name, value)| (name, value));
+        Ended::of(self.place.command(args).envs(env).output().unwrap())
+    }
+
+    pub fn place_ok(&self, args: &[&str]) -> String {
+        let ended = self.fornax(args);
+        assert_eq!(ended.code, 0, "fornax {args:?}: {ended:?}");
+        ended.stdout.trim().to_owned()
+    }
+
+    /// Starts a task; its run.
+    pub fn start(&self, prompt: &str) -> String {
+        self.place_ok(&["task", "agent", prompt, "--detach"])
+    }
+
+    pub fn run(&self, run: &str) -> Value {
+        self.place.json(&["show", run, "--json"])
+    }
+
+    pub fn task(&self, run: &str) -> String {
+        let detail = self.run(run);
+        detail["tasks"]["id"][0].as_str().unwrap().to_owned()
+    }
+
+    pub fn frame(&self, run: &str) -> String {
+        let detail = self.run(run);
+        detail["tasks"]["frame"][0].as_str().unwrap().to_owned()
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.place.dir().join(name)).unwrap_or_default()
+    }
+
+    /// Answers all that is asked now; how much that was.
+    pub fn answer_all(&self, word: &str) -> u64 {
+        let inbox = self.place.json(&["inbox", "--json"]);
+        let mut answered = 0;
+        for wait in inbox.as_array().unwrap() {
+            if let Some(permission) = wait["permission"].as_str() {
+                let task = wait["task"].as_str().unwrap();
+                // It may have been answered already, or its task have ended.
+                answered += u64::from(self.place.run(&[word, task, permission]).code == 0);
+            }
+        }
+        self.asked.fetch_add(answered, Ordering::Relaxed);
+        answered
+    }
+
+    pub fn allow_until(&self, mut holds: impl FnMut() -> bool) {
+        self.wait("what is asked is allowed until it begins", || {
+            self.answer_all("allow");
+            holds()
+        });
+    }
+
+    pub fn answer_all_until_over(&self, run: &str, word: &str) -> u64 {
+        self.wait("the run is over", || {
+            self.answer_all(word);
+            self.is_over(run)
+        });
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub fn allow_all_until_over(&self, run: &str) -> u64 {
+        self.answer_all_until_over(run, "allow")
+    }
+
+    pub fn wait_for_end(&self, run: &str) {
+        self.wait("the run is over", || self.is_over(run));
+    }
+
+    fn is_over(&self, run: &str) -> bool {
+        !self.run(run)["run"]["ended_ms"].is_null()
+    }
+
+    /// How many answers the model gave by these rules, whole ones only.
+    pub fn answered(&self, rules: &[&str]) -> u64 {
+        let requests = self.stub.as_ref().unwrap().requests();
+        let of_rule = requests.iter().filter(|request| {
+            let rule = request.rule.as_deref();
+            rule.is_some_and(|rule| rules.contains(&rule))
+        });
+        of_rule.count() as u64
+    }
+
+    /// The tokens that the run's telemetry tells.
+    pub fn telemetry_tokens(&self, run: &str) -> u64 {
+        let file = self.place.dir().join(".fornax/runs").join(run);
+        let text = fs::read_to_string(file.join("telemetry.jsonl")).unwrap();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let calls = lines.filter(|line| line["event"] == "llm_call");
+        calls
+            .map(|line| line["tokens_total"].as_u64().unwrap())
+            .sum()
+    }
+
+    /// Kills the daemon, as a crash would.
+    pub fn kill_daemon(&self) {
+        let status = self.place.json(&["status", "--json"]);
+        kill(status["pid"].as_i64().unwrap());
+        // The next command starts another; with the agent's environment, for what it starts itself.
+        self.wait("another daemon runs", || self.fornax(&["ps"]).code == 0);
+    }
+
+    /// Kills the agent's own process, as a crash would.
+    pub fn kill_agent(&self) {
+        let mut killed = 0;
+        for (pid, command) in self.place.processes() {
+            let word = match self.agent.as_str() {
+                "opencode" => "serve --port",
+                "claude" => "--input-format stream-json",
+                _ => "app-server",
+            };
+            if command.contains(word) {
+                kill(pid.into());
+                killed += 1;
+            }
+        }
+        assert!(
+            killed > 0,
+            "no {} runs: {:?}",
+            self.agent,
+            self.place.processes()
+        );
+    }
+
+    /// Tells all that could explain why something does not come.
+    pub fn tell(&self) {
+        println!("{}", self.place.run(&["ps"]).stdout);
+        for request in self.stub.as_ref().unwrap().requests() {
+            println!("{:?} {:?} {}", request.rule, request.outcome, request.path);
+        }
+        let sessions = walk(&self.place.dir().join(".fornax"), "session.jsonl");
+        for session in sessions {
+            println!(
+                "{}\n{}",
+                session.display(),
+                fs::read_to_string(&session).unwrap()
+            );
+        }
+    }
+}
+
+fn kill(pid: i64) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+fn walk(dir: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(walk(&path, name));
+        } else if path.ends_with(name) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The place goes after this and sees to it that nothing is left.
+        if let Some(stub) = self.stub.take() {
+            let _ = self.runtime.block_on(stub.shutdown());
+        }
+    }
+}
