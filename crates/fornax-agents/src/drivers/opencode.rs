@@ -58,8 +58,10 @@ pub(crate) struct Opencode {
     job: Job,
     calls: BTreeMap<u64, Asked>,
     next: u64,
-    /// Empty until the session takes prompts.
+    /// Empty until it is known.
     session: String,
+    /// Whether it is known what of the session is an earlier task's; before that nothing is told.
+    ready: bool,
     parts: Parts,
     desk: Desk,
     model: Option<(String, String)>,
@@ -75,6 +77,8 @@ pub(crate) struct Opencode {
     compact: bool,
     /// It is being shortened; the prompts that came meanwhile.
     held: Option<Vec<String>>,
+    /// The event of a shortening that is told of by its answer: it may come before or after.
+    expected: bool,
 }
 
 /// A turn that goes on.
@@ -102,6 +106,7 @@ impl Opencode {
             calls: BTreeMap::new(),
             next: 1,
             session: String::new(),
+            ready: false,
             parts: Parts::default(),
             turns: 0,
             turn: None,
@@ -110,6 +115,7 @@ impl Opencode {
             stopped: false,
             compact: false,
             held: None,
+            expected: false,
         }
     }
 
@@ -186,6 +192,7 @@ impl Opencode {
     }
 
     fn first_prompt(&mut self, out: &mut Out) {
+        self.ready = true;
         let prompt = self.job.prompt.clone();
         if std::mem::take(&mut self.stopped) {
             self.begin_turn(&prompt, out);
@@ -354,6 +361,7 @@ impl Opencode {
         };
         let body = json!({ "providerID": provider, "modelID": model });
         self.held = Some(Vec::new());
+        self.expected = true;
         self.call(
             Asked::Summary,
             "POST",
@@ -455,7 +463,10 @@ impl Opencode {
     }
 
     fn shortened(&mut self, fine: bool, status: u16, body: &str, out: &mut Out) {
-        if !fine {
+        if fine {
+            out.tell(Happening::Compacted);
+        } else {
+            self.expected = false;
             let why = refusal(status, body);
             out.tell(Happening::Warning {
                 message: format!("OpenCode did not shorten the conversation: {why}"),

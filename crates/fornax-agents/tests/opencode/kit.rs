@@ -29,7 +29,8 @@ pub struct Bench {
     pub project: PathBuf,
     pub dir: PathBuf,
     pub stub: StubModel,
-    runtime: tokio::runtime::Runtime,
+    /// In which the model runs.
+    _runtime: tokio::runtime::Runtime,
     config: Value,
     instance: Mutex<(u32, Option<Child>)>,
 }
@@ -79,7 +80,7 @@ impl Bench {
             project,
             dir,
             stub,
-            runtime,
+            _runtime: runtime,
             config,
             instance: Mutex::new((0, None)),
         }
@@ -191,11 +192,6 @@ impl Bench {
         let status = self.get("/session/status");
         !matches!(status[session]["type"].as_str(), None | Some("idle"))
     }
-
-    /// Returns once a rule of the model's script has fired.
-    pub fn fired(&self, rule: &str) {
-        self.runtime.block_on(self.stub.wait_for(rule)).unwrap();
-    }
 }
 
 impl Drop for Bench {
@@ -213,7 +209,6 @@ pub struct Task {
 
 /// How a task ended.
 pub struct End {
-    pub code: i32,
     pub entries: Vec<Happening>,
     pub failure: Option<Failure>,
     pub result: String,
@@ -327,7 +322,6 @@ impl Task {
             "{entries:#?}"
         );
         End {
-            code,
             entries,
             failure,
             result,

@@ -14,7 +14,7 @@ impl Opencode {
     pub(super) fn event(&mut self, event: &Value, out: &mut Out) {
         let properties = &event["properties"];
         let session = properties["sessionID"].as_str().unwrap_or_default();
-        if session.is_empty() || self.session.is_empty() {
+        if session.is_empty() || !self.ready {
             return;
         }
         let own = self.session == session;
@@ -43,7 +43,11 @@ impl Opencode {
             Some("session.error") if own && properties["error"].is_object() => {
                 self.error = Some(properties["error"].clone());
             }
-            Some("session.compacted") if own => out.tell(Happening::Compacted),
+            Some("session.compacted") if own => {
+                if !std::mem::take(&mut self.expected) {
+                    out.tell(Happening::Compacted);
+                }
+            }
             Some("permission.asked") => {
                 let answer = self.desk.asked(properties, out);
                 self.answer(answer, out);
