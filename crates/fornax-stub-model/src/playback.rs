@@ -150,9 +150,7 @@ impl Playback {
         // and a cut comes after the frames before it and not instead of them.
         tokio::task::yield_now().await;
         self.ticket.record.status = Some(StatusCode::OK.as_u16());
-        if let Some((accident, Break::After(frames))) = self.pace.accident
-            && frames == self.ticket.record.frames_sent
-        {
+        if let Some(accident) = self.accident_now() {
             let outcome = accident.play(&mut self.closing).await;
             return self.broken(outcome);
         }
@@ -165,12 +163,26 @@ impl Playback {
         match self.frames.next() {
             Some(frame) => {
                 self.ticket.record.frames_sent += 1;
+                // Some clients leave with the last frame, and do not wait for the end.
+                if self.frames.len() == 0 && self.accident_now().is_none() {
+                    self.ticket.record.outcome = self.outcome;
+                }
                 Some((Ok(frame), self))
             }
             None => {
                 self.ticket.record.outcome = self.outcome;
                 None
             }
+        }
+    }
+
+    /// The accident that the script has in place of what would come now.
+    fn accident_now(&self) -> Option<Accident> {
+        match self.pace.accident {
+            Some((accident, Break::After(frames))) if frames == self.ticket.record.frames_sent => {
+                Some(accident)
+            }
+            _ => None,
         }
     }
 
@@ -198,4 +210,43 @@ fn no_answer() -> Response {
     Response::new(Body::from_stream(stream::once(async {
         Err::<Bytes, _>(error)
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::record::Recorder;
+    use crate::record::tests::record;
+
+    /// How a stream of two frames ends for a client that leaves after so many.
+    async fn left_after(frames: usize, hang: Option<Break>) -> Outcome {
+        let recorder = Recorder::new(None, false).unwrap();
+        let reply = Reply {
+            hang,
+            ..Reply::default()
+        };
+        let (_close, told) = watch::channel(false);
+        let mut response = stream(
+            vec![Bytes::from("a"), Bytes::from("b")],
+            Outcome::Ok,
+            Pace::of(&reply),
+            recorder.open(record("r")),
+            Closing::new(told),
+        );
+        for _ in 0..frames {
+            response.body_mut().frame().await.unwrap().unwrap();
+        }
+        drop(response);
+        recorder.list().0[0].outcome
+    }
+
+    #[tokio::test]
+    async fn who_leaves_with_the_last_frame_has_had_it_all() {
+        assert_eq!(left_after(1, None).await, Outcome::ClientLeft);
+        assert_eq!(left_after(2, None).await, Outcome::Ok);
+        let silent = Some(Break::After(2));
+        assert_eq!(left_after(2, silent).await, Outcome::ClientLeft);
+    }
 }

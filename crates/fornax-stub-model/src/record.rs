@@ -301,10 +301,10 @@ impl Log {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn record(rule: &str) -> RequestRecord {
+    pub(crate) fn record(rule: &str) -> RequestRecord {
         RequestRecord {
             seq: 0,
             n: Some(1),

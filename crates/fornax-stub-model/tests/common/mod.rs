@@ -62,6 +62,20 @@ impl Reply {
             .collect()
     }
 
+    /// The events of a stream that must be whole and bear their types as names.
+    pub fn named_events(&self) -> Vec<Value> {
+        assert!(self.whole, "the stream broke off: {}", self.body);
+        let events = self.body.split("\n\n").filter(|event| !event.is_empty());
+        events
+            .map(|event| {
+                let (name, data) = event.split_once("\ndata: ").expect("a name and data");
+                let data: Value = serde_json::from_str(data).unwrap();
+                assert_eq!(name.strip_prefix("event: "), data["type"].as_str());
+                data
+            })
+            .collect()
+    }
+
     /// The chunks of a stream that must be whole: JSON, then `[DONE]`.
     pub fn chunks(&self) -> Vec<Value> {
         assert!(self.whole, "the stream broke off: {}", self.body);
