@@ -120,7 +120,7 @@ pub(crate) fn client(timeout: Option<Duration>) -> Agent {
 /// Asks the server something; the status and the body.
 ///
 /// # Errors
-/// When it does not answer.
+/// When it does not answer; [`io::ErrorKind::ConnectionRefused`] where it cannot have heard it.
 pub fn ask(
     address: &Address,
     method: &str,
@@ -137,7 +137,7 @@ pub fn ask(
     let request = request.body(body).map_err(io::Error::other)?;
     let mut response = client(Some(timeout))
         .run(request)
-        .map_err(io::Error::other)?;
+        .map_err(ureq::Error::into_io)?;
     let status = response.status().as_u16();
     let text = response
         .body_mut()
@@ -209,5 +209,18 @@ mod tests {
         let log = "Warning: x\nopencode server listening on http://127.0.0.1:4096";
         assert_eq!(url_in(log), None);
         assert_eq!(url_in(&format!("{log}\n")), Some("http://127.0.0.1:4096"));
+    }
+
+    #[test]
+    fn a_server_that_is_gone_refuses() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = Address {
+            instance: "1".to_owned(),
+            url: format!("http://{}", port.local_addr().unwrap()),
+            authorization: basic("x"),
+        };
+        drop(port);
+        let error = ask(&gone, "GET", "/", None, TIMEOUT).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}");
     }
 }

@@ -43,11 +43,8 @@ impl Opencode {
             Some("session.error") if own && properties["error"].is_object() => {
                 self.error = Some(properties["error"].clone());
             }
-            Some("session.compacted") if own => {
-                if !std::mem::take(&mut self.expected) {
-                    out.tell(Happening::Compacted);
-                }
-            }
+            Some("session.compacted") if own && std::mem::take(&mut self.expected) => {}
+            Some("session.compacted") if own => out.tell(Happening::Compacted),
             Some("permission.asked") => {
                 let answer = self.desk.asked(properties, out);
                 self.answer(answer, out);
