@@ -325,5 +325,7 @@ pub(super) fn words_of(error: &Value) -> String {
     }
     let message = error["data"]["message"].as_str();
     let name = error["name"].as_str().unwrap_or("an error without a name");
-    message.map_or_else(|| name.to_owned(), str::to_owned)
+    // Some have OpenCode's own stack behind them.
+    let words = message.map(|message| message.split("\n    at ").next().unwrap_or(message));
+    words.unwrap_or(name).trim().to_owned()
 }

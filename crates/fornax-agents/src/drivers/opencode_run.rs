@@ -1,7 +1,7 @@
 //! OpenCode for one prompt: `opencode run --format json`. It asks nobody: what needs a permission
 //! is refused by itself.
 
-use fornax_core::agent::Order;
+use fornax_core::agent::{Order, Permissions};
 use fornax_core::spec::ErrorClass;
 use serde_json::Value;
 
@@ -10,6 +10,10 @@ use super::opencode_parts::{Parts, class_of, words_of};
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::{Happening, TurnEnd};
 use crate::job::Job;
+
+/// OpenCode's configuration by which nothing may be changed or reached.
+const DENIED: &str =
+    r#"{"edit": "deny", "bash": "deny", "webfetch": "deny", "websearch": "deny", "*_*": "deny"}"#;
 
 /// One run of `opencode run`.
 pub(crate) struct OpencodeRun {
@@ -24,6 +28,8 @@ pub(crate) struct OpencodeRun {
     error: Option<Value>,
     /// What it said of a permission that it refused by itself.
     refused: Option<String>,
+    /// The last that it said on its standard error.
+    complaint: Option<String>,
 }
 
 impl OpencodeRun {
@@ -38,6 +44,7 @@ impl OpencodeRun {
             last: None,
             error: None,
             refused: None,
+            complaint: None,
         }
     }
 
@@ -62,7 +69,9 @@ impl OpencodeRun {
         let message = part["messageID"].as_str().unwrap_or_default();
         match kind {
             "error" => self.error = Some(event["error"].clone()),
+            // After an error it goes on where it can mend that, by a shorter conversation.
             "step_finish" => {
+                self.error = None;
                 let reason = part["reason"].as_str().unwrap_or_default();
                 self.last = Some((reason.to_owned(), message.to_owned()));
                 let model = self.job.model.clone();
@@ -109,7 +118,13 @@ impl OpencodeRun {
                 ErrorClass::Api,
                 format!("the agent stopped without finishing; its last answer ended with {other}"),
             ),
-            _ => TurnEnd::Failed(ended(code, signal)),
+            _ => {
+                let mut failure = ended(code, signal);
+                if let (Some(complaint), None) = (&self.complaint, signal) {
+                    failure.message = format!("{}: {complaint}", failure.message);
+                }
+                TurnEnd::Failed(failure)
+            }
         };
         out.tell(Happening::TurnEnded(end));
     }
@@ -124,11 +139,23 @@ impl Driver for OpencodeRun {
         }
         if let Some(resume) = &self.job.resume {
             argv.extend(["--session".to_owned(), resume.session.clone()]);
+            if resume.fork {
+                argv.push("--fork".to_owned());
+            }
+        } else if !self.job.title.is_empty() {
+            argv.extend(["--title".to_owned(), self.job.title.clone()]);
+        }
+        if self.job.permissions == Permissions::Allow {
+            argv.push("--auto".to_owned());
         }
         argv.extend(["--".to_owned(), self.job.prompt.clone()]);
         Launch::Process {
             argv,
-            env: Vec::new(),
+            env: match self.job.permissions {
+                Permissions::Deny => vec![("OPENCODE_PERMISSION".to_owned(), DENIED.to_owned())],
+                // What would be asked is refused.
+                Permissions::Ask | Permissions::Allow => Vec::new(),
+            },
             converse: false,
         }
     }
@@ -143,8 +170,15 @@ impl Driver for OpencodeRun {
                     out.garbage += 1;
                 }
             }
-            Heard::ErrorLine(line) if line.contains("auto-rejecting") => {
-                self.refused = Some(line.trim().to_owned());
+            Heard::ErrorLine(line) => {
+                let line = plain(line);
+                if let Some(at) = line.find("permission requested")
+                    && line.contains("auto-rejecting")
+                {
+                    self.refused = Some(line[at..].to_owned());
+                } else if !line.is_empty() {
+                    self.complaint = Some(line);
+                }
             }
             Heard::Exited { code, signal } => self.exited(code, signal, out),
             _ => {}
@@ -159,4 +193,13 @@ impl Driver for OpencodeRun {
         self.interrupted = true;
         out.say(Say::Interrupt);
     }
+}
+
+/// A line without what colours it in a terminal.
+fn plain(line: &str) -> String {
+    let mut pieces = line.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let rest = pieces.map(|piece| piece.split_once('m').map_or(piece, |(_, text)| text));
+    let plain = rest.fold(first, |plain, piece| plain + piece);
+    plain.trim().to_owned()
 }

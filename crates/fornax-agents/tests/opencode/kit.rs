@@ -155,6 +155,18 @@ impl Bench {
         job
     }
 
+    /// A job for a process of its own. The host is in this process, and hands its environment on:
+    /// what the agent needs is set by `env`.
+    pub fn job_alone(&self, prompt: &str) -> Job {
+        let mut job = self.job(prompt);
+        job.driver = DriverKind::OpencodeRun;
+        let set = self.env().into_iter();
+        let set = set.map(|(name, value)| format!("{name}={value}"));
+        let argv = ["env".to_owned()].into_iter().chain(set);
+        job.argv = argv.chain(job.argv).collect();
+        job
+    }
+
     /// Asks the server.
     pub fn get(&self, path: &str) -> Value {
         let address = server::address(&self.dir).unwrap().expect("it runs");

@@ -507,6 +507,77 @@ fn what_is_not_there(bench: &Bench) {
 }
 
 #[test]
+fn opencode_for_one_prompt() {
+    let bench = Bench::new(
+        &rules(),
+        json!({"permission": {"bash": {"touch *": "ask"}}}),
+    );
+    let run = |prompt: &str, permissions| {
+        let mut job = bench.job_alone(prompt);
+        job.permissions = permissions;
+        Task::start(job).end()
+    };
+    let end = run("WRITE it", Permissions::Ask);
+    assert_eq!(
+        (end.failure.clone(), end.result.as_str()),
+        (None, "WRITE is done.")
+    );
+    assert_eq!(end.usage().input, 2000);
+    assert_eq!(end.usage().output, 100);
+    assert!(bench.project.join("written.txt").exists());
+    let session = end.entries.iter().find_map(|entry| match entry {
+        Happening::SessionStarted { session, .. } => Some(session.clone()),
+        _ => None,
+    });
+
+    let mut job = bench.job_alone("GO-ON");
+    job.resume = Some(Resume {
+        session: session.unwrap(),
+        counted: Usage::default(),
+        fork: false,
+    });
+    let end = Task::start(job).end();
+    assert_eq!(
+        (end.failure.clone(), end.result.as_str()),
+        (None, "Went on.")
+    );
+    assert_eq!(end.usage().input, 1000);
+
+    // What its configuration would ask is refused, which ends it; unless all is allowed.
+    let end = run("REFUSED?", Permissions::Ask);
+    assert_eq!(class(&end), Some(ErrorClass::ExitNonzero));
+    assert!(
+        message(&end).contains("permission requested: bash (touch"),
+        "{}",
+        message(&end)
+    );
+    let end = run("ALLOWED?", Permissions::Allow);
+    assert_eq!(end.failure, None);
+    assert!(bench.project.join("allowed").exists());
+    let end = run("BARRED?", Permissions::Deny);
+    assert_eq!(end.failure, None, "it has no such tool");
+    assert!(!bench.project.join("barred").exists());
+
+    let end = run("AUTH", Permissions::Allow);
+    assert_eq!(class(&end), Some(ErrorClass::Auth), "{}", message(&end));
+    let end = run("LENGTH", Permissions::Allow);
+    assert_eq!(class(&end), Some(ErrorClass::Api));
+    assert!(message(&end).contains("truncated"));
+    let mut job = bench.job_alone("GO-ON");
+    job.resume = Some(Resume {
+        session: "ses_nowhere".to_owned(),
+        counted: Usage::default(),
+        fork: false,
+    });
+    let end = Task::start(job).end();
+    assert!(
+        message(&end).contains("Session not found"),
+        "{}",
+        message(&end)
+    );
+}
+
+#[test]
 fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed() {
     // Without a summary an overflow is the end.
     let bench = Bench::new(&rules(), json!({"compaction": {"auto": false}}));
