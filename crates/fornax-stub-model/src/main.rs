@@ -9,14 +9,16 @@ use clap::Parser;
 use fornax_stub_model::{Options, Script, StubModel};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Answers coding agents from a script, in place of their model's provider. Listens on
-/// 127.0.0.1 only, until SIGINT or SIGTERM.
+/// Answers coding agents from a script, in place of their model's provider: OpenAI (chat
+/// completions and Responses), Anthropic or Gemini. Listens on 127.0.0.1 only, until SIGINT or
+/// SIGTERM.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The script: JSON rules that say which request gets which answer
+    /// The script: JSON rules that say which request gets which answer; without one every turn
+    /// ends at once with a short text
     #[arg(long, value_name = "FILE")]
-    script: PathBuf,
+    script: Option<PathBuf>,
     /// The port; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -52,7 +54,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
-    let script = Script::load(&args.script)?;
+    let script = match &args.script {
+        Some(file) => Script::load(file)?,
+        None => Script::rehearsal(),
+    };
     let options = Options {
         port: args.port,
         vars: args.vars.into_iter().collect(),

@@ -178,7 +178,12 @@ impl Reply {
         // An error in the stream comes after some of the answer.
         let late = self.error.as_ref().is_some_and(|e| e.after.is_some()) && self.raw.is_none();
         if chosen.len() > 1 && !late {
-            return Some(format!("it has {}: choose one", chosen.join(" and ")));
+            let hint = if speaks && self.error.is_some() {
+                ", or give the error an after, so that it comes in the stream"
+            } else {
+                ""
+            };
+            return Some(format!("it has {}: choose one{hint}", chosen.join(" and ")));
         }
         if self.hang.is_some() && self.cut.is_some() {
             return Some("it has hang and cut: choose one".to_owned());

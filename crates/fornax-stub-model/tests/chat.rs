@@ -4,6 +4,7 @@
 mod common;
 
 use common::{ask, ask_whole, call, get, post, start};
+use fornax_stub_model::Outcome;
 use serde_json::{Value, json};
 
 /// The pieces at `key` of the deltas, joined; and the longest one's length in characters.
@@ -216,6 +217,38 @@ async fn an_error_has_its_status_its_words_and_its_retry_after() {
         (503, false)
     );
     assert_eq!(down.json()["error"]["type"], "server_error");
+}
+
+#[tokio::test]
+async fn an_error_has_a_kind_and_can_come_in_the_stream() {
+    let stub = start(&json!({"rules": [
+        {"when": {"user": "full"}, "reply": {"error": {"kind": "context_overflow"}}},
+        {"reply": {"text": "half of it", "chunk_size": 2, "error": {"kind": "server", "after": 3}}},
+    ]}))
+    .await;
+    let full = call(&stub, &ask("full")).await.unwrap();
+    assert_eq!(full.status, 400);
+    assert_eq!(full.json()["error"]["code"], "context_length_exceeded");
+
+    let late = call(&stub, &ask("x")).await.unwrap();
+    assert!(late.whole && late.status == 200);
+    let events: Vec<Value> = late
+        .events()
+        .iter()
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
+    assert_eq!(joined(&events, "content").0, "half");
+    assert_eq!(
+        (events.len(), &events[3]["error"]["type"]),
+        (4, &json!("server_error"))
+    );
+    stub.settle().await.unwrap();
+    assert!(
+        stub.requests()
+            .iter()
+            .all(|request| request.outcome == Outcome::Error)
+    );
+    assert_eq!(call(&stub, &ask_whole("x")).await.unwrap().status, 500);
 }
 
 #[tokio::test]

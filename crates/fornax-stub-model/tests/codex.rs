@@ -6,7 +6,7 @@ mod agents;
 use std::fs;
 use std::process::Output;
 
-use agents::{Place, by_rule, lines};
+use agents::{Place, by_rule, errand, lines};
 use fornax_stub_model::recipes::CodexPatience;
 use fornax_stub_model::{Outcome, StubModel, recipes};
 use serde_json::{Value, json};
@@ -32,26 +32,10 @@ fn items<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 async fn codex_writes_runs_and_reports_what_the_script_says() {
     let place = Place::new();
     fs::write(place.project.join("AGENTS.md"), "Keep the larder tidy.\n").unwrap();
-    let usage =
-        json!({"input": 1000, "output": 50, "cache_read": 200, "cache_write": 30, "reasoning": 20});
-    let patch = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: greeting.txt\n+héllo\n*** End Patch\nEOF";
-    let stub = place
-        .stub(&json!({"defaults": {"usage": usage}, "rules": [
-            {"id": "title", "when": {"tools": false}, "reply": {"text": "Write a greeting"}},
-            {"id": "work", "when": {"user": "^Write the GREETING please$", "system": "coding agent"}, "replies": [
-                {"text": "Writing it.", "thinking": "A file, then.", "tools": [
-                    {"name": "exec_command", "args": {"cmd": patch}},
-                ]},
-                {"tools": [{"name": "exec_command", "args": {"cmd": "wc -c < greeting.txt"}}]},
-                {"text": "Done."},
-            ]},
-        ]}))
-        .await;
+    let stub = place.stub(&errand()).await;
     let lines = lines(&run(&place, &stub, "Write the GREETING please").await);
 
-    let written = fs::read_to_string(place.project.join("greeting.txt")).unwrap();
-    assert_eq!(written, "héllo\n");
-    assert_eq!(place.left_behind(), Vec::<String>::new());
+    place.is_greeted();
 
     // What it said it did.
     let said: Vec<&Value> = items(&lines, "agent_message")

@@ -220,7 +220,7 @@ async fn a_variable_that_nobody_gave_is_found_at_the_start() {
 }
 
 /// Each bad script with what its error must say: the place and the remedy.
-const BAD: [(&str, &[&str]); 24] = [
+const BAD: [(&str, &[&str]); 27] = [
     (
         r#"{"rules": [{"when": [], "reply": {}}]}"#,
         &["at rules[0].when", "expected an object"],
@@ -305,7 +305,23 @@ const BAD: [(&str, &[&str]); 24] = [
         r#"{"rules": [{"replies": [{}, {"text": "x", "error": {"status": 500}}]}]}"#,
         &[
             "at rules[0], reply 2",
-            "text, thinking or tools and error: choose one",
+            "text, thinking or tools and error: choose one, or give the error an after",
+        ],
+    ),
+    (
+        r#"{"fallback": {"raw": {}, "error": {"kind": "server", "after": 1}}}"#,
+        &["at fallback", "error and raw: choose one"],
+    ),
+    (
+        r#"{"fallback": {"error": {"message": "x"}}}"#,
+        &["at fallback", "give it one"],
+    ),
+    (
+        r#"{"fallback": {"error": {"kind": "busy"}}}"#,
+        &[
+            "at fallback.error.kind",
+            "unknown variant `busy`",
+            "`overloaded`",
         ],
     ),
     (

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fornax_stub_model::recipes::Recipe;
 use fornax_stub_model::{Options, Outcome, RequestRecord, Script, StubModel};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Generous: a cold start on a busy machine takes seconds, a hanging one for ever.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -103,6 +103,13 @@ impl Place {
             .collect()
     }
 
+    /// Checks that the errand was run, and nothing is left of the agent.
+    pub fn is_greeted(&self) {
+        let written = fs::read_to_string(self.project.join("greeting.txt")).unwrap();
+        assert_eq!(written, "héllo\n");
+        assert_eq!(self.left_behind(), Vec::<String>::new());
+    }
+
     /// The requests that came to the stub, which is shut down: all were answered, each by a
     /// rule, and none of them spoke of the user's own settings.
     pub async fn requests(&self, stub: StubModel) -> Vec<RequestRecord> {
@@ -121,6 +128,32 @@ impl Place {
         );
         requests
     }
+}
+
+/// A script that makes any of the agents write a file and count its bytes: 7.
+pub fn errand() -> Value {
+    let usage = json!({
+        "input": 1000, "output": 50, "cache_read": 200, "cache_write": 30, "reasoning": 20,
+    });
+    let write = json!([
+        {"name": "write", "args": {"filePath": "{{dir}}/greeting.txt", "content": "héllo\n"}},
+        {"name": "Write", "args": {"file_path": "{{dir}}/greeting.txt", "content": "héllo\n"}},
+        {"name": "exec_command", "args": {"cmd": "apply_patch <<'EOF'\n*** Begin Patch\n\
+            *** Add File: greeting.txt\n+héllo\n*** End Patch\nEOF"}},
+    ]);
+    let count = json!([
+        {"name": "bash", "args": {"command": "wc -c < greeting.txt", "description": "Count"}},
+        {"name": "Bash", "args": {"command": "wc -c < greeting.txt", "description": "Count"}},
+        {"name": "exec_command", "args": {"cmd": "wc -c < greeting.txt"}},
+    ]);
+    json!({"defaults": {"usage": usage}, "rules": [
+        {"id": "title", "when": {"tools": false}, "reply": {"text": "Write a greeting"}},
+        {"id": "work", "when": {"user": "^\"?Write the GREETING please\"?$", "system": "."}, "replies": [
+            {"text": "Writing it.", "thinking": "A file, then.", "tools": [write]},
+            {"tools": [count]},
+            {"text": "Done."},
+        ]},
+    ]})
 }
 
 /// Those of the requests that this rule answered.
