@@ -9,6 +9,9 @@ use fornax_core::time::Time;
 use crate::happening::Happening;
 use crate::job::Limits;
 
+/// How often a conversation may be shortened while the agent does nothing else: one that does not
+/// fit even then never will.
+const COMPACTIONS_MAX: u32 = 3;
 /// How long an agent may be silent where nobody said, while none of its tools runs.
 const SILENCE: Duration = Duration::from_secs(600);
 
@@ -21,6 +24,8 @@ pub(super) struct Watchdog {
     asked: Vec<String>,
     /// Tries since the last progress.
     tries: u32,
+    /// How often the conversation was shortened since a tool was used or a turn began.
+    compactions: u32,
 }
 
 impl Watchdog {
@@ -31,6 +36,7 @@ impl Watchdog {
             tools: Vec::new(),
             asked: Vec::new(),
             tries: 0,
+            compactions: 0,
         }
     }
 
@@ -67,6 +73,7 @@ impl Watchdog {
             Happening::ToolCall { call, .. } => {
                 self.tools.push(call.clone());
                 self.tries = 0;
+                self.compactions = 0;
             }
             Happening::ToolResult { call, .. } => {
                 self.tools.retain(|open| open != call);
@@ -84,7 +91,20 @@ impl Watchdog {
                 self.tools.clear();
                 self.asked.clear();
                 self.tries = 0;
+                self.compactions = 0;
                 self.heard();
+            }
+            Happening::Compacted => {
+                self.compactions += 1;
+                return (self.compactions >= COMPACTIONS_MAX).then(|| Failure {
+                    class: ErrorClass::ContextOverflow,
+                    message: format!(
+                        "the conversation was shortened {} times and does not fit into the \
+                         model's window",
+                        self.compactions
+                    ),
+                    retry_at: None,
+                });
             }
             Happening::Retry {
                 class,
