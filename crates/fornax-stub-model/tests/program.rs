@@ -132,6 +132,23 @@ async fn it_serves_until_it_is_told_to_end() {
     );
 }
 
+#[tokio::test]
+async fn without_a_script_it_serves_a_rehearsal() {
+    let mut child = program().spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let running = Running(Some(child));
+    let port: u16 = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+    let title = common::call(&port, &ask("hi")).await.unwrap().text();
+    assert_eq!(title, "Rehearsal");
+    let turn = common::with_tools(ask("hi"), &["write"]);
+    let turn = common::call(&port, &turn).await.unwrap().text();
+    assert!(turn.starts_with("This is a rehearsal"), "{turn}");
+    assert!(running.terminate().status.success());
+}
+
 #[test]
 fn it_says_why_it_cannot_start() {
     let folder = tempfile::tempdir().unwrap();
