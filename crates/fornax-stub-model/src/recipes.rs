@@ -143,7 +143,7 @@ check_for_update_on_startup = false
 [model_providers.stub]
 name = "Stub"
 base_url = {base}
-env_key = "FORNAX_STUB_KEY"
+env_key = "STUB_KEY"
 wire_api = "responses"
 request_max_retries = {request_max_retries}
 stream_max_retries = {stream_max_retries}
@@ -170,7 +170,8 @@ exporter = "none"
     );
     Recipe::new([
         ("CODEX_HOME", home.to_string_lossy().into_owned()),
-        ("FORNAX_STUB_KEY", KEY.to_owned()),
+        // Not FORNAX_…: Fornax keeps what is called so from its tasks.
+        ("STUB_KEY", KEY.to_owned()),
         ("NO_PROXY", LOCAL.to_owned()),
         ("no_proxy", LOCAL.to_owned()),
     ])
@@ -275,68 +276,17 @@ pub fn opencode_env(base_url: &str, state_dir: &Path) -> Vec<(String, String)> {
     ])
 }
 
-/// The environment in which Claude Code talks to the stub at `base_url`, and keeps everything of its
-/// own under `state_dir`.
+/// The environment of [`claude`]'s recipe.
 pub fn claude_env(base_url: &str, state_dir: &Path) -> Vec<(String, String)> {
-    let pairs = [
-        ("ANTHROPIC_BASE_URL", base_url.to_owned()),
-        ("ANTHROPIC_API_KEY", "none-needed".to_owned()),
-        (
-            "CLAUDE_CONFIG_DIR",
-            state_dir.to_string_lossy().into_owned(),
-        ),
-        ("DISABLE_AUTOUPDATER", "1".to_owned()),
-        ("DISABLE_TELEMETRY", "1".to_owned()),
-        ("DISABLE_ERROR_REPORTING", "1".to_owned()),
-        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".to_owned()),
-    ];
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    claude(base_url, state_dir).env
 }
 
-/// The environment in which Codex talks to the stub at `base_url`, and keeps everything of its own
-/// under `state_dir`, in which this writes its configuration.
+/// The environment of [`codex`]'s recipe, with its files written.
 ///
 /// # Errors
-/// When that cannot be written.
-pub fn codex_env(base_url: &str, state_dir: &Path) -> std::io::Result<Vec<(String, String)>> {
-    // Numbers of tries as low as fit into a test; whoever wants others changes the file.
-    let config = format!(
-        r#"model = "{MODEL}"
-model_provider = "stub"
-check_for_update_on_startup = false
-
-[model_providers.stub]
-name = "Stub"
-base_url = "{base_url}/v1"
-env_key = "STUB_KEY"
-wire_api = "responses"
-request_max_retries = 2
-stream_max_retries = 2
-stream_idle_timeout_ms = 20000
-
-[features]
-plugins = false
-
-[analytics]
-enabled = false
-
-[feedback]
-enabled = false
-
-[otel]
-exporter = "none"
-"#
-    );
-    std::fs::create_dir_all(state_dir)?;
-    std::fs::write(state_dir.join("config.toml"), config)?;
-    Ok(vec![
-        (
-            "CODEX_HOME".to_owned(),
-            state_dir.to_string_lossy().into_owned(),
-        ),
-        ("STUB_KEY".to_owned(), "none-needed".to_owned()),
-    ])
+/// Where one cannot be.
+pub fn codex_env(base_url: &str, state_dir: &Path) -> io::Result<Vec<(String, String)>> {
+    let recipe = codex(base_url, state_dir, CodexPatience::default());
+    recipe.write_files()?;
+    Ok(recipe.env)
 }
