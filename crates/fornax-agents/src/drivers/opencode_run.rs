@@ -28,6 +28,8 @@ pub(crate) struct OpencodeRun {
     error: Option<Value>,
     /// What it said of a permission that it refused by itself.
     refused: Option<String>,
+    /// It went on after an error, and says by its exit code only that there was one.
+    mended: bool,
     /// The last that it said on its standard error.
     complaint: Option<String>,
 }
@@ -44,6 +46,7 @@ impl OpencodeRun {
             last: None,
             error: None,
             refused: None,
+            mended: false,
             complaint: None,
         }
     }
@@ -71,7 +74,7 @@ impl OpencodeRun {
             "error" => self.error = Some(event["error"].clone()),
             // After an error it goes on where it can mend that, by a shorter conversation.
             "step_finish" => {
-                self.error = None;
+                self.mended |= self.error.take().is_some();
                 let reason = part["reason"].as_str().unwrap_or_default();
                 self.last = Some((reason.to_owned(), message.to_owned()));
                 let model = self.job.model.clone();
@@ -102,7 +105,7 @@ impl OpencodeRun {
             _ if self.interrupted => TurnEnd::Interrupted,
             (Some(error), ..) => TurnEnd::failed(class_of(error), words_of(error)),
             (None, _, Some("length")) => TurnEnd::failed(ErrorClass::Api, truncated),
-            (None, _, Some("stop")) if code == Some(0) => {
+            (None, _, Some("stop")) if code == Some(0) || (self.mended && code.is_some()) => {
                 let message = self.last.as_ref().map(|(_, message)| message.as_str());
                 let result = self.parts.text_of(message.unwrap_or_default());
                 TurnEnd::Completed { result }

@@ -256,10 +256,12 @@ impl Host {
                 self.driver.hear(Heard::Event(&data), &mut out);
             }
             Input::Connected { again } => {
+                self.recorder.protocol("in", "connected");
                 self.driver.hear(Heard::Connected { again }, &mut out);
             }
             Input::Reply { call, status, body } => {
-                self.recorder.protocol("in", &body);
+                self.recorder
+                    .protocol("in", &format!("{call} {status} {body}"));
                 let heard = Heard::Reply {
                     call,
                     status,
@@ -312,7 +314,7 @@ impl Host {
                 } => {
                     let text = body.as_ref().map(ToString::to_string).unwrap_or_default();
                     self.recorder
-                        .protocol("out", &format!("{method} {path} {text}"));
+                        .protocol("out", &format!("{call} {method} {path} {text}"));
                     if let Some(server) = &self.server {
                         server.call(call, method, &path, body.as_ref());
                     }

@@ -206,6 +206,12 @@ impl Bench {
     }
 }
 
+/// Where the agent's words are to be kept, for the tests that play them back: the folder named by
+/// `FORNAX_RECORD`.
+pub fn recordings() -> Option<PathBuf> {
+    std::env::var_os("FORNAX_RECORD").map(PathBuf::from)
+}
+
 impl Drop for Bench {
     fn drop(&mut self) {
         self.crash();
@@ -323,6 +329,9 @@ impl Task {
         });
         let entries = self.entries();
         let code = self.host.join().unwrap();
+        if let Some(folder) = recordings() {
+            record(&self.dir, &folder);
+        }
         let Some(Happening::Ended { failure, result }) = entries.last().cloned() else {
             panic!("the end is not the last: {entries:#?}");
         };
@@ -369,6 +378,60 @@ impl End {
         });
         results.collect()
     }
+}
+
+/// Keeps what was said in a task, under the first word of its prompt.
+fn record(task: &Path, folder: &Path) {
+    let spoken = fs::read_to_string(task.join("protocol.jsonl")).unwrap();
+    let place = task
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .display()
+        .to_string();
+    let spoken = spoken
+        .replace(&server_name(&place), "%2Ftmp%2Fx")
+        .replace(place.trim_start_matches('/'), "tmp/x");
+    let mut name = None;
+    let lines = spoken.lines().filter_map(|line| {
+        let said: Value = serde_json::from_str(line).unwrap();
+        let (direction, line) = (said["dir"].as_str()?, said["line"].as_str()?);
+        if let (None, Some((_, text))) = (&name, line.split_once("\"text\":\"")) {
+            let word = text
+                .split(|c: char| !(c.is_alphanumeric() || c == '-'))
+                .next()?;
+            name = Some(word.to_lowercase());
+        }
+        // What tells nothing of a session makes most of it.
+        let noise = [
+            "\"plugin.",
+            "\"catalog.",
+            "\"reference.",
+            "\"integration.",
+            "heartbeat",
+            "session.diff",
+        ];
+        let noise = noise.iter().any(|noise| line.contains(noise));
+        (!noise).then(|| json!({"dir": direction, "line": line}).to_string() + "\n")
+    });
+    let lines: String = lines.collect();
+    fs::create_dir_all(folder).unwrap();
+    fs::write(
+        folder.join(format!("{}.jsonl", name.unwrap_or_default())),
+        lines,
+    )
+    .unwrap();
+}
+
+/// A path as it stands in a URL.
+fn server_name(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// Whether two usages are the same to the token, and to a millionth of a cent.
