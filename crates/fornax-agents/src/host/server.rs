@@ -113,6 +113,7 @@ fn answer(dir: &Path, call: &Call) -> (u16, String) {
         if Instant::now() > deadline {
             return (0, why.to_string());
         }
+        // As above: nothing tells when a server is there.
         std::thread::sleep(LOOK_AGAIN);
     }
 }
