@@ -37,16 +37,24 @@ struct Document {
 }
 
 impl Table {
-    /// The built-in prices with those of a user's file over them. A file that is wrong is left out,
-    /// as `fornax doctor` says.
+    /// The built-in prices with those of a user's file over them, and what is wrong with that file
+    /// where it has to be left out.
     #[must_use]
-    pub fn load(file: Option<&Path>) -> Table {
+    pub fn load(file: Option<&Path>) -> (Table, Option<String>) {
         let mut table = Table::parse(BUILT_IN).unwrap_or_default();
-        let own = file.and_then(|file| std::fs::read_to_string(file).ok());
-        if let Some(own) = own.and_then(|text| Table::parse(&text).ok()) {
-            table.0.extend(own.0);
+        let own = file.map(|file| {
+            let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+            let own = text.and_then(|text| Table::parse(&text));
+            own.map_err(|why| format!("{} is left out: {why}", file.display()))
+        });
+        match own {
+            Some(Ok(own)) => {
+                table.0.extend(own.0);
+                (table, None)
+            }
+            Some(Err(why)) => (table, Some(why)),
+            None => (table, None),
         }
-        table
     }
 
     /// Reads a table.
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_longest_known_name_gives_the_price() {
-        let table = Table::load(None);
+        let (table, _) = Table::load(None);
         let usage = Usage {
             input: 1_000_000,
             output: 100_000,
@@ -135,7 +143,8 @@ mod tests {
         let temp = tempfile::NamedTempFile::new().unwrap();
         let own = r#"{"models": {"stub": {"input": 1, "output": 2}, "gpt-5": {"input": 0, "output": 0}}}"#;
         std::fs::write(temp.path(), own).unwrap();
-        let table = Table::load(Some(temp.path()));
+        let (table, wrong) = Table::load(Some(temp.path()));
+        assert_eq!(wrong, None);
         let usage = Usage {
             input: 1_000_000,
             cache_read: 1_000_000,
@@ -145,5 +154,9 @@ mod tests {
         assert_eq!(table.cost(Some("gpt-5"), None, &usage), Some(0.0));
         assert!(Table::parse(r#"{"models": {"a": {"input": -1, "output": 0}}}"#).is_err());
         assert!(Table::parse(r#"{"models": {"a": {"inputs": 1, "output": 0}}}"#).is_err());
+        std::fs::write(temp.path(), "{").unwrap();
+        let (table, wrong) = Table::load(Some(temp.path()));
+        assert!(wrong.unwrap().contains("is left out"));
+        assert!(table.cost(Some("gpt-5"), None, &usage).is_some());
     }
 }

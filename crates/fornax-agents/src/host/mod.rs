@@ -147,7 +147,11 @@ impl Host {
         let recorder = Recorder::open(&job.task_dir, rules)?;
         socket::listen(&job.task_dir, sender.clone())?;
         signals(sender.clone())?;
-        let prices = prices::Table::load(job.prices.as_deref());
+        let (prices, bad_prices) = prices::Table::load(job.prices.as_deref());
+        let mut recorder = recorder;
+        if let Some(message) = bad_prices {
+            recorder.happening(Happening::Warning { message });
+        }
         Ok(Host {
             watchdog: Watchdog::new(job.limits),
             driver,
@@ -200,10 +204,11 @@ impl Host {
     }
 
     fn work(&mut self) {
+        // An agent whose server is being started cannot say anything yet.
         let mut begun = self.process.is_some();
         while self.phase != Phase::Over {
             let now = Instant::now();
-            let busy = self.phase == Phase::Turn && self.giving_up.is_none();
+            let busy = begun && self.phase == Phase::Turn && self.giving_up.is_none();
             let watched = self.watchdog.deadline(busy);
             let until = [self.deadline, watched].into_iter().flatten().min();
             let input = match until {
@@ -218,6 +223,7 @@ impl Host {
             match input {
                 Ok(Input::Connected { again: false }) if !begun => {
                     begun = true;
+                    self.watchdog.heard();
                     let mut out = Out::default();
                     self.driver.begin(&mut out);
                     self.carry_out(out);
@@ -270,11 +276,12 @@ impl Host {
                 self.driver.hear(heard, &mut out);
             }
             Input::ServerGone(why) => {
-                return self.fail_now(Failure {
-                    class: ErrorClass::Signal,
-                    message: why,
-                    retry_at: None,
-                });
+                self.tell(Happening::Warning { message: why });
+                let (code, signal) = (None, None);
+                self.driver.hear(Heard::Exited { code, signal }, &mut out);
+                self.carry_out(out);
+                self.phase = Phase::Over;
+                return;
             }
             Input::Exited(ended) => return self.exited(&ended),
             Input::Order(order, reply) => {
@@ -523,7 +530,14 @@ impl Host {
         if let Some(process) = &mut self.process {
             process.end();
         }
-        let (failure, result) = self.verdict.take().unwrap_or_default();
+        // Without any word about how it went, it did not go well.
+        let unknown = || Failure {
+            class: ErrorClass::Signal,
+            message: "the agent ended without a word".to_owned(),
+            retry_at: None,
+        };
+        let verdict = self.verdict.take();
+        let (failure, result) = verdict.unwrap_or_else(|| (Some(unknown()), String::new()));
         let code = i32::from(failure.is_some());
         self.tell(Happening::Ended { failure, result });
         self.recorder.close();

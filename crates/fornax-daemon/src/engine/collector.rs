@@ -135,6 +135,11 @@ impl Collector {
         let ended = self
             .sessions
             .finish(expected.run, expected.task, &expected.dir);
+        if ended.word.is_none()
+            && let Some(session) = &ended.activity.session
+        {
+            quiet(&expected.dir, session);
+        }
         let failure = ended
             .word
             .as_ref()
@@ -387,6 +392,25 @@ fn judge_agent(exit: &Exit, word: Option<&Word>) -> Result<(), (ErrorClass, Stri
         // Its host was ended before it could say anything: what the process left tells.
         _ => judge(exit, &[]),
     }
+}
+
+/// A host that was killed could not end what its agent does at a server that many tasks share.
+fn quiet(task_dir: &Path, session: &str) {
+    let record = std::fs::read_to_string(task_dir.join("task.json")).unwrap_or_default();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap_or_default();
+    let (Some(server), Some(cwd)) = (
+        record["agent"]["server"].as_str().map(PathBuf::from),
+        record["cwd"].as_str().map(PathBuf::from),
+    ) else {
+        return;
+    };
+    let session = session.to_owned();
+    // The server may take its time, and nobody waits for it.
+    std::thread::spawn(move || {
+        if let Err(error) = fornax_agents::opencode_server::abort(&server, &cwd, &session) {
+            tracing::warn!(session, %error, "a session of OpenCode's could not be ended");
+        }
+    });
 }
 
 /// The end of a text that is too long for results.

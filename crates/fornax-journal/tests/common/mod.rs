@@ -91,6 +91,8 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         title: "Main".to_owned(),
         goal: String::new(),
         invocation: None,
+        fallbacks: Vec::new(),
+        fallback_on: Vec::new(),
         outputs: Vec::new(),
         phase: None,
         agent_role: None,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fornax_core::agent::DriverKind;
 use fornax_core::error::ErrorKind;
 use fornax_stub_model::{Options, Script, StubModel, recipes};
 
@@ -14,16 +15,23 @@ use crate::failure::{Failure, Outcome, fail};
 use crate::out::{self, DIM, paint};
 use crate::text::{one_line, safe};
 
-/// A model that answers everything with a word, and asks for no tool.
-const DEFAULT_SCRIPT: &str = r#"{
-    "rules": [{"id": "title", "when": {"tools": false}, "reply": {"text": "A rehearsal"}}],
-    "fallback": {"text": "This is a rehearsal: no model was asked."}
-}"#;
+/// Keys of real providers: nothing in a rehearsal has a use for them.
+const REAL_KEYS: [&str; 8] = [
+    "OPENAI_API_KEY",
+    "CODEX_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "OPENROUTER_API_KEY",
+    "DASHSCOPE_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "ANTHROPIC_AUTH_TOKEN",
+];
 
 pub async fn rehearse(context: &Context, args: Rehearse) -> Outcome {
     let project = context.project_dir()?.dir;
     let inputs = plan::inputs(args.inputs.clone())?;
     let path = plan::check(context, &args.plan, &inputs)?;
+    only_known_agents(context, &path)?;
     let script = script(args.script.as_deref())?;
     let stage = Stage::build(&project)?;
     let plan = stage.bring(&project, Path::new(&path))?;
@@ -82,7 +90,7 @@ pub async fn rehearse(context: &Context, args: Rehearse) -> Outcome {
 fn script(path: Option<&Path>) -> Result<Script, Failure> {
     let script = match path {
         Some(path) => Script::load(path),
-        None => Script::parse(DEFAULT_SCRIPT),
+        None => return Ok(Script::rehearsal()),
     };
     script.or_else(|error| {
         fail(
@@ -91,6 +99,27 @@ fn script(path: Option<&Path>) -> Result<Script, Failure> {
             "crates/fornax-stub-model/SCRIPT.md describes scripts",
         )
     })
+}
+
+/// A plan with an agent that cannot be led to the script would ask its real model.
+fn only_known_agents(context: &Context, plan: &str) -> Result<(), Failure> {
+    let dir = context.project_dir()?.dir;
+    let config = plan::config(&dir)?;
+    let text = std::fs::read_to_string(dir.join(plan)).unwrap_or_default();
+    let unknown = config.tools.iter().find(|(name, tool)| {
+        let driver = tool.driver.is_some_and(|driver| driver == DriverKind::Acp);
+        // A name in a comment is refused as well: better that than a bill.
+        let named = text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+        driver && named.into_iter().any(|word| word == name.as_str())
+    });
+    match unknown {
+        None => Ok(()),
+        Some((name, _)) => fail(
+            ErrorKind::Conflict,
+            format!("{name} cannot be rehearsed: it would ask its real model"),
+            "opencode, claude and codex can",
+        ),
+    }
 }
 
 /// What the model was asked, by rule.
@@ -247,6 +276,9 @@ fn fornax(
         .args(arguments)
         .current_dir(work)
         .envs(env.iter().map(|(name, value)| (name, value)));
+    for key in REAL_KEYS {
+        command.env_remove(key);
+    }
     if !shown {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }

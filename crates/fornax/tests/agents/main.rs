@@ -90,7 +90,7 @@ fn meets_every_kind_of_trouble(agent: &str) {
         .iter()
         .map(|word| format!("- {{id: {word}, tool: agent, prompt: {word} please}}\n"))
         .collect();
-    let head = "name: Trouble\ndefaults: {silence_timeout: 6s}\nframes:\n";
+    let head = "name: Trouble\ndefaults: {silence_timeout: 12s}\nframes:\n";
     stage.place.write("trouble.yaml", &format!("{head}{plan}"));
     let ended = stage.fornax(&["run", "trouble.yaml", "--json"]);
     let run: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
@@ -196,6 +196,25 @@ fn goes_on_after_its_own_end(agent: &str) {
         session(&detail, 1),
         "the same conversation"
     );
+}
+
+/// OpenCode's server is shared: what a task began there must not go on after it, however it ended.
+#[test]
+fn a_killed_host_leaves_nothing_at_work_at_the_server() {
+    let stage = Stage::set("opencode");
+    let run = stage.start("SLOW please");
+    stage.allow_until(|| stage.place.dir().join("began").exists());
+    let session = || stage.run(&run)["tasks"]["session"][0].is_string();
+    stage.wait("its session is known", session);
+    stage.kill("__agent");
+    stage.wait("the tool's process is gone", || {
+        let running = stage.place.processes();
+        !running
+            .iter()
+            .any(|(_, command)| command.contains("touch began"))
+    });
+    stage.wait_for_end(&run);
+    assert_eq!(stage.run(&run)["tasks"]["error_class"][0], "signal");
 }
 
 fn total(usage: &Value) -> u64 {

@@ -189,24 +189,19 @@ impl Stage {
 
     /// Kills the agent's own process, as a crash would.
     pub fn kill_agent(&self) {
-        let mut killed = 0;
-        for (pid, command) in self.place.processes() {
-            let word = match self.agent.as_str() {
-                "opencode" => "serve --port",
-                "claude" => "--input-format stream-json",
-                _ => "app-server",
-            };
-            if command.contains(word) {
-                kill(pid.into());
-                killed += 1;
-            }
-        }
-        assert!(
-            killed > 0,
-            "no {} runs: {:?}",
-            self.agent,
-            self.place.processes()
-        );
+        self.kill(match self.agent.as_str() {
+            "opencode" => "serve --port",
+            "claude" => "--input-format stream-json",
+            _ => "app-server",
+        });
+    }
+
+    /// Kills the processes whose command line has the word.
+    pub fn kill(&self, word: &str) {
+        let running = self.place.processes();
+        let meant = running.iter().filter(|(_, command)| command.contains(word));
+        let killed = meant.map(|(pid, _)| kill((*pid).into())).count();
+        assert!(killed > 0, "no {word} runs: {running:?}");
     }
 
     /// Tells all that could explain why something does not come.
