@@ -89,6 +89,8 @@ pub struct Out {
     pub happenings: Vec<Happening>,
     /// Lines that were not understood; the host logs and counts them.
     pub garbage: u32,
+    /// What was heard is about others who share the server: it is no word of this agent's.
+    pub foreign: bool,
 }
 
 impl Out {

@@ -254,18 +254,19 @@ impl Host {
                 self.driver.hear(Heard::ErrorLine(&line), &mut out);
             }
             Input::Event(data) => {
-                // A server's heartbeat says nothing of the session.
-                if !data.contains("server.heartbeat") {
+                self.driver.hear(Heard::Event(&data), &mut out);
+                // Many sessions share the stream; a heartbeat is nobody's word either.
+                if !out.foreign {
                     self.watchdog.heard();
                     self.recorder.protocol("in", &data);
                 }
-                self.driver.hear(Heard::Event(&data), &mut out);
             }
             Input::Connected { again } => {
                 self.recorder.protocol("in", "connected");
                 self.driver.hear(Heard::Connected { again }, &mut out);
             }
             Input::Reply { call, status, body } => {
+                self.watchdog.heard();
                 self.recorder
                     .protocol("in", &format!("{call} {status} {body}"));
                 let heard = Heard::Reply {

@@ -15,12 +15,13 @@ impl Opencode {
         let properties = &event["properties"];
         let session = properties["sessionID"].as_str().unwrap_or_default();
         if session.is_empty() || !self.ready {
+            out.foreign = true;
             return;
         }
         let own = self.session == session;
         match event["type"].as_str() {
             Some("session.created") => self.parts.created(&properties["info"], out),
-            _ if !self.parts.knows(session) => {}
+            _ if !self.parts.knows(session) => out.foreign = true,
             Some("message.updated") => {
                 self.message(&properties["info"]);
                 let interrupting = self.turn.as_ref().is_some_and(|turn| turn.interrupting);
