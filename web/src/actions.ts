@@ -1,6 +1,6 @@
 // What a person can have done from the page. Nothing is shown as done before the daemon says so.
 
-import type { Request as Command } from "./api/types.gen.ts";
+import type { Decision, Request as Command } from "./api/types.gen.ts";
 import { command } from "./api/client.ts";
 import { plural } from "./format.ts";
 import { confirm } from "./ui/Dialog.tsx";
@@ -31,4 +31,20 @@ export function retry(project: string, target: string): Promise<void> {
 /** Does a frame and all that depends on it again. */
 export function retryFrom(project: string, run: string, frame: string): Promise<void> {
   return send(project, { type: "retry", target: run, from: frame }, "To be done again");
+}
+
+/** Answers an agent that asks whether it may do something. */
+export function decide(project: string, task: string, permission: string, decision: Decision): Promise<void> {
+  const did = decision === "deny" ? "Denied" : "Allowed";
+  return send(project, { type: "decide", target: task, permission, decision, note: null }, did);
+}
+
+/** Tells an agent at work something further. */
+export function tell(project: string, task: string, text: string): Promise<void> {
+  return send(project, { type: "prompt", target: task, text }, "Told");
+}
+
+/** Ends an agent's turn; its task goes on and waits to be told something. */
+export function interrupt(project: string, task: string): Promise<void> {
+  return send(project, { type: "interrupt", target: task }, "Interrupted");
 }

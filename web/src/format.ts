@@ -1,5 +1,7 @@
 // Numbers and moments as people read them.
 
+import type { Usage } from "./api/types.gen.ts";
+
 /** A length of time: `340ms`, `4.2s`, `1m 20s`, `2h 14m`, `3d 4h`. */
 export function duration(ms: number): string {
   if (!(ms >= 0)) return "0ms";
@@ -50,4 +52,34 @@ export function bytes(count: number): string {
 /** `1 frame`, `2 frames`. */
 export function plural(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
+
+/** Tokens: `812`, `1.3k`, `45k`, `2.1M`. */
+export function tokens(usage: Usage): string {
+  const total = usage.input + usage.output + usage.cache_read + usage.cache_write;
+  if (total < 1_000) return `${total}`;
+  if (total < 10_000) return `${(total / 1_000).toFixed(1)}k`;
+  if (total < 1_000_000) return `${Math.round(total / 1_000)}k`;
+  return `${(total / 1_000_000).toFixed(1)}M`;
+}
+
+/** Money: `$1.20`, `$0.0042`; `~` before what is reckoned from list prices; null where it is not known. */
+export function cost(usage: Usage): string | null {
+  if (usage.cost_usd === null || usage.cost_usd === 0) return null;
+  const amount = usage.cost_usd < 0.01 ? usage.cost_usd.toFixed(4) : usage.cost_usd.toFixed(2);
+  return `${usage.estimated ? "~" : ""}$${amount}`;
+}
+
+/** Every kind of token, in words. */
+export function usageInFull(usage: Usage): string {
+  const parts = [
+    `${usage.input} in`, `${usage.output} out`, `${usage.cache_read} read from the cache`,
+    `${usage.cache_write} written to the cache`, `${usage.reasoning} of the output thinking`,
+  ];
+  return parts.filter((part) => !part.startsWith("0 ")).join(", ");
+}
+
+/** Whether anything was used. */
+export function isUsed(usage: Usage | null): usage is Usage {
+  return usage !== null && usage.input + usage.output + usage.cache_read + usage.cache_write > 0;
 }

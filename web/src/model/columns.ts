@@ -208,4 +208,12 @@ export class TaskTable extends Table<TaskView> {
   readonly signal = this.column("signal", new Numbers<number | null>());
   readonly errorClass = this.column("error_class", new Texts<TaskView["error_class"]>());
   readonly error = this.column("error", new Texts<string | null>());
+  readonly driver = this.column("driver", new Texts<TaskView["driver"]>());
+  readonly session = this.column("session", new Texts<string | null>());
+  readonly model = this.column("model", new Texts<string | null>());
+  readonly turns = this.column("turns", new Numbers<number>());
+  readonly step = this.column("step", new Texts<string | null>());
+  readonly usage = this.column("usage", new Values<TaskView["usage"]>());
+  readonly waits = this.column("waits", new Values<TaskView["waits"]>());
+  readonly idle = this.column("idle", new Flags());
 }

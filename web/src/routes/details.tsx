@@ -3,8 +3,8 @@
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
 import type { Artifact, FrameDetail, FrameStatus, RunView, TaskView } from "../api/types.gen.ts";
 import { ApiError, address, getFrame } from "../api/client.ts";
-import { retry, retryFrom, stop } from "../actions.ts";
-import { bytes, duration, moment, plural, shortMoment } from "../format.ts";
+import { decide, interrupt, retry, retryFrom, stop, tell } from "../actions.ts";
+import { bytes, cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
 import { FRAME_STATUSES } from "../model/status.ts";
 import { runPath } from "../router.ts";
 import { second } from "../state.ts";
@@ -94,7 +94,7 @@ function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onL
           <Show when={props.detail.artifacts.length > 0}>
             <Artifacts project={props.run.project} artifacts={props.detail.artifacts} />
           </Show>
-          <Show when={props.detail.tasks.length > 0}><Tasks tasks={props.detail.tasks} onLog={props.onLog} /></Show>
+          <Show when={props.detail.tasks.length > 0}><Tasks project={props.run.project} tasks={props.detail.tasks} onLog={props.onLog} /></Show>
         </div>
         <div>
           <History detail={props.detail} />
@@ -137,18 +137,18 @@ function History(props: { detail: FrameDetail }) {
   );
 }
 
-function Tasks(props: { tasks: TaskView[]; onLog(task: string): void }) {
+function Tasks(props: { project: string; tasks: TaskView[]; onLog(task: string): void }) {
   return (
     <section>
       <h3>{props.tasks.length === 1 ? "Task" : `Tasks (${props.tasks.length} attempts)`}</h3>
       <ol class="tasks">
-        <For each={props.tasks}>{(task) => <Task task={task} onLog={props.onLog} />}</For>
+        <For each={props.tasks}>{(task) => <Task project={props.project} task={task} onLog={props.onLog} />}</For>
       </ol>
     </section>
   );
 }
 
-function Task(props: { task: TaskView; onLog(task: string): void }) {
+function Task(props: { project: string; task: TaskView; onLog(task: string): void }) {
   const task = () => props.task;
   const ended = () => {
     if (task().exit_code !== null) return `exit ${task().exit_code}`;
@@ -165,7 +165,61 @@ function Task(props: { task: TaskView; onLog(task: string): void }) {
       <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
       <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog(task().id)}>log</button></Show>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
+      <Show when={task().driver !== null}><Agent project={props.project} task={task()} /></Show>
     </li>
+  );
+}
+
+/** What is known of a task's agent, and what it can be told. */
+function Agent(props: { project: string; task: TaskView }) {
+  const task = () => props.task;
+  const works = () => task().state === "running" && !task().stopping;
+  const facts = () => [task().model, task().turns > 0 ? plural(task().turns, "turn") : null, task().session].filter((fact) => fact !== null);
+  return (
+    <div class="agent">
+      <p class="muted">
+        {facts().join(" · ")}
+        <Show when={isUsed(task().usage) && task().usage}>
+          {(usage) => <span class="number" title={usageInFull(usage())}> · {tokens(usage())} tokens {cost(usage()) ?? ""}</span>}
+        </Show>
+      </p>
+      <Show when={works() && task().step}>{(step) => <p class="agent-step">{step()}</p>}</Show>
+      <For each={works() ? task().waits : []}>
+        {(wait) => (
+          <div class="question" role="group" aria-label={`Permission for ${wait.tool}`}>
+            <p>It asks to use <strong>{wait.tool}</strong>: <code>{wait.title}</code></p>
+            <button class="primary" onClick={() => void decide(props.project, task().id, wait.id, "allow")}>Allow</button>
+            <button onClick={() => void decide(props.project, task().id, wait.id, "always")}>Always</button>
+            <button onClick={() => void decide(props.project, task().id, wait.id, "deny")}>Deny</button>
+          </div>
+        )}
+      </For>
+      <Show when={works() && CONVERSING.includes(task().driver ?? "")}><Tell project={props.project} task={task()} /></Show>
+    </div>
+  );
+}
+
+/** Drivers whose agents can be told something while they work. */
+const CONVERSING: readonly string[] = ["opencode", "claude", "codex", "acp"];
+
+function Tell(props: { project: string; task: TaskView }) {
+  const [text, setText] = createSignal("");
+  const send = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (text().trim() === "") return;
+    void tell(props.project, props.task.id, text()).then(() => setText(""));
+  };
+  return (
+    <form class="tell" onSubmit={send}>
+      <label>
+        {props.task.idle ? "It was interrupted and waits to be told something" : "Tell it after this turn"}
+        <input value={text()} onInput={(event) => setText(event.currentTarget.value)} />
+      </label>
+      <button type="submit" disabled={text().trim() === ""}>Tell</button>
+      <Show when={!props.task.idle}>
+        <button type="button" onClick={() => void interrupt(props.project, props.task.id)}>Interrupt</button>
+      </Show>
+    </form>
   );
 }
 

@@ -6,7 +6,7 @@ import { ApiError, getRun } from "../api/client.ts";
 import { retry, stop } from "../actions.ts";
 import { Chart } from "../flame/Chart.tsx";
 import { Tree } from "../flame/Tree.tsx";
-import { duration, moment, shortMoment } from "../format.ts";
+import { cost, isUsed, duration, moment, shortMoment, tokens, usageInFull } from "../format.ts";
 import type { FrameTable } from "../model/columns.ts";
 import { layOut } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
@@ -145,6 +145,9 @@ function RunHeader(props: { run: RunView }) {
         <span class="mono">{run().id}</span>
         <Show when={run().plan}>{(plan) => <span class="mono">{plan()}</span>}</Show>
         <span>started {shortMoment(run().started_ms, second())}</span>
+        <Show when={isUsed(run().usage)}>
+          <span class="number" title={usageInFull(run().usage)}>{tokens(run().usage)} tokens {cost(run().usage) ?? ""}</span>
+        </Show>
         <Show when={isOpen()}><span>{run().tasks_running} running, {run().tasks_queued} queued</span></Show>
       </p>
       <Show when={run().reason}>{(reason) => <p class="run-why">{reason()}</p>}</Show>

@@ -4,6 +4,8 @@ import type { FrameColumns, FrameView, ProjectView, RunView, TaskColumns, TaskVi
 
 export const T0 = 1_790_000_000_000;
 
+export const NOTHING_USED = { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0, cost_usd: null, estimated: false };
+
 export function project(id: string, more: Partial<ProjectView> = {}): ProjectView {
   return { id, name: `project ${id}`, dir: `/src/${id}`, problem: null, ...more };
 }
@@ -12,7 +14,7 @@ export function run(projectId: string, id: string, root: string, more: Partial<R
   const counts = { planned: 0, in_progress: 0, completed: 0, failed: 0, blocked: 0, invalidated: 0 };
   return {
     project: projectId, id, name: "build", plan: "plans/build.yaml", root, status: "running", reason: null,
-    started_ms: T0, ended_ms: null, counts, tasks_running: 0, tasks_queued: 0, seq: 1, ...more,
+    started_ms: T0, ended_ms: null, counts, tasks_running: 0, tasks_queued: 0, usage: NOTHING_USED, seq: 1, ...more,
   };
 }
 
@@ -28,7 +30,8 @@ export function task(runId: string, frameId: string, attempt: number, more: Part
   return {
     id: `t-${frameId.slice(2)}-${attempt}`, run: runId, frame: frameId, attempt, state: "queued", stopping: false,
     tool: "shell", queued_ms: T0, due_ms: null, started_ms: null, ended_ms: null, exit_code: null, signal: null,
-    error_class: null, error: null, ...more,
+    error_class: null, error: null, driver: null, session: null, model: null, turns: 0, step: null, usage: null,
+    waits: [], idle: false, ...more,
   };
 }
 

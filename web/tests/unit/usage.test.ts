@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { cost, isUsed, tokens, usageInFull } from "../../src/format.ts";
+import { NOTHING_USED } from "./views.ts";
+
+test("tokens and money are short, and what is reckoned is marked", () => {
+  const usage = { ...NOTHING_USED, input: 12_345, output: 678, reasoning: 100, cost_usd: 0.0042, estimated: true };
+  expect(tokens(usage)).toBe("13k");
+  expect(cost(usage)).toBe("~$0.0042");
+  expect(usageInFull(usage)).toBe("12345 in, 678 out, 100 of the output thinking");
+  expect(cost({ ...usage, cost_usd: 1.2, estimated: false })).toBe("$1.20");
+  expect(cost(NOTHING_USED)).toBeNull();
+  expect(isUsed(NOTHING_USED)).toBe(false);
+});
