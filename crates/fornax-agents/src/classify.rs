@@ -42,6 +42,9 @@ pub fn classify(status: Option<u16>, kind: Option<&str>, message: &str) -> Error
         "authentication",
         "unauthorized",
         "invalid api key",
+        "invalid_api_key",
+        "incorrect api key",
+        "api key not valid",
         "invalid x-api-key",
         "providerautherror",
         "not logged in",
@@ -82,6 +85,8 @@ mod tests {
                 E::RateLimit,
             ),
             (Some(529), Some("overloaded_error"), "overloaded", E::Api),
+            (None, None, "Incorrect API key provided.", E::Auth),
+            (None, None, "API key not valid. Please pass a valid one.", E::Auth),
             (
                 Some(400),
                 None,

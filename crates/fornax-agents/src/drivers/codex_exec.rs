@@ -186,6 +186,14 @@ fn started(item: &Value, out: &mut Out) {
     });
 }
 
+/// Arguments that say how far its commands may reach.
+const SANDBOX_WORDS: [&str; 4] = [
+    "-s",
+    "--sandbox",
+    "--full-auto",
+    "--dangerously-bypass-approvals-and-sandbox",
+];
+
 impl Driver for CodexExec {
     fn launch(&self) -> Launch {
         let mut argv = self.job.argv.clone();
@@ -198,7 +206,9 @@ impl Driver for CodexExec {
             Permissions::Deny => "read-only",
         };
         argv.extend(["--json", "--skip-git-repo-check"].map(str::to_owned));
-        if self.job.resume.is_none() {
+        // The user's own word about it counts.
+        let says = |word: &String| SANDBOX_WORDS.contains(&word.as_str());
+        if self.job.resume.is_none() && !self.job.argv.iter().any(says) {
             argv.extend(["--sandbox", sandbox].map(str::to_owned));
         }
         if let Some(model) = &self.job.model {

@@ -10,7 +10,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chains;
+mod commands;
 mod stage;
+mod surfaces;
 
 use std::time::Duration;
 

@@ -39,12 +39,18 @@ fn bin() -> PathBuf {
 }
 
 impl Stage {
+    /// A project whose tool `agent` is the agent.
     pub fn set(agent: &str) -> Stage {
+        Stage::with_tools(agent, &TOOLS.replace("AGENT", agent))
+    }
+
+    /// A project with these tools, where the agent can be run and asks the scripted model.
+    pub fn with_tools(agent: &str, tools: &str) -> Stage {
         let place = Place::new();
         let dir = place.dir().canonicalize().unwrap();
         let init = Command::new("git").args(["init", "-q"]).arg(&dir).status();
         assert!(init.unwrap().success());
-        place.write("fornax.yaml", &TOOLS.replace("AGENT", agent));
+        place.write("fornax.yaml", tools);
         let script = Script::parse(include_str!("model.json")).unwrap();
         let options = Options {
             vars: [("dir".to_owned(), dir.display().to_string())].into(),
@@ -164,6 +170,11 @@ impl Stage {
             rule.is_some_and(|rule| rules.contains(&rule))
         });
         of_rule.count() as u64
+    }
+
+    /// How often the model was asked anything.
+    pub fn stub_requests(&self) -> usize {
+        self.stub.as_ref().unwrap().requests().len()
     }
 
     /// The tokens that the run's telemetry tells.
