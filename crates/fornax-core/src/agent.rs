@@ -45,6 +45,12 @@ impl DriverKind {
         }
     }
 
+    /// Whether a task can go on with the conversation of one that has ended.
+    #[must_use]
+    pub fn resumes(self) -> bool {
+        !matches!(self, DriverKind::Acp | DriverKind::Jsonl)
+    }
+
     /// Whether it can be told something while it works: a further prompt, an interrupt.
     #[must_use]
     pub fn converses(self) -> bool {

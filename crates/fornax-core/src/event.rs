@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Decision, Order, Permission, Usage};
+use crate::frame::{Checkpoint, FrameDecision, FrameLimits, SessionId, Summary};
 use crate::ids::FrameId;
 use crate::spec::{ErrorClass, FrameSpec, OnFailure};
 use crate::status::{FrameStatus, RunStatus, TaskState};
@@ -61,6 +62,24 @@ events! {
     FrameFailed(FrameEnded) = "frame_failed",
     /// A frame cannot go on.
     FrameBlocked(FrameEnded) = "frame_blocked",
+    /// What is said of a frame changed: its goal, or what came of it so far.
+    FrameUpdated(FrameUpdated) = "frame_updated",
+    /// A frame became the active one of a session.
+    FrameActivated(FrameActivated) = "frame_activated",
+    /// A frame that could not go on does so.
+    FrameUnblocked(Empty) = "frame_unblocked",
+    /// A frame is no longer wanted, and others with it.
+    FrameInvalidated(FrameInvalidated) = "frame_invalidated",
+    /// A file or an address came of a frame.
+    ArtifactAdded(ArtifactAdded) = "artifact_added",
+    /// Something was decided in a frame.
+    DecisionAdded(FrameDecision) = "decision_added",
+    /// A frame's conversation was shortened.
+    SummaryRecorded(SummaryRecorded) = "summary_recorded",
+    /// A human is asked before something goes on.
+    CheckpointRequired(CheckpointRequired) = "checkpoint_required",
+    /// The human answered.
+    CheckpointResolved(CheckpointResolved) = "checkpoint_resolved",
     /// A task waits for a slot.
     TaskQueued(Queued) = "task_queued",
     /// A task has its slot; its process is started now.
@@ -119,6 +138,9 @@ pub struct RunStarted {
     pub pools: BTreeMap<String, u32>,
     /// How many `frame_created` follow.
     pub frames: u32,
+    /// How much agents may add to it.
+    #[serde(default, skip_serializing_if = "FrameLimits::is_default")]
+    pub limits: FrameLimits,
 }
 
 /// Fields of `run_stopping`.
@@ -164,9 +186,93 @@ pub struct FrameCreated {
     /// The frame within this one whose results become its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_from: Option<FrameId>,
+    /// The session that made it; none for a plan's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// All else about it.
     #[serde(flatten)]
     pub spec: Arc<FrameSpec>,
+}
+
+/// Fields of `frame_updated`. What is not there has not changed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct FrameUpdated {
+    /// What it is to achieve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// What came of it so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<String>,
+    /// The same in short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results_compact: Option<String>,
+    /// The files that came of it so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Vec<Artifact>>,
+    /// How it will end once its task has ended: the agent that works on it has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_as: Option<FrameStatus>,
+    /// That somebody wants its conversation summed up, and what the summary is to heed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary_wanted: Option<String>,
+}
+
+/// Fields of `frame_activated`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrameActivated {
+    /// The session.
+    pub session_id: SessionId,
+}
+
+/// Fields of `frame_invalidated`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrameInvalidated {
+    /// Why.
+    pub reason: String,
+    /// The other frames that are not wanted because of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cascaded: Vec<FrameId>,
+    /// Completed frames that were built on one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<FrameId>,
+}
+
+/// Fields of `artifact_added`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArtifactAdded {
+    /// The artifact.
+    pub artifact: Artifact,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Fields of `summary_recorded`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryRecorded {
+    /// The session whose conversation it was.
+    pub session_id: SessionId,
+    /// What it was shortened to.
+    #[serde(flatten)]
+    pub summary: Summary,
+}
+
+/// Fields of `checkpoint_required`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRequired {
+    /// The session that waits.
+    pub session_id: SessionId,
+    /// What is asked.
+    pub checkpoint: Checkpoint,
+}
+
+/// Fields of `checkpoint_resolved`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointResolved {
+    /// The checkpoint's id.
+    pub checkpoint: String,
+    /// The answer.
+    pub decision: String,
 }
 
 /// Fields of `frame_completed`.
@@ -175,6 +281,9 @@ pub struct FrameCompleted {
     /// What came of it, for those who depend on it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub results: String,
+    /// The same in short, where somebody wrote that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub results_compact: String,
     /// The files that came of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Artifact>,
@@ -196,11 +305,11 @@ pub struct FrameEnded {
     pub blocked_by: Option<FrameId>,
 }
 
-/// A file that came of a task.
+/// A file that came of a task, or an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Artifact {
-    /// Where it is, relative to the project.
+    /// Where it is, relative to the project; or a URL.
     pub path: String,
     /// Its size in bytes when the task ended.
     pub bytes: u64,
@@ -224,6 +333,9 @@ pub struct Attempt {
 pub struct Queued {
     /// Which try it is, from 1.
     pub attempt: u32,
+    /// Whether it is no further try but goes on with the results of the frames that were pushed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continues: bool,
 }
 
 /// Fields of `task_signalled`.
@@ -342,7 +454,10 @@ impl Event {
             Event::RunStopping(_) => RunStatus::Stopping.as_str(),
             Event::RunFinished(finished) => finished.status.as_str(),
             Event::FrameCreated(_) => F::Planned.as_str(),
-            Event::FrameStarted(_) => F::InProgress.as_str(),
+            Event::FrameStarted(_) | Event::FrameUnblocked(_) | Event::FrameActivated(_) => {
+                F::InProgress.as_str()
+            }
+            Event::FrameInvalidated(_) => F::Invalidated.as_str(),
             Event::FrameCompleted(_) => F::Completed.as_str(),
             Event::FrameFailed(_) => F::Failed.as_str(),
             Event::FrameBlocked(_) => F::Blocked.as_str(),
@@ -353,7 +468,14 @@ impl Event {
             | Event::PermissionResolved(_)
             | Event::InputRequested(_)
             | Event::InputGiven(_) => T::Running.as_str(),
-            Event::StateReset(_) | Event::Unknown(_) => return None,
+            Event::StateReset(_)
+            | Event::FrameUpdated(_)
+            | Event::ArtifactAdded(_)
+            | Event::DecisionAdded(_)
+            | Event::SummaryRecorded(_)
+            | Event::CheckpointRequired(_)
+            | Event::CheckpointResolved(_)
+            | Event::Unknown(_) => return None,
             ended => ended.task_end()?.0.as_str(),
         })
     }

@@ -17,6 +17,17 @@ pub struct InvalidId {
     text: String,
 }
 
+impl InvalidId {
+    /// What was expected, an example of it, and what there was instead.
+    pub(crate) fn new(what: &'static str, example: &'static str, text: &str) -> InvalidId {
+        InvalidId {
+            what,
+            example,
+            text: text.chars().take(80).collect(),
+        }
+    }
+}
+
 /// A run: `RUN-YYYYMMDD-###`. The date is the local day on which the run began; the number counts
 /// the day's runs from 1, has at least three digits, and is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,11 +203,8 @@ impl FromStr for CmdId {
         if fits {
             return Ok(CmdId(text.into()));
         }
-        Err(InvalidId {
-            what: "command",
-            example: "019a9c5e-0000-7000-8000-000000000000",
-            text: text.chars().take(80).collect(),
-        })
+        let example = "019a9c5e-0000-7000-8000-000000000000";
+        Err(InvalidId::new("command", example, text))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The domain of Fornax, pure: no I/O, no clock, no randomness, no async. Time is an argument.
 
 pub mod agent;
+pub mod context;
 pub mod error;
 pub mod event;
+pub mod frame;
 pub mod ids;
 pub mod plan;
 pub mod record;
@@ -13,4 +15,5 @@ pub mod state;
 pub mod status;
 pub mod template;
 pub mod time;
+pub mod tools;
 pub mod view;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{DriverKind, Mapping, Permissions};
+use crate::frame::{FrameLimits, StackUse};
 use crate::template::{Template, Variable};
 
 /// One execution of a plan, ready to start.
@@ -29,6 +30,9 @@ pub struct RunSpec {
     /// `pool` is looked up here first, then among the project's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<String, u32>,
+    /// How much agents may add to the run.
+    #[serde(default, skip_serializing_if = "FrameLimits::is_default")]
+    pub limits: FrameLimits,
     /// The frames. The first is the root; every other follows its parent.
     pub frames: Vec<FrameSpec>,
 }
@@ -64,6 +68,9 @@ pub struct FrameSpec {
     pub title: String,
     /// What it is to achieve.
     pub goal: String,
+    /// How one sees that it is achieved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_criteria: Option<String>,
     /// How it is done: one invocation of a tool. None for a frame that only holds others together:
     /// it starts with its first child and ends with its last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +161,9 @@ pub struct Invocation {
     /// limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_retries: Option<u32>,
+    /// Where the frames that the agent pushes are worked on.
+    #[serde(default, skip_serializing_if = "StackUse::is_default")]
+    pub stack: StackUse,
     /// Where the lines of JSON that the tool writes say what matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<Mapping>,

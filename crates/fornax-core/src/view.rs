@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{DriverKind, Permission, Usage};
 use crate::event::Artifact;
+use crate::frame::{Checkpoint, FrameDecision, SessionId};
 use crate::ids::{FrameId, RunId, TaskId};
 use crate::spec::{ErrorClass, FrameSpec};
 use crate::status::{FrameStatus, RunStatus, TaskState};
@@ -156,6 +157,8 @@ rows_and_columns! {
         started_ms: Option<i64>,
         /// When it was last settled; none while it is planned or in progress.
         ended_ms: Option<i64>,
+        /// What is asked of a human in it, and not answered.
+        asks: Vec<Checkpoint>,
     }
 }
 
@@ -221,10 +224,20 @@ pub struct FrameDetail {
     pub frame: FrameView,
     /// What it is to achieve.
     pub goal: String,
+    /// How one sees that it is achieved.
+    pub success_criteria: Option<String>,
+    /// What was decided in it.
+    pub decisions: Vec<FrameDecision>,
+    /// The session that made it; none for a plan's own.
+    pub made_by: Option<SessionId>,
+    /// Whether something that it was built on was invalidated since it was completed.
+    pub stale: bool,
     /// Each status it had.
     pub status_history: Vec<StatusChange>,
     /// What came of it.
     pub results: String,
+    /// The same in short, where somebody wrote that.
+    pub results_compact: String,
     /// The files that came of it.
     pub artifacts: Vec<Artifact>,
     /// Frames within it.
@@ -371,6 +384,11 @@ mod tests {
             DriverKind,
             Permission,
             Usage,
+            crate::frame::Limit,
+            crate::frame::CheckpointKind,
+            Checkpoint,
+            FrameDecision,
+            SessionId,
             ProjectView,
             Counts,
             RunView,

@@ -32,7 +32,7 @@ export type TaskId = string;
 
 export type Artifact = { 
 /**
- * Where it is, relative to the project.
+ * Where it is, relative to the project; or a URL.
  */
 path: string, 
 /**
@@ -95,6 +95,48 @@ cost_usd: number | null,
  * Whether the cost, or a part of it, is reckoned from the price table.
  */
 estimated: boolean, };
+
+export type Limit = "depth" | "count" | "tokens" | "cost";
+
+export type CheckpointKind = { "kind": "question" } | { "kind": "limit", 
+/**
+ * Which.
+ */
+limit: Limit, };
+
+export type Checkpoint = { 
+/**
+ * Its id: `c-`, the six characters of its frame, and a number.
+ */
+id: string, 
+/**
+ * What is asked.
+ */
+question: string, 
+/**
+ * Answers to choose from; none where any text will do.
+ */
+options?: Array<string>, } & ({ "kind": "question" } | { "kind": "limit", 
+/**
+ * Which.
+ */
+limit: Limit, });
+
+export type FrameDecision = { 
+/**
+ * What was decided.
+ */
+decision: string, 
+/**
+ * Why.
+ */
+reason?: string, 
+/**
+ * What else could have been.
+ */
+alternatives?: Array<string>, };
+
+export type SessionId = string;
 
 export type ProjectView = { 
 /**
@@ -266,7 +308,11 @@ started_ms: number | null,
 /**
  * When it was last settled; none while it is planned or in progress.
  */
-ended_ms: number | null, };
+ended_ms: number | null, 
+/**
+ * What is asked of a human in it, and not answered.
+ */
+asks: Array<Checkpoint>, };
 
 export type FrameColumns = { 
 /**
@@ -336,7 +382,11 @@ started_ms: Array<number | null>,
 /**
  * When it was last settled; none while it is planned or in progress.
  */
-ended_ms: Array<number | null>, };
+ended_ms: Array<number | null>, 
+/**
+ * What is asked of a human in it, and not answered.
+ */
+asks: Array<Array<Checkpoint>>, };
 
 export type TaskView = { 
 /**
@@ -550,6 +600,22 @@ frame: FrameView,
  */
 goal: string, 
 /**
+ * How one sees that it is achieved.
+ */
+success_criteria: string | null, 
+/**
+ * What was decided in it.
+ */
+decisions: Array<FrameDecision>, 
+/**
+ * The session that made it; none for a plan's own.
+ */
+made_by: SessionId | null, 
+/**
+ * Whether something that it was built on was invalidated since it was completed.
+ */
+stale: boolean, 
+/**
  * Each status it had.
  */
 status_history: Array<StatusChange>, 
@@ -557,6 +623,10 @@ status_history: Array<StatusChange>,
  * What came of it.
  */
 results: string, 
+/**
+ * The same in short, where somebody wrote that.
+ */
+results_compact: string, 
 /**
  * The files that came of it.
  */

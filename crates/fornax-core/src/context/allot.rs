@@ -105,12 +105,7 @@ pub(super) fn allot(section: &Section<'_>, room: usize, most: usize) -> (String,
 
 /// Shows what must be shown: each as much as it needs, or as much as the others get. Where not even
 /// their elements have room, the last of them in rank go. The tokens that were spent.
-fn show_required(
-    items: &[Item<'_>],
-    required: &[usize],
-    room: usize,
-    fates: &mut [Fate],
-) -> usize {
+fn show_required(items: &[Item<'_>], required: &[usize], room: usize, fates: &mut [Fate]) -> usize {
     let mut shells = 0;
     let mut kept = Vec::with_capacity(required.len());
     for place in required {
@@ -122,7 +117,10 @@ fn show_required(
         kept.push(*place);
     }
     let fixed: usize = kept.iter().map(|place| shell(&items[*place])).sum();
-    let wanted: Vec<usize> = kept.iter().map(|place| estimate(items[*place].body)).collect();
+    let wanted: Vec<usize> = kept
+        .iter()
+        .map(|place| estimate(items[*place].body))
+        .collect();
     let level = level(&wanted, room.saturating_sub(fixed));
     let mut spent = 0;
     for (place, wanted) in kept.iter().zip(wanted) {

@@ -27,7 +27,6 @@ use crate::time::Time;
 
 use allot::allot;
 pub use cache::{Cache, Stamp};
-pub(crate) use relevance::words;
 use tokens::estimate;
 
 /// The budget where nobody says otherwise, in tokens.
@@ -73,8 +72,6 @@ pub struct Entry<'a> {
     pub results: &'a str,
     /// The same in short, where somebody wrote that.
     pub results_compact: &'a str,
-    /// What its conversation was shortened to.
-    pub summary: &'a str,
     /// The files that came of it.
     pub artifacts: &'a [Artifact],
     /// What was decided in it.

@@ -65,7 +65,11 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
             })
             .sum();
         // Few words of the query are in any text: the root lifts small shares, and keeps their order.
-        let matching = if best > 0.0 { (bm25 / best).clamp(0.0, 1.0).sqrt() } else { 0.0 };
+        let matching = if best > 0.0 {
+            (bm25 / best).clamp(0.0, 1.0).sqrt()
+        } else {
+            0.0
+        };
         let age = newest.map_or(0.0, |newest| newest.ms_since(document.at) as f64);
         matching * 0.5_f64.powf(age / HALF_LIFE_MS)
     };
@@ -73,7 +77,7 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
 }
 
 /// Words of two letters and more, in small letters; those of an identifier, too.
-pub(crate) fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
     let parts = texts
         .iter()
         .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
@@ -91,9 +95,9 @@ fn paths<'a>(paths: &'a [&str]) -> impl Iterator<Item = String> + 'a {
 /// Words that say nothing of what a text is about.
 fn is_common(word: &str) -> bool {
     const COMMON: [&str; 36] = [
-        "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "do", "for", "from", "has",
-        "have", "if", "in", "into", "is", "it", "its", "no", "not", "of", "on", "or", "so", "that",
-        "the", "then", "this", "to", "was", "were", "which", "with",
+        "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "do", "for", "from",
+        "has", "have", "if", "in", "into", "is", "it", "its", "no", "not", "of", "on", "or", "so",
+        "that", "the", "then", "this", "to", "was", "were", "which", "with",
     ];
     COMMON.binary_search(&word).is_ok()
 }
@@ -114,7 +118,11 @@ mod tests {
     fn what_is_about_the_same_scores_most_and_what_is_not_falls_under_the_threshold() {
         let query = document("Add token refresh to the login flow", &["src/login.rs"], 0);
         let documents = [
-            document("Login with passwords; tokens live an hour", &["src/login.rs"], 0),
+            document(
+                "Login with passwords; tokens live an hour",
+                &["src/login.rs"],
+                0,
+            ),
             document("Refresh the token store", &[], 0),
             document("Paint the landing page blue", &[], 0),
         ];

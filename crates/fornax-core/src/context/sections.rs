@@ -39,11 +39,7 @@ pub(super) fn of<'a>(stack: &'a impl Stack, id: FrameId) -> Option<Vec<Section<'
 }
 
 /// The ancestors, root first, and what came of the frames beside the way down.
-fn ancestors<'a>(
-    stack: &'a impl Stack,
-    id: FrameId,
-    path: &[(FrameId, Entry<'a>)],
-) -> Section<'a> {
+fn ancestors<'a>(stack: &'a impl Stack, id: FrameId, path: &[(FrameId, Entry<'a>)]) -> Section<'a> {
     let mut section = section("ancestors", 25);
     let mut shown: Vec<usize> = (0..path.len().min(ANCESTORS_MAX)).collect();
     if path.len() > ANCESTORS_MAX {
@@ -56,7 +52,14 @@ fn ancestors<'a>(
         let of = || vec![("of", ancestor.to_string())];
         section.items.push(Item {
             required: distance == 0,
-            ..item(*ancestor, "ancestor", "goal", titled(*ancestor, entry), entry.goal, far * 10)
+            ..item(
+                *ancestor,
+                "ancestor",
+                "goal",
+                titled(*ancestor, entry),
+                entry.goal,
+                far * 10,
+            )
         });
         let texts = [
             ("criteria", "criteria", entry.criteria, 3),
@@ -64,12 +67,21 @@ fn ancestors<'a>(
         ];
         for (tag, what, text, rank) in texts {
             if !text.trim().is_empty() {
-                section.items.push(item(*ancestor, tag, what, of(), text, far * 10 + rank));
+                section
+                    .items
+                    .push(item(*ancestor, tag, what, of(), text, far * 10 + rank));
             }
         }
         for decision in newest(entry.decisions) {
             let body = decision.decision.as_str();
-            section.items.push(item(*ancestor, "decision", "decision", of(), body, far * 10 + 5));
+            section.items.push(item(
+                *ancestor,
+                "decision",
+                "decision",
+                of(),
+                body,
+                far * 10 + 5,
+            ));
         }
         // The parent's other children are the siblings, which have a section of their own.
         if distance == 0 {
@@ -78,14 +90,15 @@ fn ancestors<'a>(
         let below = path[distance - 1].0;
         debug_assert_ne!(below, id);
         let (uncles, unseen) = family(stack, entry.children, |uncle, entry| {
-            uncle != below
-                && matches!(entry.status, FrameStatus::Completed | FrameStatus::Failed)
+            uncle != below && matches!(entry.status, FrameStatus::Completed | FrameStatus::Failed)
         });
         section.unseen += unseen;
         let count = u32::try_from(uncles.len()).unwrap_or(u32::MAX / 10);
         for (age, (uncle, entry)) in (0..count).rev().zip(uncles) {
             let rank = far.saturating_mul(10).saturating_add(6 + age.min(1_000));
-            section.items.push(told("uncle", uncle, &entry, rank, false));
+            section
+                .items
+                .push(told("uncle", uncle, &entry, rank, false));
         }
     }
     section
@@ -101,7 +114,9 @@ fn dependencies<'a>(stack: &'a impl Stack, own: &Entry<'a>) -> Section<'a> {
         section.items.push(told("dependency", *id, &entry, 0, true));
         for artifact in newest(entry.artifacts) {
             let of = vec![("of", id.to_string())];
-            section.items.push(item(*id, "artifact", "artifact", of, &artifact.path, 1));
+            section
+                .items
+                .push(item(*id, "artifact", "artifact", of, &artifact.path, 1));
         }
     }
     section
@@ -144,7 +159,9 @@ fn siblings<'a>(
             continue;
         }
         rank += 1;
-        section.items.push(told("sibling", *other, entry, rank, false));
+        section
+            .items
+            .push(told("sibling", *other, entry, rank, false));
     }
     section
 }
@@ -157,7 +174,10 @@ fn children<'a>(stack: &'a impl Stack, own: &Entry<'a>) -> Section<'a> {
         .iter()
         .filter_map(|id| Some((*id, stack.entry(*id)?)))
         .filter(|(_, entry)| {
-            !matches!(entry.status, FrameStatus::Planned | FrameStatus::Invalidated)
+            !matches!(
+                entry.status,
+                FrameStatus::Planned | FrameStatus::Invalidated
+            )
         })
         .collect();
     within.sort_by_key(|(_, entry)| entry.at);
@@ -180,7 +200,10 @@ fn itself<'a>(
     let mut attributes = titled(id, own);
     let place = parent.and_then(|parent| parent.children.iter().position(|child| *child == id));
     if let (Some(place), Some(parent)) = (place, parent) {
-        attributes.push(("step", format!("{} of {}", place + 1, parent.children.len())));
+        attributes.push((
+            "step",
+            format!("{} of {}", place + 1, parent.children.len()),
+        ));
     }
     section.items.push(Item {
         required: true,
@@ -192,14 +215,30 @@ fn itself<'a>(
     ];
     for (tag, what, text, rank) in texts {
         if !text.trim().is_empty() {
-            section.items.push(item(id, tag, what, Vec::new(), text, rank));
+            section
+                .items
+                .push(item(id, tag, what, Vec::new(), text, rank));
         }
     }
     for decision in newest(own.decisions) {
-        section.items.push(item(id, "decision", "decision", Vec::new(), &decision.decision, 3));
+        section.items.push(item(
+            id,
+            "decision",
+            "decision",
+            Vec::new(),
+            &decision.decision,
+            3,
+        ));
     }
     for artifact in newest(own.artifacts) {
-        section.items.push(item(id, "artifact", "artifact", Vec::new(), &artifact.path, 4));
+        section.items.push(item(
+            id,
+            "artifact",
+            "artifact",
+            Vec::new(),
+            &artifact.path,
+            4,
+        ));
     }
     let (planned, unseen) = family(stack, own.children, |_, entry| {
         entry.status == FrameStatus::Planned
@@ -207,7 +246,9 @@ fn itself<'a>(
     section.unseen = unseen;
     for (child, entry) in planned {
         let attributes = titled(child, &entry);
-        section.items.push(item(child, "planned", "goal", attributes, entry.goal, 5));
+        section
+            .items
+            .push(item(child, "planned", "goal", attributes, entry.goal, 5));
     }
     section
 }
@@ -257,12 +298,7 @@ fn told<'a>(
 
 /// What those around a frame get to know of what came of it.
 fn outcome<'a>(entry: &Entry<'a>) -> &'a str {
-    let told = [
-        entry.results_compact,
-        entry.results,
-        entry.summary,
-        entry.reason,
-    ];
+    let told = [entry.results_compact, entry.results, entry.reason];
     let found = told.into_iter().find(|text| !text.trim().is_empty());
     found.unwrap_or(match entry.status {
         FrameStatus::InProgress => entry.goal,

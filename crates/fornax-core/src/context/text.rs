@@ -108,7 +108,10 @@ mod tests {
     fn shortens_at_a_sentence_then_at_a_word() {
         let text = "The parser is done. It reads every format that the old one read, and more.";
         assert_eq!(fit(text, 9).0, "The parser is done. …");
-        assert_eq!(fit("one two three four five six seven eight", 6).0, "one two three four …");
+        assert_eq!(
+            fit("one two three four five six seven eight", 8).0,
+            "one two three four …"
+        );
         assert_eq!(fit("short", 10), ("short".to_owned(), false));
     }
 

@@ -45,7 +45,11 @@ fn by_runs(text: &str) -> usize {
         let class = class(c);
         let mut length = 1;
         let mut vowels = usize::from(is_vowel(c));
-        while let Some(next) = chars.peek().copied().filter(|next| self::class(*next) == class) {
+        while let Some(next) = chars
+            .peek()
+            .copied()
+            .filter(|next| self::class(*next) == class)
+        {
             length += 1;
             vowels += usize::from(is_vowel(next));
             chars.next();
@@ -57,7 +61,7 @@ fn by_runs(text: &str) -> usize {
             Class::Other => other(c),
             Class::Digit => usize::div_ceil(length, 3),
             // A single space goes with the word after it.
-            Class::Space if length == 1 && c == ' ' => 0,
+            Class::Space if length == 1 && c == ' ' && chars.peek().is_some() => 0,
             Class::Space => usize::div_ceil(length, 16),
             Class::Line => usize::div_ceil(length, 4),
             Class::Sign(_) => usize::div_ceil(length, 2),
@@ -108,7 +112,13 @@ mod tests {
 
     #[test]
     fn what_is_joined_costs_no_more_than_its_parts() {
-        for (one, other) in [("hel", "lo"), ("a ", " b"), ("12", "34"), ("漢", "字"), ("--", "--")] {
+        for (one, other) in [
+            ("hel", "lo"),
+            ("a ", " b"),
+            ("12", "34"),
+            ("漢", "字"),
+            ("--", "--"),
+        ] {
             assert!(estimate(&format!("{one}{other}")) <= estimate(one) + estimate(other));
         }
     }

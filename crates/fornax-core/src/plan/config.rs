@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{At, Diagnostic, Problem, Report, show};
-use super::keys::{ConfigKeys, Limit, RedactKeys, ToolKeys};
+use super::keys::{ConfigKeys, Limit, LimitsKeys, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
 use super::{Source, document, is_id, read};
 use crate::agent::{DriverKind, Mapping};
+use crate::frame::{FrameLimits, StackUse};
 use crate::redact::{CustomRuleError, Rules};
 use crate::spec::{Mode, OutputFormat};
 use crate::template::{Template, Variable};
@@ -21,6 +22,10 @@ pub struct Config {
     pub pools: BTreeMap<String, u32>,
     /// How many tasks may run at once in the project, where it says so.
     pub max_tasks: Option<u32>,
+    /// How much agents may add to a run.
+    pub limits: FrameLimits,
+    /// How many tokens an agent is told of the frames around its own.
+    pub context_budget: usize,
     /// What is redacted: what is known as secret, and by the project's own rules.
     pub rules: Rules,
     /// The project's own rules of redaction.
@@ -50,6 +55,8 @@ pub struct Tool {
     pub driver: Option<DriverKind>,
     /// How often its agent may try a model call again without progress.
     pub model_retries: Option<u32>,
+    /// Where the frames that its agent pushes are worked on.
+    pub stack: StackUse,
     /// Where its lines of JSON say what matters.
     pub mapping: Option<Mapping>,
     /// Its model, environment and deadlines.
@@ -75,6 +82,8 @@ impl Config {
             tools: BTreeMap::new(),
             pools: BTreeMap::new(),
             max_tasks: None,
+            limits: FrameLimits::default(),
+            context_budget: crate::context::BUDGET,
             rules: Rules::builtin(),
             redact: Vec::new(),
             defaults: Settings::default(),
@@ -117,6 +126,13 @@ impl Config {
         self.max_tasks = limits
             .and_then(|limits| limits.value.tasks.as_ref())
             .map(|tasks| tasks.value.0 as u32);
+        self.limits =
+            limits.map_or_else(FrameLimits::default, |limits| frame_limits(&limits.value));
+        let budget = keys
+            .context
+            .as_ref()
+            .and_then(|context| context.value.budget.as_ref());
+        self.context_budget = budget.map_or(crate::context::BUDGET, |at| at.value.0 as usize);
         self.defaults =
             Settings::of_defaults(keys.defaults.as_ref().map(|keys| &keys.value), report);
         redact(self, keys.redact.as_ref().map(|keys| &keys.value));
@@ -189,6 +205,10 @@ impl Tool {
             success_exit_codes: codes.unwrap_or_else(|| vec![0]),
             redact: keys.redact.as_ref().is_none_or(|at| at.value.0),
             driver,
+            stack: keys
+                .stack
+                .as_ref()
+                .map_or(StackUse::default(), |at| at.value.0),
             model_retries: keys.model_retries.as_ref().map(|at| at.value.0 as u32),
             mapping,
             settings: Settings {
@@ -299,6 +319,23 @@ fn mapping(keys: &ToolKeys) -> Mapping {
         cache_write: path(&keys.cache_write),
         cost_usd: path(&keys.cost_usd),
         cumulative: keys.cumulative.as_ref().is_some_and(|at| at.value.0),
+    }
+}
+
+/// How much agents may add to a run.
+fn frame_limits(keys: &LimitsKeys) -> FrameLimits {
+    let default = FrameLimits::default();
+    FrameLimits {
+        depth: keys
+            .depth
+            .as_ref()
+            .map_or(default.depth, |at| at.value.0 as u32),
+        count: keys
+            .frames
+            .as_ref()
+            .map_or(default.count, |at| at.value.0 as u32),
+        tokens: keys.tokens.as_ref().map(|at| at.value.0 as u64),
+        cost_usd: keys.cost_usd.as_ref().map(|at| at.value.0 as f64),
     }
 }
 

@@ -11,6 +11,7 @@ use super::read::{
     Choice, Count, Deadline, Delay, Flag, List, Many, Read, Table, Text, expected, keys,
 };
 use crate::agent::{DriverKind, Permissions};
+use crate::frame::StackUse;
 use crate::spec::{ErrorClass, Mode, OnFailure, OutputFormat};
 
 /// How many tasks a pool may let run at once.
@@ -50,6 +51,8 @@ keys! {
         id: Text = required,
         /// What the frame is to achieve.
         goal: Text,
+        /// How one sees that it is achieved.
+        success_criteria: Text,
         /// What it is called on the page: two to five words.
         title: Text,
         /// A shell script. Variables reach it as data and are never parsed as code.
@@ -146,6 +149,8 @@ keys! {
         pools: Table<Limit>,
         /// Limits of the whole project.
         limits: LimitsKeys,
+        /// What agents are told of the frames around their own.
+        context: ContextKeys,
         /// Settings for all frames for which neither their plan nor their tool says otherwise.
         defaults: DefaultsKeys,
         /// What is taken out of everything that is written down.
@@ -180,6 +185,10 @@ keys! {
         permissions: Choice<Permissions>,
         /// How often its agent may try a model call again without progress; 8 by default.
         model_retries: Retries,
+        /// Where the frames that its agent pushes are worked on: `apart` (each in a task of its own;
+        /// the default), `here` (in the conversation that pushed them), or `off` (it is told nothing
+        /// of frames).
+        stack: Choice<StackUse>,
         /// Exit codes that count as success; 0 by default.
         success_exit_codes: Many<ExitCode>,
         /// Whether secrets are taken out of its logs; true by default.
@@ -214,6 +223,20 @@ keys! {
     struct LimitsKeys {
         /// How many tasks may run at once; by default as many as there are processors.
         tasks: Limit,
+        /// How deep frames that agents add may lie within one another; 12 by default.
+        depth: Count<1, 1_000>,
+        /// How many frames agents may add to a run; 500 by default.
+        frames: Count<0, 1_000_000>,
+        /// Tokens that a run may use before agents may add no more frames to it.
+        tokens: Count<1, 1_000_000_000_000>,
+        /// What a run may cost, in US dollars, before agents may add no more frames to it.
+        cost_usd: Count<1, 1_000_000>,
+    }
+
+    /// What agents are told of the frames around their own.
+    struct ContextKeys {
+        /// How many tokens it may have; 4000 by default.
+        budget: Count<200, 200_000>,
     }
 
     /// What is taken out of everything that is written down, beside what is known as secret.

@@ -20,7 +20,7 @@ mod resolve;
 mod settings;
 mod shell;
 mod task;
-mod title;
+pub(crate) mod title;
 mod variables;
 mod work;
 

@@ -42,6 +42,7 @@ impl Plan {
             inputs,
             on_failure: self.on_failure,
             pools: self.pools.clone(),
+            limits: crate::frame::FrameLimits::default(),
             frames,
         })
     }

@@ -396,6 +396,7 @@ impl<'a> Maker<'a, '_> {
             driver: tool.driver,
             permissions: settings.permissions.unwrap_or_default(),
             model_retries: tool.model_retries,
+            stack: tool.stack,
             mapping: tool.mapping.clone(),
         };
         self.guard(&mut invocation, &prompt, name);
@@ -528,6 +529,11 @@ impl PlanFrame {
                 result_from: None,
                 title: title.to_string(),
                 goal: goal.to_string(),
+                success_criteria: item
+                    .frame
+                    .as_ref()
+                    .and_then(|keys| keys.success_criteria.as_ref())
+                    .map(|criteria| criteria.value.0.clone()),
                 invocation: None,
                 fallbacks: Vec::new(),
                 fallback_on: Vec::new(),

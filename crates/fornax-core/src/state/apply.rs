@@ -21,6 +21,7 @@ impl State {
             return;
         };
         run.seq = record.seq;
+        self.version += 1;
         match &record.event {
             Event::RunStopping(stopping) => {
                 run.status = RunStatus::Stopping;
@@ -54,6 +55,9 @@ impl State {
             tasks_running: 0,
             tasks_queued: 0,
             usage: Usage::default(),
+            limits: started.limits,
+            added: 0,
+            first_limits: started.limits,
             on_failure: started.on_failure,
             pools: started.pools.clone(),
             ends_as: None,
@@ -72,6 +76,7 @@ impl State {
             Event::FrameCompleted(done) => {
                 if let Some(frame) = self.frames.get_mut(&id) {
                     frame.results.clone_from(&done.results);
+                    frame.results_compact.clone_from(&done.results_compact);
                     frame.artifacts.clone_from(&done.artifacts);
                     frame.skipped = done.skipped;
                 }
@@ -86,6 +91,7 @@ impl State {
             Event::FrameBlocked(FrameEnded { reason, .. }) => {
                 self.settle(id, FrameStatus::Blocked, now, Some(reason.clone()));
             }
+            event if self.apply_to_stack(record, id, event) => {}
             event => {
                 if let Some(task) = record.task_id {
                     self.apply_to_task(record, task, event);
@@ -105,8 +111,17 @@ impl State {
             status: FrameStatus::Planned,
             history: vec![(FrameStatus::Planned, record.ts, None)],
             skipped: false,
+            goal: created.spec.goal.clone(),
             results: String::new(),
+            results_compact: String::new(),
             artifacts: Vec::new(),
+            decisions: Vec::new(),
+            checkpoints: Vec::new(),
+            summaries: Vec::new(),
+            summary_wanted: None,
+            made_by: created.session_id.clone(),
+            stale: false,
+            ends_as: None,
             attempts: 0,
             started: None,
             ended: None,
@@ -117,6 +132,8 @@ impl State {
             waiting_on: 0,
             broken: 0,
             open_children: 0,
+            version: self.version,
+            family_version: self.version,
         };
         for dependency in &created.depends_on {
             match self.frames.get_mut(dependency) {
@@ -130,6 +147,7 @@ impl State {
         {
             parent.children.push(id);
             parent.open_children += 1;
+            parent.family_version = self.version;
         }
         (frame.waiting_on, frame.broken) = self.obstacles(&frame);
         if let Some(run) = self.runs.get_mut(&record.run_id) {
@@ -137,6 +155,7 @@ impl State {
             if !frame.is_group() {
                 run.counts.planned += 1;
             }
+            run.added += u32::from(frame.made_by.is_some() && frame.parent.is_some());
             if created.parent_id.is_none() {
                 run.root = Some(id);
             }
@@ -171,7 +190,7 @@ impl State {
             return;
         };
         frame.started.get_or_insert(now);
-        if !frame.is_group() {
+        if frame.children.is_empty() && !frame.is_group() {
             return;
         }
         let children = frame.children.clone();
@@ -185,7 +204,13 @@ impl State {
     }
 
     /// A frame will not move by itself any more: tells those who wait for it.
-    fn settle(&mut self, id: FrameId, status: FrameStatus, now: Time, reason: Option<String>) {
+    pub(super) fn settle(
+        &mut self,
+        id: FrameId,
+        status: FrameStatus,
+        now: Time,
+        reason: Option<String>,
+    ) {
         let was_open = self
             .frames
             .get(&id)
@@ -200,6 +225,9 @@ impl State {
         let completed = status == FrameStatus::Completed;
         let (parent, skipped) = (frame.parent, frame.skipped);
         let (mut waiting, within) = (frame.dependants.clone(), frame.children.clone());
+        if parent.is_none() {
+            self.agenda.push_back(id);
+        }
         if completed && skipped {
             self.agenda.extend(within);
         } else if !completed {
@@ -224,7 +252,7 @@ impl State {
         }
     }
 
-    fn unblock(&mut self, id: FrameId, change: impl FnOnce(&mut Frame)) {
+    pub(super) fn unblock(&mut self, id: FrameId, change: impl FnOnce(&mut Frame)) {
         if let Some(frame) = self.frames.get_mut(&id) {
             change(frame);
             if frame.waiting_on == 0 || frame.broken > 0 {
@@ -250,7 +278,8 @@ impl State {
         }
         frame.status = status;
         frame.history.push((status, now, reason));
-        Some(frame)
+        self.touch(id);
+        self.frames.get_mut(&id)
     }
 
     fn apply_reset(&mut self, record: &Record, reset: &StateReset) {
@@ -264,7 +293,12 @@ impl State {
 
     fn apply_to_task(&mut self, record: &Record, id: TaskId, event: &Event) {
         match event {
-            Event::TaskQueued(_) => self.enqueue(record, id, None),
+            Event::TaskQueued(queued) => {
+                if let Some(frame) = self.frames.get_mut(&id.frame).filter(|_| queued.continues) {
+                    frame.attempts_forgiven += 1;
+                }
+                self.enqueue(record, id, None);
+            }
             Event::TaskRetryScheduled(retry) => {
                 self.apply_retry(id, retry);
                 self.enqueue(record, id, Some(retry.due));
@@ -366,6 +400,7 @@ impl State {
         task.waits.clear();
         task.idle = false;
         self.settle_usage(id);
+        self.sessions.remove(&crate::frame::SessionId::of_task(id));
     }
 
     fn remember_answer(&mut self, record: &Record) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::agent::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::event::{
-    Event, FrameCompleted, FrameCreated, FrameEnded, RetryScheduled, RunStarted, RunStopping,
-    Signalled, TaskEnding,
+    Event, FrameCompleted, FrameCreated, FrameEnded, FrameUpdated, RetryScheduled, RunStarted,
+    RunStopping, Signalled, TaskEnding,
 };
+use crate::frame::SessionId;
 use crate::ids::{FrameId, RunId, TaskId, mix};
 use crate::spec::{ErrorClass, OnFailure, Retry, RunSpec};
 use crate::status::{FrameStatus, RunStatus, TaskState};
@@ -36,6 +37,25 @@ impl State {
             } => Ok(self.decide_answered(*task, permission, *decision)),
             Command::Idle { task, taken } => Ok(self.decide_idle(*task, *taken)),
             Command::Tell { task, order } => self.decide_tell(*task, order),
+            Command::OpenSession {
+                session,
+                run,
+                frame,
+                title,
+                limits,
+            } => Ok(self.decide_open(session, *run, *frame, title, limits)),
+            Command::Report {
+                session,
+                report,
+                id,
+            } => Ok(self.decide_report(session, report, *id)),
+            Command::Call {
+                session,
+                call,
+                ids,
+                artifact,
+            } => self.decide_call(session, call, ids, artifact.as_ref()),
+            Command::Resolve { checkpoint, answer } => self.decide_resolve(checkpoint, answer),
             Command::Tick => Ok(Vec::new()),
         }
     }
@@ -72,6 +92,7 @@ impl State {
                 on_failure: spec.on_failure,
                 pools: spec.pools.clone(),
                 frames: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+                limits: spec.limits,
             }),
         };
         let created = spec.frames.iter().zip(ids).map(|(frame, id)| Fact {
@@ -82,6 +103,7 @@ impl State {
                 parent_id: frame.parent.map(|place| ids[place]),
                 depends_on: frame.depends_on.iter().map(|place| ids[*place]).collect(),
                 result_from: frame.result_from.map(|place| ids[place]),
+                session_id: None,
                 spec: Arc::new(frame.clone()),
             }),
         });
@@ -102,16 +124,22 @@ impl State {
             return Vec::new();
         };
         let mut facts = vec![task_fact(task, id, end_event(id, outcome))];
+        // What nobody wants any more has ended before its task has.
+        if frame.status.is_settled() {
+            return facts;
+        }
         match &outcome.verdict {
-            Ok(()) => facts.push(frame_fact(
-                frame,
-                id.frame,
-                Event::FrameCompleted(FrameCompleted {
-                    results: outcome.results.clone(),
-                    artifacts: outcome.artifacts.clone(),
-                    skipped: false,
-                }),
-            )),
+            Ok(()) => {
+                let session = SessionId::of_task(id);
+                let left_open = self.left_open(&session, id.frame, &outcome.results);
+                let still_open = frame.open_children as usize > left_open.len();
+                facts.extend(left_open);
+                facts.push(frame_fact(
+                    frame,
+                    id.frame,
+                    work_done(frame, outcome, still_open),
+                ));
+            }
             Err((class, message)) => {
                 let retry_at = outcome.agent.as_ref().and_then(|agent| agent.retry_at);
                 let failure = Failure {
@@ -247,7 +275,7 @@ impl State {
 
     /// Stops a frame but not what is within it: its running task is told to stop, and what has not
     /// begun is blocked.
-    fn stop_frame_alone(&self, id: FrameId, reason: &str) -> Vec<Fact> {
+    pub(super) fn stop_frame_alone(&self, id: FrameId, reason: &str) -> Vec<Fact> {
         let Some(frame) = self
             .frames
             .get(&id)
@@ -280,7 +308,7 @@ impl State {
                 vec![task_fact(task, task_id, event), block()]
             }
             // A group in progress ends by itself when all within it has ended.
-            _ if frame.status == FrameStatus::InProgress => Vec::new(),
+            _ if frame.status == FrameStatus::InProgress && frame.is_group() => Vec::new(),
             _ => vec![block()],
         }
     }
@@ -359,6 +387,43 @@ fn end_event(id: TaskId, outcome: &Outcome) -> Event {
         Some(ErrorClass::Cancelled) => Event::TaskCancelled(ending),
         Some(ErrorClass::Lost) => Event::TaskLost(ending),
         Some(_) => Event::TaskFailed(ending),
+    }
+}
+
+/// What becomes of a frame whose task has ended well: it has ended as its agent said, or it waits for
+/// the frames that were pushed in it.
+fn work_done(frame: &Frame, outcome: &Outcome, still_open: bool) -> Event {
+    let said = !frame.results.trim().is_empty() && frame.ends_as.is_some();
+    let results = if said {
+        &frame.results
+    } else {
+        &outcome.results
+    };
+    let mut artifacts = frame.artifacts.clone();
+    artifacts.retain(|known| !outcome.artifacts.iter().any(|new| new.path == known.path));
+    artifacts.extend(outcome.artifacts.iter().cloned());
+    let ended = || FrameEnded {
+        reason: match results.trim() {
+            "" => "its agent said so".to_owned(),
+            reason => reason.to_owned(),
+        },
+        error_class: None,
+        blocked_by: None,
+    };
+    match frame.ends_as {
+        Some(FrameStatus::Failed) => Event::FrameFailed(ended()),
+        Some(FrameStatus::Blocked) => Event::FrameBlocked(ended()),
+        _ if still_open => Event::FrameUpdated(FrameUpdated {
+            results: Some(results.clone()),
+            artifacts: Some(artifacts),
+            ..FrameUpdated::default()
+        }),
+        _ => Event::FrameCompleted(FrameCompleted {
+            results: results.clone(),
+            results_compact: frame.results_compact.clone(),
+            artifacts,
+            skipped: false,
+        }),
     }
 }
 

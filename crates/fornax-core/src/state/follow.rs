@@ -42,11 +42,21 @@ impl State {
         match frame.status {
             FrameStatus::Planned if self.is_within_skipped(frame) => vec![skipped(id, frame)],
             FrameStatus::Planned if frame.broken > 0 => vec![self.block_by_obstacle(id, frame)],
+            // Sessions begin what they hold.
+            FrameStatus::Planned if frame.is_held() => Vec::new(),
             FrameStatus::Planned if frame.waiting_on == 0 && !self.has_open_task(id, frame) => {
                 vec![self.begin(id, frame)]
             }
             FrameStatus::InProgress if frame.is_group() && frame.open_children == 0 => {
                 self.close(now, id, frame)
+            }
+            FrameStatus::InProgress
+                if frame.open_children == 0 && self.waits_for_frames(id, frame) =>
+            {
+                self.go_on(id, frame).into_iter().collect()
+            }
+            status if status.is_settled() && frame.is_held() && frame.parent.is_none() => {
+                self.finish(now, frame).into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -82,6 +92,7 @@ impl State {
                         id,
                         Event::TaskQueued(Queued {
                             attempt: task.attempt,
+                            continues: false,
                         }),
                     )
                 };
@@ -94,6 +105,47 @@ impl State {
             }),
         };
         frame_fact(frame, id, event)
+    }
+
+    /// What was pushed in a frame has ended: its agent goes on with the results, in the conversation
+    /// that pushed it. A run that is being stopped goes on with nothing.
+    fn go_on(&self, id: FrameId, frame: &Frame) -> Option<Fact> {
+        let run = self.runs.get(&frame.run)?;
+        if run.ends_as.is_some() {
+            return Some(blocked(frame, id, "the run was stopped".to_owned(), None));
+        }
+        let task = TaskId {
+            frame: id,
+            attempt: frame.attempts + 1,
+        };
+        let queued = Event::TaskQueued(Queued {
+            attempt: task.attempt,
+            continues: true,
+        });
+        Some(Fact {
+            task: Some(task),
+            ..frame_fact(frame, id, queued)
+        })
+    }
+
+    /// A session's own run ends with its root frame.
+    fn finish(&self, now: Time, root: &Frame) -> Option<Fact> {
+        let run = self.runs.get(&root.run).filter(|run| run.ended.is_none())?;
+        let status = match root.status {
+            FrameStatus::Completed => RunStatus::Completed,
+            FrameStatus::Failed => RunStatus::Failed,
+            _ => run.ends_as.unwrap_or(RunStatus::Blocked),
+        };
+        Some(Fact {
+            run: root.run,
+            frame: None,
+            task: None,
+            event: Event::RunFinished(RunFinished {
+                status,
+                reason: root.reason().map(str::to_owned),
+                duration_ms: now.ms_since(run.started),
+            }),
+        })
     }
 
     fn block_by_obstacle(&self, id: FrameId, frame: &Frame) -> Fact {
@@ -115,7 +167,8 @@ impl State {
         let children = || frame.children.iter().filter_map(|id| self.frames.get(id));
         let count = |status| children().filter(|child| child.status == status).count();
         let (failed, completed) = (count(FrameStatus::Failed), count(FrameStatus::Completed));
-        let unfinished = frame.children.len() - completed;
+        let dropped = count(FrameStatus::Invalidated);
+        let unfinished = frame.children.len() - completed - dropped;
         let reason = (unfinished > 0).then(|| self.why_unfinished(frame, failed, unfinished));
         let (event, mut status) = match &reason {
             None => {
@@ -127,6 +180,7 @@ impl State {
                     artifacts: source
                         .map(|frame| frame.artifacts.clone())
                         .unwrap_or_default(),
+                    results_compact: String::new(),
                     skipped: false,
                 };
                 (Event::FrameCompleted(done), RunStatus::Completed)

@@ -15,6 +15,7 @@ mod launch;
 mod queue;
 mod rerun;
 mod reset;
+mod stack;
 mod summary;
 mod views;
 
@@ -33,16 +34,19 @@ use std::sync::Arc;
 use crate::agent::{Activity, Decision, Order, OrderKind, Permission, Usage};
 use crate::error::Error;
 use crate::event::{Artifact, Event, TaskEnding};
+use crate::frame::{Checkpoint, FrameDecision, FrameLimits, Report, SessionId, Summary};
 use crate::ids::{CmdId, FrameId, RunId, TaskId};
 use crate::record::{Actor, Labels, Record};
 use crate::spec::{ErrorClass, FrameSpec, OnFailure, RunSpec};
 use crate::status::{FrameStatus, RunStatus, TaskState};
 use crate::time::Time;
+use crate::tools::Call;
 use crate::view::{Answer, Counts};
 
 pub use launch::{Launch, LaunchContext};
 pub use queue::Limits;
 use queue::Queue;
+pub use stack::{Invalidation, new_frames};
 
 /// How many answers to commands are remembered, so that a command sent twice is carried out once.
 const ANSWERS_MAX: usize = 10_000;
@@ -59,11 +63,39 @@ pub struct State {
     queue: Queue,
     answers: HashMap<CmdId, Answer>,
     answers_order: VecDeque<CmdId>,
+    /// Conversations that are no task's own, and where tasks' own have gone from their frame.
+    sessions: BTreeMap<SessionId, Session>,
+    /// Counts what is applied, so that one can tell whether a frame has changed.
+    version: u64,
     /// Frames that others depend on but that have not been created yet, with those who wait.
     awaited: HashMap<FrameId, Vec<FrameId>>,
     /// Frames for which something may follow from the last changes. Derived: it can be made again
     /// from the rest, and a frame that is in it for nothing is passed over.
     agenda: VecDeque<FrameId>,
+}
+
+/// A session: where it stands in the call stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its run.
+    pub run: RunId,
+    /// The frame that it began in: it cannot be popped by accident of what is above it.
+    pub home: FrameId,
+    /// The frame that it works in now.
+    pub active: FrameId,
+}
+
+/// A question to a human that nobody has answered, or the answer to one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// What is asked.
+    pub checkpoint: Checkpoint,
+    /// Who waits.
+    pub session: SessionId,
+    /// Since when.
+    pub since: Time,
+    /// The answer.
+    pub answer: Option<String>,
 }
 
 /// A run.
@@ -95,6 +127,11 @@ pub struct Run {
     pub tasks_queued: u32,
     /// What the model calls of its tasks used.
     pub usage: Usage,
+    /// How much agents may add to it now.
+    pub limits: FrameLimits,
+    /// How many frames agents added to it.
+    pub added: u32,
+    first_limits: FrameLimits,
     on_failure: OnFailure,
     pools: BTreeMap<String, u32>,
     /// How it will end once nothing runs any more, while it is being stopped.
@@ -122,10 +159,28 @@ pub struct Frame {
     pub history: Vec<(FrameStatus, Time, Option<String>)>,
     /// Whether its condition did not hold.
     pub skipped: bool,
+    /// What it is to achieve, as it is now.
+    pub goal: String,
     /// What came of it.
     pub results: String,
+    /// The same in short, where somebody wrote that.
+    pub results_compact: String,
     /// The files that came of it.
     pub artifacts: Vec<Artifact>,
+    /// What was decided in it.
+    pub decisions: Vec<FrameDecision>,
+    /// What was asked of humans in it.
+    pub checkpoints: Vec<Asked>,
+    /// What its conversation was shortened to, each time.
+    pub summaries: Vec<Summary>,
+    /// What the summary that somebody asked for is to heed, until it comes.
+    pub summary_wanted: Option<String>,
+    /// The session that made it; none for a plan's own.
+    pub made_by: Option<SessionId>,
+    /// Whether something that it was built on was invalidated since it was completed.
+    pub stale: bool,
+    /// How its task's agent said that it will end, once the task has ended.
+    pub ends_as: Option<FrameStatus>,
     /// How many attempts there have been, ever.
     pub attempts: u32,
     /// When work on it first began, since it was last planned.
@@ -146,6 +201,9 @@ pub struct Frame {
     broken: u32,
     /// Children that are not settled.
     open_children: u32,
+    /// When it last changed, by the state's count, and when a frame within it last did.
+    version: u64,
+    family_version: u64,
 }
 
 /// A task.
@@ -250,6 +308,46 @@ pub enum Command {
         task: TaskId,
         /// What it is told.
         order: OrderKind,
+    },
+    /// A conversation that is no task's begins to use frames: a run of its own.
+    OpenSession {
+        /// The session.
+        session: SessionId,
+        /// An unused id for the run.
+        run: RunId,
+        /// An unused id for its root frame.
+        frame: FrameId,
+        /// What the run is called.
+        title: String,
+        /// How much agents may add to it.
+        limits: FrameLimits,
+    },
+    /// A session's agent did something that matters to the call stack.
+    Report {
+        /// The session.
+        session: SessionId,
+        /// What it did.
+        report: Report,
+        /// An unused id, for a frame that comes of it.
+        id: FrameId,
+    },
+    /// A session calls a tool that changes the call stack.
+    Call {
+        /// The session.
+        session: SessionId,
+        /// The call.
+        call: Box<Call>,
+        /// An unused id for each frame that it makes ([`new_frames`]).
+        ids: Vec<FrameId>,
+        /// For an artifact: what is known of the file.
+        artifact: Option<Artifact>,
+    },
+    /// A human answers a checkpoint.
+    Resolve {
+        /// The checkpoint's id.
+        checkpoint: String,
+        /// The answer.
+        answer: String,
     },
     /// Time has passed.
     Tick,
@@ -471,6 +569,7 @@ impl State {
                 }
             }
         }
+        self.sessions.retain(|_, session| session.run != id);
         self.queue.forget(id);
     }
 
@@ -539,7 +638,13 @@ impl Frame {
     /// Whether it only holds other frames together.
     #[must_use]
     pub fn is_group(&self) -> bool {
-        self.spec.invocation.is_none()
+        self.spec.invocation.is_none() && self.made_by.is_none()
+    }
+
+    /// Whether sessions work in it, and no task of its own.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.spec.invocation.is_none() && self.made_by.is_some()
     }
 
     /// Its tasks, oldest first. `id` is the frame's own.

@@ -68,6 +68,7 @@ impl State {
             inputs: BTreeMap::new(),
             on_failure: OnFailure::Continue,
             pools: BTreeMap::new(),
+            limits: crate::frame::FrameLimits::default(),
             frames: vec![root, again],
         })
     }

@@ -170,7 +170,6 @@ impl State {
 
     /// Puts frames back to `planned` and counts again what stands in the way of whom.
     pub(super) fn put_back(&mut self, frames: &[FrameId], now: Time, reason: &str) {
-        let mut touched: BTreeSet<FrameId> = frames.iter().copied().collect();
         for id in frames {
             let Some(frame) =
                 self.set_status(*id, FrameStatus::Planned, now, Some(reason.to_owned()))
@@ -182,13 +181,27 @@ impl State {
             frame.rate_limited = 0;
             frame.skipped = false;
             frame.results.clear();
+            frame.results_compact.clear();
             frame.artifacts.clear();
+            frame.ends_as = None;
             frame.started = None;
             frame.ended = None;
+        }
+        self.recount_around(frames);
+    }
+
+    /// Counts again what stands in the way of whom, around frames whose status went back.
+    pub(super) fn recount_around(&mut self, frames: &[FrameId]) {
+        let mut touched: BTreeSet<FrameId> = frames.iter().copied().collect();
+        for frame in frames.iter().filter_map(|id| self.frames.get(id)) {
             touched.extend(&frame.dependants);
             touched.extend(&frame.children);
             touched.extend(&frame.parent);
         }
+        self.recount(touched);
+    }
+
+    fn recount(&mut self, touched: BTreeSet<FrameId>) {
         for id in &touched {
             let Some(frame) = self.frames.get(id) else {
                 continue;

@@ -44,6 +44,7 @@ pub(super) fn random_spec(random: &mut Random) -> RunSpec {
         }
     }
     RunSpec {
+        limits: crate::frame::FrameLimits::default(),
         name: "simulated".to_owned(),
         plan: None,
         inputs: BTreeMap::new(),
@@ -88,6 +89,7 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         driver: None,
         permissions: Default::default(),
         model_retries: None,
+        stack: Default::default(),
         mapping: None,
     };
     FrameSpec {
@@ -97,6 +99,7 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         result_from: None,
         title: key.to_owned(),
         goal: key.to_owned(),
+        success_criteria: None,
         invocation: work.then_some(invocation),
         fallbacks: Vec::new(),
         fallback_on: Vec::new(),

@@ -1,7 +1,7 @@
 //! The one line of a record that a person reads.
 
 use crate::agent::{Decision, OrderKind, Permission};
-use crate::event::{Event, TaskEnding};
+use crate::event::{Event, FrameUpdated, TaskEnding};
 
 use super::{Fact, State};
 
@@ -41,6 +41,32 @@ impl State {
             Event::FrameCompleted(_) => format!("{key} completed"),
             Event::FrameFailed(ended) => format!("{key} failed: {}", ended.reason),
             Event::FrameBlocked(ended) => format!("{key} blocked: {}", ended.reason),
+            Event::FrameUpdated(FrameUpdated {
+                goal: Some(goal), ..
+            }) => {
+                format!("{key} has another goal: {goal}")
+            }
+            Event::FrameUpdated(_) => format!("{key} told what came of it so far"),
+            Event::FrameActivated(activated) => {
+                format!("{} works in {key}", activated.session_id)
+            }
+            Event::FrameUnblocked(_) => format!("{key} goes on"),
+            Event::FrameInvalidated(dropped) => match dropped.cascaded.len() {
+                0 => format!("{key} dropped: {}", dropped.reason),
+                more => format!("{key} and {more} others dropped: {}", dropped.reason),
+            },
+            Event::ArtifactAdded(added) => format!("{key} made {}", added.artifact.path),
+            Event::DecisionAdded(decision) => format!("{key} decided: {}", decision.decision),
+            Event::SummaryRecorded(_) => format!("{key}'s conversation was shortened"),
+            Event::CheckpointRequired(asked) => {
+                format!("{key} asks: {}", asked.checkpoint.question)
+            }
+            Event::CheckpointResolved(resolved) => {
+                format!("{key} was answered: {}", resolved.decision)
+            }
+            Event::TaskQueued(queued) if queued.continues => {
+                format!("{key} goes on with what was pushed in it")
+            }
             Event::TaskQueued(queued) => format!("{key} queued{}", attempt(queued.attempt)),
             Event::TaskStarted(started) => format!("{key} runs{}", attempt(started.attempt)),
             Event::TaskSignalled(signalled) => format!("{key} told to stop: {}", signalled.reason),

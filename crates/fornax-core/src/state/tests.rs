@@ -35,6 +35,7 @@ pub(super) fn spec(frames: &[(&str, &[&str])]) -> RunSpec {
         all.push(frame);
     }
     RunSpec {
+        limits: crate::frame::FrameLimits::default(),
         name: "plan".to_owned(),
         plan: None,
         inputs: BTreeMap::new(),

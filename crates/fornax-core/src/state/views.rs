@@ -83,6 +83,12 @@ impl State {
             created_ms: created_ms(frame),
             started_ms: frame.started.map(|at| at.0),
             ended_ms: frame.ended.map(|at| at.0),
+            asks: frame
+                .checkpoints
+                .iter()
+                .filter(|asked| asked.answer.is_none())
+                .map(|asked| asked.checkpoint.clone())
+                .collect(),
         })
     }
 
@@ -100,7 +106,12 @@ impl State {
             });
         Some(FrameDetail {
             frame: self.frame_view(id)?,
-            goal: frame.spec.goal.clone(),
+            goal: frame.goal.clone(),
+            success_criteria: frame.spec.success_criteria.clone(),
+            results_compact: frame.results_compact.clone(),
+            decisions: frame.decisions.clone(),
+            made_by: frame.made_by.clone(),
+            stale: frame.stale,
             status_history: history.collect(),
             results: frame.results.clone(),
             artifacts: frame.artifacts.clone(),
@@ -184,6 +195,9 @@ impl State {
             if let Event::StateReset(reset) = &record.event {
                 frames.extend(&reset.frames);
             }
+            if let Event::FrameInvalidated(dropped) = &record.event {
+                frames.extend(dropped.cascaded.iter().chain(&dropped.stale));
+            }
         }
         Change {
             seq: 0,
@@ -240,7 +254,12 @@ fn event_view(record: &Record) -> EventView {
 fn flame_name(event: &Event) -> Option<&'static str> {
     match event {
         Event::FrameCreated(_) => Some("flame.frame.created"),
-        Event::FrameStarted(_) => Some("flame.frame.activated"),
+        Event::FrameStarted(_) | Event::FrameActivated(_) => Some("flame.frame.activated"),
+        Event::FrameInvalidated(_) => Some("flame.frame.invalidated"),
+        Event::FrameUpdated(_)
+        | Event::ArtifactAdded(_)
+        | Event::DecisionAdded(_)
+        | Event::SummaryRecorded(_) => Some("flame.frame.updated"),
         Event::StateReset(_) => Some("flame.state.reset"),
         event => {
             let frame_status = [

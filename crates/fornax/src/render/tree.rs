@@ -257,6 +257,7 @@ mod tests {
     fn frame(number: u32, parent: Option<u32>, title: &str, status: FrameStatus) -> FrameView {
         let settled = status.is_settled();
         FrameView {
+            asks: Vec::new(),
             id: FrameId::nth(1, number),
             run: "RUN-20261121-001".parse().unwrap(),
             parent: parent.map(|parent| FrameId::nth(1, parent)),

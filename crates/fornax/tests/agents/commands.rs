@@ -26,7 +26,10 @@ fn agents_are_found_and_their_versions_told() {
     let advice = missing["advice"].as_str().unwrap();
     assert!(advice.contains("npm"), "{advice}");
     let table = stage.fornax(&["agents"]).stdout;
-    assert!(table.contains("copilot") && table.contains(advice), "{table}");
+    assert!(
+        table.contains("copilot") && table.contains(advice),
+        "{table}"
+    );
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn keys() {
     plan.yaml:3:35: error: unknown key `colour`
     3 | - {id: a, run: ls, depend_on: [], colour: red}
       |                                   ^^^^^^
-    help: known keys are id, goal, title, run, tool, fallback_on, permissions, prompt, model, depends_on, parallel, outputs, phase, agent_role, pool, priority, timeout, silence_timeout, retries, backoff, retry_on, env, workdir, when, uses, with, frames, result
+    help: known keys are id, goal, success_criteria, title, run, tool, fallback_on, permissions, prompt, model, depends_on, parallel, outputs, phase, agent_role, pool, priority, timeout, silence_timeout, retries, backoff, retry_on, env, workdir, when, uses, with, frames, result
     "#);
     assert_snapshot!(errors("name: p\nname: q\nframes:\n- {id: a, run: ls, needs: [], depends_on: []}\n"), @r#"
     plan.yaml:2:1: error: the key `name` stands twice

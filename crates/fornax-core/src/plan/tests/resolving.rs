@@ -563,6 +563,7 @@ fn the_schema_knows_what_the_reader_knows() {
             "permissions",
             "redact",
             "silence_sec",
+            "stack",
             "stdin",
             "success_exit_codes",
             "timeout_sec"

@@ -1,0 +1,1 @@
+//! Contexts as people read them, and their cost.
