@@ -46,7 +46,7 @@ use crate::view::{Answer, Counts};
 pub use launch::{Launch, LaunchContext};
 pub use queue::Limits;
 use queue::Queue;
-pub use stack::{Invalidation, new_frames};
+pub use stack::{Answering, Invalidation, new_frames};
 
 /// How many answers to commands are remembered, so that a command sent twice is carried out once.
 const ANSWERS_MAX: usize = 10_000;
