@@ -227,6 +227,8 @@ pub struct Task {
     pub ending: Option<TaskEnding>,
     /// The place of its tool in the frame's chain of tools.
     pub fallback: u32,
+    /// Whether it goes on with the conversation of the attempt before, which pushed frames.
+    pub continues: bool,
     /// What its agent has been told, in this order.
     pub orders: Vec<Order>,
     /// What its agent asks, and nobody has answered.

@@ -99,7 +99,8 @@ impl Worker {
         rules: SharedRules,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Worker, Error> {
-        let launcher = Launcher::start(&project, &shared, &settings, telemetry, rules, mailbox)?;
+        let launcher =
+            Launcher::start(&id, &project, &shared, &settings, telemetry, rules, mailbox)?;
         let derived = Derived::start(&project)?;
         let mut worker = Worker {
             id,
@@ -316,7 +317,7 @@ impl Worker {
         };
         self.limits = start.settings.limits.clone();
         self.state.set_limits(self.limits.clone());
-        self.launcher.use_rules(&start.settings);
+        self.launcher.use_settings(&start.settings);
         self.context_budget = start.settings.context_budget;
         self.frame_limits = start.settings.frame_limits;
         let count = u32::try_from(start.spec.frames.len()).unwrap_or(u32::MAX);

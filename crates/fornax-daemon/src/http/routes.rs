@@ -10,6 +10,7 @@ use axum::{Router, middleware};
 use serde::Deserialize;
 
 use super::answer::{Fail, Query, wrong_method};
+use super::auth::MCP_PATH;
 use super::backend::Backend;
 use super::{App, api, auth, files, logs, now_ms, page, sse, tools};
 use crate::home::storage;
@@ -39,6 +40,7 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/tools", get(tools::list)),
         ("POST", "/api/tools/{name}", post(tools::call::<B>)),
         ("POST", "/api/sessions/report", post(tools::report::<B>)),
+        ("POST", MCP_PATH, post(tools::mcp::<B>)),
         ("POST", "/api/trace", post(api::trace)),
         ("POST", "/api/login-links", post(api::login_link)),
         ("POST", "/api/shutdown", post(api::shutdown)),
