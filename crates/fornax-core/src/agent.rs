@@ -51,6 +51,12 @@ impl DriverKind {
         !matches!(self, DriverKind::Acp | DriverKind::Jsonl)
     }
 
+    /// Whether its agent can be offered tools.
+    #[must_use]
+    pub fn takes_tools(self) -> bool {
+        self != DriverKind::Jsonl
+    }
+
     /// Whether it can be told something while it works: a further prompt, an interrupt.
     #[must_use]
     pub fn converses(self) -> bool {

@@ -6,10 +6,12 @@ mod create;
 mod invalidate;
 mod limits;
 mod moves;
+mod replies;
 mod reports;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use super::decide::frame_fact;
 use super::{Fact, Session, State};
 use create::New;
 pub use invalidate::Invalidation;
+pub use replies::Answering;
 
 /// The most frames that one call plans.
 const CHILDREN_MAX: usize = 100;
@@ -56,6 +59,13 @@ impl State {
             home: task.frame,
             active: task.frame,
         })
+    }
+
+    /// Whether a session stands in a run that goes on.
+    #[must_use]
+    pub fn is_open(&self, id: &SessionId) -> bool {
+        let run = self.session(id).and_then(|own| self.runs.get(&own.run));
+        run.is_some_and(|run| run.ended.is_none())
     }
 
     /// The sessions that stand somewhere of their own.
@@ -128,7 +138,7 @@ impl State {
         title: &str,
         limits: &FrameLimits,
     ) -> Vec<Fact> {
-        if self.session(session).is_some() {
+        if self.is_open(session) {
             return Vec::new();
         }
         let spec = FrameSpec {
