@@ -24,6 +24,7 @@ impl Stack for State {
             decisions: &frame.decisions,
             at: frame.history.last().map_or(Time(0), |(_, at, _)| *at),
             stale: frame.stale,
+            advice: "",
         })
     }
 }
