@@ -24,11 +24,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use fornax_core::error::{Error, ErrorKind};
+use fornax_core::frame::{Report, SessionId};
 use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::record::Actor;
 use fornax_core::redact::Rules;
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
+use fornax_core::tools::Call;
 use fornax_core::view::{Answer, ProjectView, RunView};
 use fornax_journal::{Ingested, Project, TelemetryWriter};
 use tokio::sync::oneshot;
@@ -68,6 +70,10 @@ enum Message {
     Ended(TaskId, Box<Outcome>),
     /// Something was seen of a task's agent.
     Seen(Box<agents::sessions::Seen>),
+    /// Something happened in a session that matters to the call stack.
+    Report(Box<Told>),
+    /// One of the tools about autonomy is called.
+    Autonomy(Box<Autonomy>),
     /// A task waits for room on the disk, or (none) goes on.
     Stalled(TaskId, Option<String>),
     Close,
@@ -79,6 +85,21 @@ struct Ask {
     actor: Actor,
     cmd_id: Option<CmdId>,
     reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// What happened in a session, and who waits until that is taken in.
+struct Told {
+    session: SessionId,
+    report: Report,
+    actor: Actor,
+    reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// A call of a tool about autonomy, and who waits for its text and its data.
+struct Autonomy {
+    session: SessionId,
+    call: Call,
+    reply: oneshot::Sender<Result<(String, serde_json::Value), Error>>,
 }
 
 /// What a project's configuration says to the engine.
@@ -234,6 +255,47 @@ impl Engine {
             reply,
         };
         self.send(Message::Command(Box::new(ask)))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Tells what happened in a session, and waits until what comes of it is durable.
+    ///
+    /// # Errors
+    /// Where it does not fit the state, or cannot be made durable.
+    pub async fn report(
+        &self,
+        session: SessionId,
+        report: Report,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        let told = Told {
+            session,
+            report,
+            actor,
+            reply,
+        };
+        self.send(Message::Report(Box::new(told)))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Carries out a call of one of the tools about autonomy: its text and its data. Settings that it
+    /// changes are kept.
+    ///
+    /// # Errors
+    /// Where what it says cannot be, the session works in no frame, or the settings cannot be kept.
+    pub async fn autonomy(
+        &self,
+        session: SessionId,
+        call: Call,
+    ) -> Result<(String, serde_json::Value), Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Autonomy {
+            session,
+            call,
+            reply,
+        };
+        self.send(Message::Autonomy(Box::new(ask)))?;
         answer.await.map_err(|_| self.gone())?
     }
 
