@@ -12,11 +12,13 @@ mod support;
 
 mod chains;
 mod commands;
+mod frames;
 mod stage;
 mod surfaces;
 
 use std::time::Duration;
 
+use frames::pushes_a_frame_and_goes_on_with_its_results;
 use serde_json::Value;
 use stage::Stage;
 use support::wait_until;
@@ -39,6 +41,7 @@ each_agent!(
     is_interrupted_and_prompted_again,
     outlives_the_daemon,
     goes_on_after_its_own_end,
+    pushes_a_frame_and_goes_on_with_its_results,
 );
 
 fn works_and_is_allowed(agent: &str) {

@@ -44,16 +44,26 @@ impl Stage {
         Stage::with_tools(agent, &TOOLS.replace("AGENT", agent))
     }
 
+    /// A project whose tool `agent` is the agent, with a model of its own script.
+    pub fn with_script(agent: &str, script: &str) -> Stage {
+        Stage::with(agent, &TOOLS.replace("AGENT", agent), script)
+    }
+
     /// A project with these tools, where the agent can be run and asks the scripted model.
     pub fn with_tools(agent: &str, tools: &str) -> Stage {
+        Stage::with(agent, tools, include_str!("model.json"))
+    }
+
+    fn with(agent: &str, tools: &str, script: &str) -> Stage {
         let place = Place::new();
         let dir = place.dir().canonicalize().unwrap();
         let init = Command::new("git").args(["init", "-q"]).arg(&dir).status();
         assert!(init.unwrap().success());
         place.write("fornax.yaml", tools);
-        let script = Script::parse(include_str!("model.json")).unwrap();
+        let script = Script::parse(script).unwrap();
         let options = Options {
             vars: [("dir".to_owned(), dir.display().to_string())].into(),
+            log_bodies: true,
             ..Options::default()
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -170,6 +180,21 @@ impl Stage {
             rule.is_some_and(|rule| rules.contains(&rule))
         });
         of_rule.count() as u64
+    }
+
+    /// What the model was asked by a rule, each request as it came.
+    pub fn bodies(&self, rule: &str) -> Vec<String> {
+        let requests = self.stub.as_ref().unwrap().requests();
+        let of_rule = requests
+            .into_iter()
+            .filter(|request| request.rule.as_deref() == Some(rule));
+        of_rule
+            .map(|request| {
+                request
+                    .body
+                    .map_or_else(String::new, |body| body.to_string())
+            })
+            .collect()
     }
 
     /// How often the model was asked anything.
