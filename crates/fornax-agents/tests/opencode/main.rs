@@ -416,6 +416,7 @@ fn is_resumed_and_forked(bench: &Bench) {
         job.resume = Some(Resume {
             session: session.clone(),
             counted: Usage::default(),
+            shared: false,
             fork,
         });
         let task = Task::start(job);
@@ -457,6 +458,7 @@ fn what_is_not_there(bench: &Bench) {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -491,6 +493,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: session.unwrap(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -526,6 +529,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -555,6 +559,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
     job.resume = Some(Resume {
         session: session.clone(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();

@@ -397,6 +397,7 @@ impl<'a> Maker<'a, '_> {
             permissions: settings.permissions.unwrap_or_default(),
             model_retries: tool.model_retries,
             mapping: tool.mapping.clone(),
+            resume: None,
         };
         self.guard(&mut invocation, &prompt, name);
         self.bind(&mut invocation);

@@ -89,6 +89,7 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         permissions: Default::default(),
         model_retries: None,
         mapping: None,
+        resume: None,
     };
     FrameSpec {
         key: key.to_owned(),

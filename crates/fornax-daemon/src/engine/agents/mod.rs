@@ -9,7 +9,7 @@ mod telemetry;
 use std::path::{Path, PathBuf};
 
 use fornax_agents::job::{Job, Limits, Resume};
-use fornax_core::agent::{DriverKind, Usage};
+use fornax_core::agent::DriverKind;
 use fornax_core::ids::TaskId;
 use fornax_core::spec::{ErrorClass, Invocation};
 use fornax_core::state::{Frame, Launch, State};
@@ -32,10 +32,12 @@ pub(super) fn job(
     let place = state.task(id)?.fallback;
     let invocation = frame.spec.invocation_at(place)?;
     let driver = invocation.driver?;
-    let resume = resume(state, frame, id, driver);
-    let prompt = match &resume {
-        Some(_) => RESUME_PROMPT.to_owned(),
-        None => launch.prompt.clone().unwrap_or_default(),
+    let (resume, prompt) = match cut_off(state, frame, id, driver) {
+        Some(resume) => (Some(resume), RESUME_PROMPT.to_owned()),
+        None => (
+            invocation.resume.clone(),
+            launch.prompt.clone().unwrap_or_default(),
+        ),
     };
     Some(Job {
         prompt,
@@ -80,15 +82,16 @@ fn prices() -> Option<PathBuf> {
 
 /// The conversation that an attempt goes on with: that of the attempt before, where the same tool
 /// was cut off in the middle of its work. After any other end the agent starts anew.
-fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
-    if matches!(driver, DriverKind::Acp | DriverKind::Jsonl) {
+fn cut_off(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
+    if !driver.resumes() {
         return None;
     }
     let place = state.task(id)?.fallback;
     let mut earlier = frame
         .tasks(id.frame)
         .filter(|task| task.attempt < id.attempt);
-    let last = state.task(earlier.next_back()?)?;
+    let last_id = earlier.next_back()?;
+    let last = state.task(last_id)?;
     let ending = last.ending.as_ref().filter(|_| last.fallback == place)?;
     let cut_off = matches!(
         ending.error_class?,
@@ -101,20 +104,11 @@ fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Optio
             | ErrorClass::Lost
     );
     let session = ending.session_id.clone().filter(|_| cut_off)?;
-    // The agent may count over its whole conversation; what earlier attempts counted is theirs.
-    let mut counted = Usage::default();
-    for task in frame
-        .tasks(id.frame)
-        .filter(|task| task.attempt < id.attempt)
-    {
-        let ending = state.task(task).and_then(|task| task.ending.as_ref());
-        if let Some(ending) = ending.filter(|ending| ending.session_id.as_ref() == Some(&session)) {
-            counted.add(&ending.usage.unwrap_or_default());
-        }
-    }
     Some(Resume {
+        // The agent may count over its whole conversation; what earlier attempts counted is theirs.
+        counted: state.counted(last_id, &session),
         session,
-        counted,
+        shared: frame.spec.invocation_at(place)?.resume.is_some(),
         fork: false,
     })
 }
