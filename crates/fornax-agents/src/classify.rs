@@ -86,7 +86,12 @@ mod tests {
             ),
             (Some(529), Some("overloaded_error"), "overloaded", E::Api),
             (None, None, "Incorrect API key provided.", E::Auth),
-            (None, None, "API key not valid. Please pass a valid one.", E::Auth),
+            (
+                None,
+                None,
+                "API key not valid. Please pass a valid one.",
+                E::Auth,
+            ),
             (
                 Some(400),
                 None,
