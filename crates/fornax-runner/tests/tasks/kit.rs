@@ -236,7 +236,7 @@ pub fn starved(file: &str) -> ! {
     let usual = getrlimit(Resource::Nofile);
     let none = Rlimit {
         current: Some(0),
-        ..usual.clone()
+        ..usual
     };
     setrlimit(Resource::Nofile, none).unwrap();
     daemon.supervisor.ensure(spec);
