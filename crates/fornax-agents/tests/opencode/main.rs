@@ -12,7 +12,7 @@ use fornax_agents::happening::{Happening, TurnEnd};
 use fornax_agents::job::Resume;
 use fornax_core::agent::{Decision, OrderKind, Permissions, Usage};
 use fornax_core::spec::ErrorClass;
-use kit::{Bench, End, Task, processes, same};
+use kit::{Bench, End, Task, same};
 use script::rules;
 use serde_json::json;
 
@@ -81,7 +81,11 @@ fn tasks_at_one_server_end_as_they_should() {
             });
         }
     });
-    assert_eq!(processes(" 860"), Vec::<String>::new(), "tools are left");
+    assert_eq!(
+        bench.processes(" 860"),
+        Vec::<String>::new(),
+        "tools are left"
+    );
     assert_eq!(bench.get("/session/status"), json!({}), "sessions work");
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "these failed, see above: {failed:?}");
@@ -319,7 +323,7 @@ fn a_subagent_is_interrupted(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86021"), Vec::<String>::new());
+    bench.ended("sleep 86021");
     task.prompt("GO-ON");
     assert_eq!(task.end().failure, None);
 }
@@ -338,7 +342,7 @@ fn is_interrupted_and_goes_on(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86011"), Vec::<String>::new());
+    bench.ended("sleep 86011");
     assert!(!bench.works(&session));
     task.prompt("GO-ON");
     let end = task.end();
@@ -576,7 +580,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
         message(&end)
     );
     // SIGKILL leaves what the server had started: the shim's sweep is not here.
-    for line in processes("sleep 86013") {
+    for line in bench.processes("sleep 86013") {
         assert!(line.contains("sleep"), "{line}");
     }
 }
