@@ -229,9 +229,12 @@ fn damaged(mut lines: Vec<Vec<u8>>, damages: &[Damage]) -> Vec<Vec<u8>> {
 
 /// Whatever is heard: a turn that began ends, once, and nothing is counted below nothing.
 fn check(kind: DriverKind, lines: &[Vec<u8>], prompts: usize) -> Result<(), TestCaseError> {
-    let (happened, _) = play(kind, lines, prompts);
+    check_turns(&play(kind, lines, prompts).0)
+}
+
+fn check_turns(happened: &[Happening]) -> Result<(), TestCaseError> {
     let mut open = false;
-    for happening in &happened {
+    for happening in happened {
         match happening {
             Happening::TurnStarted { .. } => {
                 prop_assert!(!open, "a turn began within a turn");
@@ -246,6 +249,50 @@ fn check(kind: DriverKind, lines: &[Vec<u8>], prompts: usize) -> Result<(), Test
     }
     prop_assert!(!open, "a turn never ended");
     Ok(())
+}
+
+/// What a human does while an agent works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Act {
+    Prompt,
+    Compact,
+    Interrupt,
+}
+
+/// Plays lines to a driver, with a human's orders at some of them. As the host does, it gives prompts
+/// and orders to shorten the conversation between turns only.
+fn play_with(kind: DriverKind, lines: &[Vec<u8>], acts: &[(usize, Act)]) -> Vec<Happening> {
+    let mut driver = driver(kind);
+    let mut out = Out::default();
+    driver.begin(&mut out);
+    let mut given = true;
+    for (at, line) in lines.iter().enumerate() {
+        let before = out.happenings.len();
+        driver.hear(Heard::Line(line), &mut out);
+        let ended = |happening: &Happening| matches!(happening, Happening::TurnEnded(_));
+        given &= !out.happenings[before..].iter().any(ended);
+        for (_, act) in acts.iter().filter(|(place, _)| place % lines.len() == at) {
+            let kind = match act {
+                Act::Interrupt => {
+                    let before = out.happenings.len();
+                    driver.interrupt(&mut out);
+                    given &= !out.happenings[before..].iter().any(ended);
+                    continue;
+                }
+                _ if given => continue,
+                Act::Compact => OrderKind::Compact,
+                Act::Prompt => {
+                    given = true;
+                    let text = "second please".to_owned();
+                    OrderKind::Prompt { text }
+                }
+            };
+            driver.order(&Order { id: 1, kind }, &mut out);
+        }
+    }
+    let (code, signal) = (Some(0), None);
+    driver.hear(Heard::Exited { code, signal }, &mut out);
+    out.happenings
 }
 
 const KINDS: [(DriverKind, &str); 6] = [
@@ -271,6 +318,19 @@ proptest! {
         let all = recordings(agent, "work");
         let (_, lines) = all[version % all.len()].clone();
         check(kind, &damaged(lines, &damages), prompts)?;
+    }
+
+    #[test]
+    fn orders_at_any_time_do_no_harm(
+        which in 0..KINDS.len(),
+        acts in proptest::collection::vec((0..1_000usize, prop_oneof![
+            Just(Act::Prompt), Just(Act::Compact), Just(Act::Interrupt),
+        ]), 0..40),
+        damages in proptest::collection::vec(damage(), 0..4),
+    ) {
+        let (kind, agent) = KINDS[which];
+        let lines = damaged(recordings(agent, "work")[0].1.clone(), &damages);
+        check_turns(&play_with(kind, &lines, &acts))?;
     }
 
     #[test]

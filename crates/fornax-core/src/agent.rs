@@ -65,6 +65,12 @@ impl DriverKind {
             DriverKind::Opencode | DriverKind::Claude | DriverKind::Codex | DriverKind::Acp
         )
     }
+
+    /// Whether a further task can go on with a copy of one.
+    #[must_use]
+    pub fn forks(self) -> bool {
+        self.resumes() && self != DriverKind::CodexExec
+    }
 }
 
 /// What happens when an agent asks whether it may do something.
@@ -187,6 +193,22 @@ impl Usage {
             estimated: self.estimated,
         }
     }
+}
+
+/// An earlier conversation that an agent goes on with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The agent's own id of it.
+    pub session: String,
+    /// What earlier tasks counted for it, so that running totals of the agent's are counted once.
+    #[serde(default)]
+    pub counted: Usage,
+    /// Others may have gone on with it too: where the agent tells what it used before, that counts.
+    #[serde(default)]
+    pub shared: bool,
+    /// Leave it as it is and go on with a copy, where the agent can do that.
+    #[serde(default)]
+    pub fork: bool,
 }
 
 /// Something that an agent at work is told. The id makes it idempotent: an order that is delivered

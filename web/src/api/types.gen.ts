@@ -850,7 +850,19 @@ tool: string | null,
 /**
  * Another model.
  */
-model: string | null, } | { "type": "retry", 
+model: string | null, } | { "type": "resume", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, 
+/**
+ * What it is told.
+ */
+prompt: string, 
+/**
+ * Leave the conversation as it is and go on with a copy.
+ */
+fork: boolean, } | { "type": "retry", 
 /**
  * A run, a frame or a task.
  */

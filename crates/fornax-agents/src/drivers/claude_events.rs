@@ -22,6 +22,8 @@ pub(super) struct Events {
     prompt: String,
     /// The agent was told to end its turn.
     interrupted: bool,
+    /// The agent shortens the conversation: that it answers to that is no turn.
+    shortens: bool,
     /// Tools that were called: name, and whether it is a subagent.
     tools: BTreeMap<String, (String, bool)>,
     /// Subagents in the background.
@@ -55,8 +57,8 @@ impl Events {
     pub fn prompted(&mut self, prompt: &str, out: &mut Out) {
         prompt.clone_into(&mut self.prompt);
         self.interrupted = false;
-        if self.session.is_some() {
-            self.begin_turn(out);
+        if self.session.is_some() && !self.busy {
+            self.start_turn(out);
         }
     }
 
@@ -65,10 +67,31 @@ impl Events {
         self.interrupted = true;
     }
 
+    /// The agent is told to shorten the conversation. Whether it has one, and is not at that.
+    pub fn shortening(&mut self) -> bool {
+        let idle = self.session.is_some() && !self.busy && !self.shortens;
+        self.shortens |= idle;
+        idle
+    }
+
+    /// Whether the agent shortens the conversation.
+    pub fn shortens(&self) -> bool {
+        self.shortens
+    }
+
+    /// A turn ends that the agent has not been told of.
+    pub fn withdraw(&mut self, out: &mut Out) {
+        self.end_turn(TurnEnd::Interrupted, out);
+    }
+
+    /// A turn began, if none goes on.
     fn begin_turn(&mut self, out: &mut Out) {
-        if self.busy {
-            return;
+        if !self.busy && !self.shortens {
+            self.start_turn(out);
         }
+    }
+
+    fn start_turn(&mut self, out: &mut Out) {
         self.busy = true;
         self.turn += 1;
         out.tell(Happening::TurnStarted {
@@ -234,6 +257,9 @@ impl Events {
         self.begin_turn(out);
         self.results += 1;
         self.tell_usage(event, out);
+        if std::mem::take(&mut self.shortens) {
+            return;
+        }
         let end = self.judge(event);
         if matches!(end, TurnEnd::Completed { .. }) && !self.background.is_empty() {
             self.held = Some(end);
@@ -309,6 +335,7 @@ impl Events {
 
     /// The process has ended; `why` says how.
     pub fn exited(&mut self, failure: Failure, out: &mut Out) {
+        self.shortens = false;
         // Totals come with a result only: of a turn that was cut off, what its messages said of
         // themselves is all that is known.
         for (id, (model, usage)) in std::mem::take(&mut self.partial) {

@@ -12,7 +12,7 @@ use fornax_agents::happening::{Happening, TurnEnd};
 use fornax_agents::job::Resume;
 use fornax_core::agent::{Decision, OrderKind, Permissions, Usage};
 use fornax_core::spec::ErrorClass;
-use kit::{Bench, End, Task, processes, same};
+use kit::{Bench, End, Task, same};
 use script::rules;
 use serde_json::json;
 
@@ -81,7 +81,11 @@ fn tasks_at_one_server_end_as_they_should() {
             });
         }
     });
-    assert_eq!(processes(" 860"), Vec::<String>::new(), "tools are left");
+    assert_eq!(
+        bench.processes(" 860"),
+        Vec::<String>::new(),
+        "tools are left"
+    );
     assert_eq!(bench.get("/session/status"), json!({}), "sessions work");
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "these failed, see above: {failed:?}");
@@ -319,7 +323,7 @@ fn a_subagent_is_interrupted(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86021"), Vec::<String>::new());
+    bench.ended("sleep 86021");
     task.prompt("GO-ON");
     assert_eq!(task.end().failure, None);
 }
@@ -338,7 +342,7 @@ fn is_interrupted_and_goes_on(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86011"), Vec::<String>::new());
+    bench.ended("sleep 86011");
     assert!(!bench.works(&session));
     task.prompt("GO-ON");
     let end = task.end();
@@ -416,6 +420,7 @@ fn is_resumed_and_forked(bench: &Bench) {
         job.resume = Some(Resume {
             session: session.clone(),
             counted: Usage::default(),
+            shared: false,
             fork,
         });
         let task = Task::start(job);
@@ -457,6 +462,7 @@ fn what_is_not_there(bench: &Bench) {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -491,6 +497,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: session.unwrap(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -526,6 +533,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -555,6 +563,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
     job.resume = Some(Resume {
         session: session.clone(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -571,7 +580,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
         message(&end)
     );
     // SIGKILL leaves what the server had started: the shim's sweep is not here.
-    for line in processes("sleep 86013") {
+    for line in bench.processes("sleep 86013") {
         assert!(line.contains("sleep"), "{line}");
     }
 }

@@ -11,6 +11,7 @@ mod agents;
 mod apply;
 mod decide;
 mod follow;
+mod go_on;
 mod launch;
 mod queue;
 mod rerun;

@@ -363,6 +363,23 @@ impl Engine {
         rerun.await?
     }
 
+    /// A run that goes on with a task's conversation, or with a copy of it.
+    ///
+    /// # Errors
+    /// Where the task has none that could be gone on with.
+    pub async fn go_on(&self, task: TaskId, prompt: String, fork: bool) -> Result<RunSpec, Error> {
+        let root = self.project.root().to_owned();
+        let go_on = self.look(move |look| {
+            let context = LaunchContext {
+                project_dir: &root,
+                artifacts_dir: Path::new(""),
+                env: &|_| None,
+            };
+            look.state.go_on(task, &prompt, fork, &context)
+        });
+        go_on.await?
+    }
+
     /// What is taken out of what is written.
     #[must_use]
     pub fn rules(&self) -> Rules {

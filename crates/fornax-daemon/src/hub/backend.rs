@@ -238,6 +238,7 @@ impl Backend for Hub {
         match &request.command {
             Request::RunPlan { .. } | Request::RunTask { .. } => self.start(&request, actor).await,
             Request::Rerun { .. } => self.rerun(&request, actor).await,
+            Request::Resume { .. } => self.resume(&request, actor).await,
             Request::Stop { .. } => self.stop(&request, actor).await,
             Request::Retry { .. } => self.retry(&request, actor).await,
             Request::UndoAuto { .. } => self.undo(&request, actor).await,

@@ -12,6 +12,7 @@ mod support;
 
 mod chains;
 mod commands;
+mod conversations;
 mod frames;
 mod stage;
 mod surfaces;
@@ -202,6 +203,15 @@ fn goes_on_after_its_own_end(agent: &str) {
         session(&detail, 1),
         "the same conversation"
     );
+    // Nothing of the first attempt is counted again. What the answer used in the midst of which the
+    // agent was killed, only an agent can tell that had time to.
+    let calls = stage.answered_whole();
+    let counted = total(&detail["run"]["usage"]);
+    assert!(
+        (calls - 1) * CALL_TOKENS <= counted && counted <= calls * CALL_TOKENS,
+        "{counted} of {calls} calls"
+    );
+    assert_eq!(stage.telemetry_tokens(&run), counted);
 }
 
 /// OpenCode's server is shared: what a task began there must not go on after it, however it ended.

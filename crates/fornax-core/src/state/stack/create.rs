@@ -196,6 +196,8 @@ impl State {
         };
         let invocation = self.worked_apart(session).map(|invocation| Invocation {
             prompt: Some(Template::literal(prompt(goal, new.criteria))),
+            // Its conversation is its own, whatever that of the one who makes it goes on with.
+            resume: None,
             ..invocation.clone()
         });
         Ok(FrameSpec {
@@ -203,7 +205,7 @@ impl State {
             parent: None,
             depends_on: Vec::new(),
             result_from: None,
-            title: new.title.map_or_else(|| title::of("", goal), str::to_owned),
+            title: titled(new.title, goal),
             goal: goal.to_owned(),
             success_criteria: new.criteria.map(str::to_owned),
             fallbacks: Vec::new(),
@@ -234,6 +236,15 @@ impl State {
         let invocation = frame.spec.invocation_at(place)?;
         let resumes = invocation.driver.is_some_and(|driver| driver.resumes());
         (invocation.stack == StackUse::Apart && resumes).then_some(invocation)
+    }
+}
+
+/// A title of its own, or the goal's first words.
+fn titled(title: Option<&str>, goal: &str) -> String {
+    let title = title.map_or_else(|| title::of("", goal), str::to_owned);
+    match title.trim() {
+        "" => goal.chars().take(40).collect(),
+        title => title.to_owned(),
     }
 }
 
