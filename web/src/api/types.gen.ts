@@ -872,31 +872,11 @@ tool: string | null,
 /**
  * Another model.
  */
-model: string | null, } | { "type": "answer", 
-/**
- * Its id.
- */
-checkpoint: string, 
-/**
- * The answer; one of its options, where it has any.
- */
-answer: string, } | { "type": "undo_auto", 
+model: string | null, } | { "type": "undo_auto", 
 /**
  * The frame.
  */
-frame: string, } | { "type": "resume", 
-/**
- * The task, or a frame for its newest.
- */
-target: string, 
-/**
- * What it is told.
- */
-prompt: string, 
-/**
- * Leave the conversation as it is and go on with a copy.
- */
-fork: boolean, } | { "type": "retry", 
+frame: string, } | { "type": "retry", 
 /**
  * A run, a frame or a task.
  */
