@@ -51,6 +51,21 @@ impl DriverKind {
         !matches!(self, DriverKind::Acp | DriverKind::Jsonl)
     }
 
+    /// Whether it can be told to shorten its conversation.
+    #[must_use]
+    pub fn compacts(self) -> bool {
+        matches!(
+            self,
+            DriverKind::Opencode | DriverKind::Claude | DriverKind::Codex
+        )
+    }
+
+    /// Whether it takes, with that, what the summary is to keep.
+    #[must_use]
+    pub fn compacts_with_a_guide(self) -> bool {
+        self == DriverKind::Claude
+    }
+
     /// Whether it can be told something while it works: a further prompt, an interrupt.
     #[must_use]
     pub fn converses(self) -> bool {
@@ -216,7 +231,11 @@ pub enum OrderKind {
         note: Option<String>,
     },
     /// Shorten the conversation.
-    Compact,
+    Compact {
+        /// What the summary is to keep, for agents that can be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guide: Option<String>,
+    },
 }
 
 /// What is seen of an agent's task while it works. Not in the journal: it is read off the task's

@@ -372,7 +372,7 @@ fn is_shortened_on_order(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     task.turn_ended(1);
-    task.order(OrderKind::Compact);
+    task.order(OrderKind::Compact { guide: None });
     task.prompt("GO-ON");
     let end = task.end();
     assert_eq!(

@@ -105,6 +105,8 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         parent_id: None,
         depends_on: Vec::new(),
         result_from: None,
+        session_id: None,
+        subagent_of: None,
         spec: spec.into(),
     };
     Record {

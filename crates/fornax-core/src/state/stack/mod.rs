@@ -2,14 +2,20 @@
 
 mod apply;
 mod checkpoints;
+mod compaction;
 mod create;
+mod ends;
 mod invalidate;
 mod limits;
 mod moves;
 mod reports;
 mod source;
+mod subagent_tools;
+mod subagents;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_subagents;
 
 use std::sync::Arc;
 
@@ -27,7 +33,10 @@ use crate::tools::Call;
 use super::decide::frame_fact;
 use super::{Fact, Session, State};
 use create::New;
+pub(in crate::state) use ends::{ConversationEnd, ended_within};
 pub use invalidate::Invalidation;
+pub use subagents::Subagent;
+pub(in crate::state) use subagents::Subagents;
 
 /// The most frames that one call plans.
 const CHILDREN_MAX: usize = 100;
@@ -170,6 +179,7 @@ impl State {
             depends_on: Vec::new(),
             result_from: None,
             session_id: Some(session.clone()),
+            subagent_of: None,
             spec: Arc::new(spec),
         });
         vec![
@@ -285,10 +295,12 @@ impl State {
                     &request.options,
                 )
             }
-            other => Err(Error::new(
-                ErrorKind::Internal,
-                format!("{} changes no frame", other.tool().name),
-            )),
+            Call::Summarize(summarize) => {
+                let note = summarize.note.as_deref().unwrap_or_default();
+                self.decide_summarize(session, named(&summarize.frame_id)?, note)
+            }
+            Call::SubagentComplete(complete) => self.decide_subagent_complete(session, complete),
+            other => Err(not_ours(other)),
         }
     }
 
@@ -317,6 +329,12 @@ fn said<'a>(what: &str, text: &'a str) -> Result<&'a str, Error> {
         )),
         text => Ok(text),
     }
+}
+
+/// Whoever took the call knows what to do with it.
+fn not_ours(call: &Call) -> Error {
+    let message = format!("{} is not for the call stack to answer", call.tool().name);
+    Error::new(ErrorKind::Internal, message)
 }
 
 fn conflict(message: impl Into<String>) -> Error {
