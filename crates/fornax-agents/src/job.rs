@@ -1,6 +1,7 @@
 //! What a host is to do: read as JSON from its standard input, so that neither the prompt nor a
 //! secret shows in a list of processes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fornax_core::agent::{DriverKind, Mapping, Permissions, Usage};
@@ -47,6 +48,9 @@ pub struct Job {
     /// For [`DriverKind::Jsonl`]: exit codes that count as success.
     #[serde(default)]
     pub success_exit_codes: Vec<i32>,
+    /// The MCP server with which the agent works the call stack, where it is offered one.
+    #[serde(default)]
+    pub mcp: Option<McpServer>,
     /// A price table of the user's own, absolute; the built-in one where there is none.
     #[serde(default)]
     pub prices: Option<PathBuf>,
@@ -84,12 +88,30 @@ impl Job {
             mapping: Mapping::default(),
             stdin: None,
             success_exit_codes: vec![0],
+            mcp: None,
             prices: None,
             secrets: Vec::new(),
             redact_rules: Vec::new(),
             redact: true,
         }
     }
+}
+
+/// An MCP server that is started by the agent itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct McpServer {
+    /// Its program, absolute.
+    pub command: String,
+    /// The program's arguments.
+    pub args: Vec<String>,
+    /// What it needs in its environment. The agent's own has it too; some agents hand it on by
+    /// themselves, and no secret of it stands in a command line.
+    pub env: BTreeMap<String, String>,
+}
+
+impl McpServer {
+    /// What agents know it by.
+    pub const NAME: &'static str = "fornax";
 }
 
 /// An earlier conversation.

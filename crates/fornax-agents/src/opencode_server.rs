@@ -33,6 +33,31 @@ pub fn env(password: &str) -> Vec<(String, String)> {
     vec![("OPENCODE_SERVER_PASSWORD".to_owned(), password.to_owned())]
 }
 
+/// Fornax's own plugin for OpenCode.
+pub const PLUGIN: &str = include_str!("../../../integrations/opencode/fornax.js");
+
+/// The variable that holds a configuration, beside the files that OpenCode reads.
+const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
+
+/// Has OpenCode load a plugin, beside whatever the environment configures. A configuration that cannot
+/// be read is left as it is: OpenCode will say what is wrong with it.
+pub fn plug_in(env: &mut Vec<(String, String)>, plugin: &Path) {
+    let set = env.iter().find(|(name, _)| name == CONFIG);
+    let config = set.map_or(Ok(json!({})), |(_, text)| serde_json::from_str(text));
+    let Ok(Value::Object(mut config)) = config else {
+        return;
+    };
+    let url = format!("file://{}", plugin.display());
+    match config.entry("plugin").or_insert_with(|| json!([])) {
+        Value::Array(plugins) if !plugins.iter().any(|known| known == &url) => {
+            plugins.push(json!(url));
+        }
+        _ => return,
+    }
+    env.retain(|(name, _)| name != CONFIG);
+    env.push((CONFIG.to_owned(), Value::Object(config).to_string()));
+}
+
 /// The command line of a terminal in which a session is open.
 #[must_use]
 pub fn attach_argv(program: &str, url: &str, session: &str, directory: &Path) -> Vec<String> {

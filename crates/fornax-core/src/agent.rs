@@ -66,6 +66,12 @@ impl DriverKind {
         self == DriverKind::Claude
     }
 
+    /// Whether its agent can be offered tools.
+    #[must_use]
+    pub fn takes_tools(self) -> bool {
+        self != DriverKind::Jsonl
+    }
+
     /// Whether it can be told something while it works: a further prompt, an interrupt.
     #[must_use]
     pub fn converses(self) -> bool {

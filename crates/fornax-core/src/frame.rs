@@ -44,6 +44,12 @@ impl SessionId {
     pub fn agent(&self) -> Option<&str> {
         Some(self.0.split_once(':')?.0)
     }
+
+    /// The agent's own id of the conversation; none for tasks and people.
+    #[must_use]
+    pub fn agent_session(&self) -> Option<&str> {
+        Some(self.0.split_once(':')?.1)
+    }
 }
 
 impl fmt::Display for SessionId {

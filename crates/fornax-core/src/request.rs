@@ -1,10 +1,12 @@
 //! What can be asked of the daemon to change something: the body of `POST /api/commands`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Decision;
+use crate::frame::Report;
 use crate::ids::CmdId;
 
 /// A command as it comes over HTTP.
@@ -96,6 +98,13 @@ pub enum Request {
         #[serde(default)]
         model: Option<String>,
     },
+    /// Answer a checkpoint.
+    Answer {
+        /// Its id.
+        checkpoint: String,
+        /// The answer; one of its options, where it has any.
+        answer: String,
+    },
     /// Do again what of a run did not succeed, or one frame with all that depends on it.
     Retry {
         /// A run, a frame or a task.
@@ -104,4 +113,46 @@ pub enum Request {
         #[serde(default)]
         from: Option<String>,
     },
+}
+
+/// Who calls a tool or tells of a session: by a session's token, or, for those who may act for
+/// anybody, by names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Caller {
+    /// The project's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Else a directory in the project, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// The session; without a token and without this, the person at the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// A session's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// The body of `POST /api/tools/{name}`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ToolRequest {
+    /// Who calls.
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// Makes the call idempotent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmd_id: Option<CmdId>,
+    /// The tool's arguments.
+    #[serde(default)]
+    pub arguments: serde_json::Value,
+}
+
+/// The body of `POST /api/sessions/report`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportRequest {
+    /// Who tells.
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// What happened.
+    pub report: Report,
 }

@@ -9,6 +9,7 @@ pub mod home;
 pub mod http;
 pub mod hub;
 pub mod log;
+pub mod mcp;
 pub mod plans;
 mod secret;
 pub mod server;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use fornax_core::frame::SessionId;
+use hmac::{Hmac, KeyInit, Mac};
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -45,6 +47,63 @@ impl Hash {
     }
 }
 
+/// What sessions prove with who they are: a token says its project and its session, and an HMAC
+/// (RFC 2104, with SHA-256) under the installation's own token that they are true. So a token is good for
+/// as long as the installation is, and nothing has to be kept of it.
+#[derive(Clone)]
+pub struct SessionKey(Hmac<Sha256>);
+
+/// Who a session's token says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proven {
+    /// The project's id.
+    pub project: String,
+    /// The session; or, with `*` at its end, any that begins so.
+    session: String,
+}
+
+impl Proven {
+    /// The session that is meant: the one that the token is of, or a given one of those that it is of.
+    pub fn session(&self, given: Option<&str>) -> Option<SessionId> {
+        let fits = |given: &str| match self.session.strip_suffix('*') {
+            Some(beginning) => given.starts_with(beginning) && given.len() > beginning.len(),
+            None => given == self.session,
+        };
+        given
+            .unwrap_or(&self.session)
+            .parse()
+            .ok()
+            .filter(|id: &SessionId| fits(id.as_str()))
+    }
+}
+
+impl SessionKey {
+    /// The key that belongs to an installation's token.
+    pub(crate) fn of(installation: &str) -> SessionKey {
+        let mac = Hmac::<Sha256>::new_from_slice(installation.as_bytes());
+        // HMAC takes keys of any length.
+        SessionKey(mac.unwrap_or_else(|_| Hmac::new(&Default::default())))
+    }
+
+    /// The token of a session.
+    pub(crate) fn token(&self, project: &str, session: &str) -> String {
+        let claim = format!("{project}.{session}");
+        let mac = self.0.clone().chain_update(&claim).finalize().into_bytes();
+        format!("{claim}.{}", base64url(&mac))
+    }
+
+    /// Who a token is of; none where it is none of ours.
+    pub(crate) fn check(&self, token: &str) -> Option<Proven> {
+        let (claim, _) = token.rsplit_once('.')?;
+        let (project, session) = claim.split_once('.')?;
+        let good = Hash::of(token).is(&Hash::of(&self.token(project, session)));
+        good.then(|| Proven {
+            project: project.to_owned(),
+            session: session.to_owned(),
+        })
+    }
+}
+
 /// RFC 4648, section 5, without padding.
 fn base64url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -78,6 +137,32 @@ mod tests {
             assert_eq!(base64url(plain.as_bytes()), text);
         }
         assert_eq!(base64url(&[0xfb, 0xff, 0xbf]), "-_-_");
+    }
+
+    #[test]
+    fn a_sessions_token_is_good_for_it_alone() {
+        let (key, other) = (SessionKey::of("one"), SessionKey::of("other"));
+        let token = key.token("0123abcd", "t-918789-5");
+        let proven = key.check(&token).unwrap();
+        assert_eq!(proven.project, "0123abcd");
+        assert_eq!(proven.session(None), "t-918789-5".parse().ok());
+        assert_eq!(proven.session(Some("t-918789-6")), None);
+        assert_eq!(other.check(&token), None);
+        assert_eq!(key.check(&token.replace("-5.", "-6.")), None);
+        assert_eq!(key.check(""), None);
+        let any = key.check(&key.token("0123abcd", "opencode:*")).unwrap();
+        assert_eq!(
+            any.session(Some("opencode:ses_1")),
+            "opencode:ses_1".parse().ok()
+        );
+        assert_eq!(any.session(Some("claude:1")), None);
+        assert_eq!(any.session(None), None);
+        // What stands in a name cannot be read as another's.
+        let dotted = key.token("0123abcd", "claude:12.34");
+        assert_eq!(
+            key.check(&dotted).unwrap().session(None),
+            "claude:12.34".parse().ok()
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::jsonrpc::{Message, Peer};
 use crate::classify::classify;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::{Happening, TurnEnd};
-use crate::job::Job;
+use crate::job::{Job, McpServer};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
@@ -101,7 +101,8 @@ impl Acp {
         match (about, answer) {
             (Asked::Initialize, Ok(result)) => {
                 self.version = result["agentInfo"]["version"].as_str().map(str::to_owned);
-                let params = json!({ "cwd": self.job.cwd, "mcpServers": [] });
+                let servers: Vec<Value> = self.job.mcp.iter().map(mcp_server).collect();
+                let params = json!({ "cwd": self.job.cwd, "mcpServers": servers });
                 self.peer.ask(Asked::Session, "session/new", params, out);
             }
             (Asked::Session, Ok(result)) => {
@@ -303,6 +304,20 @@ impl Acp {
             by: by.to_owned(),
         });
     }
+}
+
+/// Fornax's server as the protocol names its parts.
+fn mcp_server(server: &McpServer) -> Value {
+    let env = server
+        .env
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }));
+    json!({
+        "name": McpServer::NAME,
+        "command": server.command,
+        "args": server.args,
+        "env": env.collect::<Vec<_>>(),
+    })
 }
 
 impl Driver for Acp {

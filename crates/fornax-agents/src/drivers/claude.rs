@@ -9,7 +9,7 @@ use super::claude_events::{Events, title};
 use super::ended;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::Happening;
-use crate::job::Job;
+use crate::job::{Job, McpServer};
 
 /// One conversation with Claude Code.
 pub(crate) struct Claude {
@@ -66,7 +66,11 @@ impl Claude {
             }));
         }
         self.asked.insert(id.to_owned(), request.clone());
+        let name = request["tool_name"].as_str().unwrap_or_default();
+        let own = self.job.mcp.is_some() && name.starts_with(&format!("{}__", own_tools()));
         let by_policy = match self.job.permissions {
+            // What changes nothing but frames needs no leave.
+            _ if own => Some(Decision::Allow),
             Permissions::Ask => None,
             Permissions::Allow => Some(Decision::Allow),
             Permissions::Deny => Some(Decision::Deny),
@@ -153,7 +157,30 @@ pub(super) fn arguments(job: &Job) -> Vec<String> {
             arguments.push("--fork-session".to_owned());
         }
     }
+    if let Some(server) = &job.mcp {
+        arguments.extend(["--mcp-config".to_owned(), mcp_config(server)]);
+    }
     arguments
+}
+
+/// What the agent's tools of Fornax's own server are called.
+pub(super) fn own_tools() -> String {
+    format!("mcp__{}", McpServer::NAME)
+}
+
+/// The configuration that names Fornax's server. What is secret is read from the environment.
+fn mcp_config(server: &McpServer) -> String {
+    let references = server
+        .env
+        .keys()
+        .map(|name| (name.clone(), json!(format!("${{{name}}}"))));
+    let entry = json!({
+        "type": "stdio",
+        "command": server.command,
+        "args": server.args,
+        "env": references.collect::<serde_json::Map<_, _>>(),
+    });
+    json!({ "mcpServers": { McpServer::NAME: entry } }).to_string()
 }
 
 impl Driver for Claude {

@@ -4,7 +4,7 @@
 use fornax_core::agent::Order;
 use serde_json::Value;
 
-use super::claude::{arguments, env};
+use super::claude::{arguments, env, own_tools};
 use super::claude_events::Events;
 use super::ended;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
@@ -30,6 +30,9 @@ impl Driver for ClaudePrint {
         let mut argv = self.job.argv.clone();
         argv.extend(["-p", "--output-format", "stream-json", "--verbose"].map(str::to_owned));
         argv.extend(arguments(&self.job));
+        if self.job.mcp.is_some() {
+            argv.extend(["--allowedTools".to_owned(), own_tools()]);
+        }
         argv.extend(["--".to_owned(), self.job.prompt.clone()]);
         Launch::Process {
             argv,

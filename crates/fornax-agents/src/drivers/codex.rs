@@ -12,7 +12,7 @@ use super::jsonrpc::{Message, Peer};
 use crate::classify::classify;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::{Happening, TurnEnd};
-use crate::job::Job;
+use crate::job::{Job, McpServer};
 
 /// What was asked of the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -480,9 +480,32 @@ fn paths(item: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// The settings that name Fornax's server. It gets a bare environment: what it needs of the agent's is
+/// named, and no value stands in the command line.
+pub(super) fn mcp_settings(job: &Job) -> Vec<String> {
+    let Some(server) = &job.mcp else {
+        return Vec::new();
+    };
+    let names: Vec<&String> = server.env.keys().collect();
+    let settings = [
+        ("command", json!(server.command)),
+        ("args", json!(server.args)),
+        ("env_vars", json!(names)),
+        // What changes nothing but frames needs no leave.
+        ("default_tools_approval_mode", json!("approve")),
+    ];
+    // A JSON string or list of strings is one of TOML's as well.
+    let pairs = settings.into_iter().flat_map(|(name, value)| {
+        let setting = format!("mcp_servers.{}.{name}={value}", McpServer::NAME);
+        ["-c".to_owned(), setting]
+    });
+    pairs.collect()
+}
+
 impl Driver for Codex {
     fn launch(&self) -> Launch {
         let mut argv = self.job.argv.clone();
+        argv.extend(mcp_settings(&self.job));
         argv.push("app-server".to_owned());
         Launch::Process {
             argv,

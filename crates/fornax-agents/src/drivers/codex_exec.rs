@@ -3,6 +3,7 @@
 use fornax_core::agent::{Order, Permissions};
 use serde_json::{Value, json};
 
+use super::codex::mcp_settings;
 use super::codex_usage::{Totals, total};
 use super::ended;
 use crate::classify::classify;
@@ -197,6 +198,7 @@ const SANDBOX_WORDS: [&str; 4] = [
 impl Driver for CodexExec {
     fn launch(&self) -> Launch {
         let mut argv = self.job.argv.clone();
+        argv.extend(mcp_settings(&self.job));
         argv.push("exec".to_owned());
         if let Some(resume) = &self.job.resume {
             argv.extend(["resume".to_owned(), resume.session.clone()]);

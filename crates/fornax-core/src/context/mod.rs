@@ -230,3 +230,39 @@ impl LeftOut {
         if estimate(&long) <= room { long } else { short }
     }
 }
+
+/// What a context holds, what was cut and why, and how much of it is as it was before: as a table.
+#[must_use]
+pub fn explain(context: &Context, before: Option<&Context>) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "about {} of {} tokens\n\n{:<14}{:>7}{:>7}{:>7}{:>6}\n",
+        context.tokens, context.budget, "section", "room", "used", "shown", "cut"
+    );
+    for section in &context.sections {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<14}{:>7}{:>7}{:>7}{:>6}",
+            section.name,
+            section.room,
+            section.used,
+            section.shown,
+            section.cut.len()
+        );
+    }
+    let cuts = context.sections.iter().flat_map(|section| &section.cut);
+    for cut in cuts {
+        let verb = if cut.dropped { "left out" } else { "shortened" };
+        let _ = write!(text, "\n{verb}: {} of {}: {}", cut.what, cut.frame, cut.why);
+    }
+    if let Some(before) = before {
+        let same = context.shared_prefix(before);
+        let _ = write!(
+            text,
+            "\nThe first {same} of {} bytes are as they were before: a prefix cache keeps them.",
+            context.xml.len()
+        );
+    }
+    text
+}

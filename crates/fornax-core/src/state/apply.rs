@@ -299,10 +299,10 @@ impl State {
     fn apply_to_task(&mut self, record: &Record, id: TaskId, event: &Event) {
         match event {
             Event::TaskQueued(queued) => {
-                if let Some(frame) = self.frames.get_mut(&id.frame).filter(|_| queued.continues) {
-                    frame.attempts_forgiven += 1;
-                }
                 self.enqueue(record, id, None);
+                if queued.continues {
+                    self.apply_continues(id);
+                }
             }
             Event::TaskRetryScheduled(retry) => {
                 self.apply_retry(id, retry);
@@ -318,6 +318,16 @@ impl State {
                 Some((state, ending)) => self.apply_task_end(record, id, state, ending),
                 None => self.apply_to_agent(id, event),
             },
+        }
+    }
+
+    /// A further task that is no further try.
+    fn apply_continues(&mut self, id: TaskId) {
+        if let Some(frame) = self.frames.get_mut(&id.frame) {
+            frame.attempts_forgiven += 1;
+        }
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.continues = true;
         }
     }
 
@@ -350,6 +360,7 @@ impl State {
             ended: None,
             ending: None,
             fallback: frame.fallback,
+            continues: false,
             orders: Vec::new(),
             waits: Vec::new(),
             idle: false,

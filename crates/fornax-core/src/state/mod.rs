@@ -47,7 +47,7 @@ pub use launch::{Launch, LaunchContext};
 pub use queue::Limits;
 use queue::Queue;
 use stack::Subagents;
-pub use stack::{Invalidation, Subagent, new_frames};
+pub use stack::{Answering, Invalidation, Subagent, new_frames};
 
 /// How many answers to commands are remembered, so that a command sent twice is carried out once.
 const ANSWERS_MAX: usize = 10_000;
@@ -244,6 +244,8 @@ pub struct Task {
     pub ending: Option<TaskEnding>,
     /// The place of its tool in the frame's chain of tools.
     pub fallback: u32,
+    /// Whether it goes on with the conversation of the attempt before, which pushed frames.
+    pub continues: bool,
     /// What its agent has been told, in this order.
     pub orders: Vec<Order>,
     /// What its agent asks, and nobody has answered.

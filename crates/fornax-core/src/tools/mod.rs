@@ -38,6 +38,15 @@ impl Tool {
     }
 }
 
+/// What a tool answers.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Reply {
+    /// For those who read.
+    pub text: String,
+    /// For those who compute.
+    pub data: Value,
+}
+
 macro_rules! tools {
     ($($variant:ident = $name:literal, $core:ident, $access:ident, $about:literal;)+) => {
         /// A call of a tool, its arguments checked.
@@ -140,6 +149,31 @@ tools! {
     TaskLogs = "task_logs", more, read, "The end of what a task wrote.";
     TaskStop = "task_stop", more, write, "Stop a task, a frame or a run.";
     RunStatus = "run_status", more, read, "A run's state and its frames.";
+}
+
+impl Call {
+    /// The frame that it names, where it names one.
+    #[must_use]
+    pub fn frame_named(&self) -> Option<&str> {
+        match self {
+            Call::Pop(call) => call.frame_id.as_deref(),
+            Call::SetGoal(call) => call.frame_id.as_deref(),
+            Call::AddArtifact(call) => call.frame_id.as_deref(),
+            Call::AddDecision(call) => call.frame_id.as_deref(),
+            Call::ContextInfo(call) => call.frame_id.as_deref(),
+            Call::ContextPreview(call) => call.frame_id.as_deref(),
+            Call::Plan(call) => call.parent_id.as_deref(),
+            Call::PlanChildren(call) => call.parent_id.as_deref(),
+            Call::Activate(call) => Some(&call.frame_id),
+            Call::Navigate(call) => Some(&call.frame_id),
+            Call::Invalidate(call) => call.frame_id.as_deref(),
+            Call::Tree(call) => call.root_id.as_deref(),
+            Call::Details(call) => Some(&call.frame_id),
+            Call::Summarize(call) => call.frame_id.as_deref(),
+            Call::GetSummary(call) => call.frame_id.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Which tools an agent is offered.

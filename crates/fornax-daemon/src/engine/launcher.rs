@@ -11,9 +11,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fornax_agents::Job;
+use fornax_agents::job::McpServer;
+use fornax_agents::{Job, opencode_server};
 use fornax_core::agent::DriverKind;
 use fornax_core::error::{Error, ErrorKind};
+use fornax_core::frame::StackUse;
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::redact::Rules;
 use fornax_core::spec::{ErrorClass, Invocation};
@@ -23,6 +25,7 @@ use fornax_runner::{RedactSpec, Report, Supervisor, TaskSpec};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::agents::SessionEnv;
 use super::agents::messenger::{self, Letter};
 use super::agents::services::Services;
 use super::agents::sessions::Sessions;
@@ -46,6 +49,9 @@ pub(super) struct Launcher {
     mailbox: mpsc::Sender<Message>,
     /// The command line of agents' hosts.
     host_argv: Vec<String>,
+    shared: Shared,
+    project_id: String,
+    context_budget: usize,
     thread: Option<JoinHandle<()>>,
     /// The wall clock when the engine was opened: what was decided since was decided in this boot.
     opened_ms: i64,
@@ -66,10 +72,13 @@ struct Agent {
     id: TaskId,
     job: Job,
     own_env: Vec<(String, String)>,
+    /// For OpenCode, where it is offered tools: what its plugin proves who it is with.
+    plugged: Option<SessionEnv>,
 }
 
 impl Launcher {
     pub fn start(
+        project_id: &str,
         project: &Project,
         shared: &Shared,
         settings: &Settings,
@@ -143,6 +152,9 @@ impl Launcher {
             letters: messenger::start().map_err(cannot)?,
             mailbox,
             host_argv: host_argv(&shared.shim_argv),
+            shared: shared.clone(),
+            project_id: project_id.to_owned(),
+            context_budget: settings.context_budget,
             opened_ms,
             thread: Some(thread),
         })
@@ -160,11 +172,12 @@ impl Launcher {
         }
     }
 
-    /// From now on, these rules of redaction hold.
-    pub fn use_rules(&mut self, settings: &Settings) {
+    /// From now on, these settings hold.
+    pub fn use_settings(&mut self, settings: &Settings) {
         let secrets = self.redact.secrets.iter().cloned();
         self.rules.set(settings.rules.clone().with_secrets(secrets));
         self.redact.custom.clone_from(&settings.custom_rules);
+        self.context_budget = settings.context_budget;
     }
 
     /// Has a task's agent told something.
@@ -238,18 +251,24 @@ impl Launcher {
                 )
             })?;
         }
-        let job = super::agents::job(state, id, &dir, &launch, &self.redact);
+        let session = self.session_env(&id.to_string());
+        let mut redact = self.redact.clone();
+        redact.secrets.push(session.token.clone());
+        let mut job = super::agents::job(state, id, &dir, &launch, &redact, self.context_budget);
+        if let Some(job) = &mut job {
+            job.mcp = self.mcp_server(invocation, &session);
+        }
         let mut spec = TaskSpec {
             run_id: frame.run.to_string(),
             frame_id: id.frame.to_string(),
             task_id: id.to_string(),
             attempt: id.attempt,
-            env: self.environment(&launch),
+            env: self.environment(&launch, &session),
             stdin: launch.stdin.clone(),
             timeout_ms: invocation.timeout_ms,
             silence_ms: invocation.silence_ms,
             grace: fornax_runner::Grace::default(),
-            redact: invocation.redact.then(|| self.redact.clone()),
+            redact: invocation.redact.then_some(redact),
             boot_id: task
                 .started
                 .and_then(|started| boot_of(started.0, self.opened_ms)),
@@ -258,6 +277,7 @@ impl Launcher {
             cwd: launch.cwd,
             dir,
         };
+        let plugged = (invocation.stack != StackUse::Off).then(|| self.session_env("opencode:*"));
         let agent = job.map(|job| {
             spec.record.insert(
                 "agent".to_owned(),
@@ -270,15 +290,39 @@ impl Launcher {
                 id,
                 job,
                 own_env: launch.env.clone(),
+                plugged,
             }
         });
         Ok((spec, agent))
     }
 
-    fn environment(&self, launch: &Launch) -> Vec<(String, String)> {
+    /// What a session proves who it is with, and where.
+    fn session_env(&self, session: &str) -> SessionEnv {
+        SessionEnv {
+            socket: self.shared.socket.display().to_string(),
+            token: self.shared.sessions.token(&self.project_id, session),
+            project_dir: self.project.root().display().to_string(),
+        }
+    }
+
+    /// The MCP server that an agent is offered. OpenCode has its plugin, which knows whose call it is.
+    fn mcp_server(&self, invocation: &Invocation, session: &SessionEnv) -> Option<McpServer> {
+        let driver = invocation.driver?;
+        let plugged = matches!(driver, DriverKind::Opencode | DriverKind::OpencodeRun);
+        let offered = driver.takes_tools() && invocation.stack != StackUse::Off && !plugged;
+        let command = self.host_argv.first().filter(|_| offered)?.clone();
+        Some(McpServer {
+            command,
+            args: vec!["mcp".to_owned()],
+            env: session.vars().into_iter().collect(),
+        })
+    }
+
+    fn environment(&self, launch: &Launch, session: &SessionEnv) -> Vec<(String, String)> {
         // Some agents trust $PWD over the directory that they are really in.
         let pwd = ("PWD".to_owned(), launch.cwd.display().to_string());
-        let set = std::iter::once(&pwd).chain(&launch.env);
+        let session = session.vars();
+        let set = std::iter::once(&pwd).chain(&session).chain(&launch.env);
         let mut env: std::collections::BTreeMap<&str, &str> = self
             .env
             .iter()
@@ -432,12 +476,19 @@ impl Herald {
                 &job.argv,
                 spec.env.clone(),
                 &agent.own_env,
+                agent.plugged.as_ref(),
             );
             let dir = server.map_err(|error| format!("OpenCode's server cannot start: {error}"))?;
             if let Some(record) = spec.record.get_mut("agent") {
                 record["server"] = json!(dir);
             }
             job.server_dir = Some(dir);
+        }
+        if job.driver == DriverKind::OpencodeRun && agent.plugged.is_some() {
+            let plugin = self.services.plugin();
+            let plugin =
+                plugin.map_err(|error| format!("OpenCode's plugin cannot be written: {error}"))?;
+            opencode_server::plug_in(&mut spec.env, &plugin);
         }
         serde_json::to_string(&job).map_err(|error| error.to_string())
     }

@@ -11,11 +11,13 @@
 //! Effects are derived from the state after each batch; a process is ensured, never just started.
 
 mod agents;
+mod calls;
 mod collector;
 mod launcher;
 mod storage;
 mod worker;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,18 +25,25 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use fornax_core::context::Cache;
 use fornax_core::error::{Error, ErrorKind};
+use fornax_core::frame::{FrameLimits, Report, SessionId};
 use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::record::Actor;
 use fornax_core::redact::Rules;
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
+use fornax_core::time::Time;
 use fornax_core::view::{Answer, ProjectView, RunView};
 use fornax_journal::{Ingested, Project, TelemetryWriter};
 use tokio::sync::oneshot;
 
 use crate::feed::Feed;
+use crate::secret::SessionKey;
 use crate::tools::Tools;
+
+pub(crate) use calls::Asked;
+pub(crate) use collector::digest;
 
 /// What an engine shares with the rest of the daemon.
 #[derive(Clone)]
@@ -45,6 +54,10 @@ pub struct Shared {
     pub shim_argv: Vec<OsString>,
     /// What is known of programs and their versions.
     pub tools: Arc<Tools>,
+    /// What tasks' sessions prove who they are with.
+    pub sessions: SessionKey,
+    /// Where the daemon is called, by those who are on this machine.
+    pub socket: PathBuf,
 }
 
 /// The engine of one project. Dropping it ends the engine; its tasks live on.
@@ -61,6 +74,10 @@ pub struct Engine {
 enum Message {
     Command(Box<Ask>),
     Start(Box<Start>),
+    /// A session calls a tool of the call stack.
+    Call(Box<calls::CallAsk>),
+    /// Something happened in a session.
+    Report(Box<calls::ReportAsk>),
     Query(Box<dyn FnOnce(&Look<'_>) + Send>),
     /// A run that has ended is wanted in memory again.
     TakeUp(RunId, oneshot::Sender<Result<(), Error>>),
@@ -90,6 +107,10 @@ pub struct Settings {
     pub rules: Rules,
     /// Those of the rules that are the project's own: name and pattern.
     pub custom_rules: Vec<(String, String)>,
+    /// How many tokens an agent is told of the frames around its own.
+    pub context_budget: usize,
+    /// How much agents may add to runs of their own.
+    pub frame_limits: FrameLimits,
 }
 
 impl Default for Settings {
@@ -99,6 +120,8 @@ impl Default for Settings {
             limits: Limits::default(),
             rules: Rules::builtin(),
             custom_rules: Vec::new(),
+            context_budget: fornax_core::context::BUDGET,
+            frame_limits: FrameLimits::default(),
         }
     }
 }
@@ -143,6 +166,12 @@ pub struct Look<'a> {
     pub state: &'a State,
     /// Why nothing can go on.
     pub problem: Option<&'a str>,
+    /// The engine's clock.
+    pub now: Time,
+    /// Contexts that were assembled before.
+    pub contexts: &'a RefCell<Cache>,
+    /// How many tokens a context has where nobody says otherwise.
+    pub context_budget: usize,
     stalled: &'a BTreeMap<TaskId, String>,
 }
 
@@ -210,6 +239,32 @@ impl Engine {
         })
     }
 
+    /// The project's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Takes in what happened in a session.
+    ///
+    /// # Errors
+    /// Where it cannot be made durable.
+    pub async fn report(
+        &self,
+        session: SessionId,
+        report: Report,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Report(Box::new(calls::ReportAsk {
+            session,
+            report,
+            actor,
+            reply,
+        })))?;
+        answer.await.map_err(|_| self.gone())?.map(drop)
+    }
+
     /// The project on disk.
     #[must_use]
     pub fn project(&self) -> &Project {
@@ -249,14 +304,10 @@ impl Engine {
         cmd_id: CmdId,
     ) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
-        let today = jiff::Zoned::now().date();
-        let number = |part: i32| u32::try_from(part).unwrap_or(0);
         let start = Start {
             spec: Arc::new(spec),
             settings,
-            date: number(today.year().into()) * 10_000
-                + number(today.month().into()) * 100
-                + number(today.day().into()),
+            date: today(),
             actor,
             cmd_id,
             reply,
@@ -365,6 +416,15 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The local day, as `YYYYMMDD`.
+fn today() -> u32 {
+    let today = jiff::Zoned::now().date();
+    let number = |part: i32| u32::try_from(part).unwrap_or(0);
+    number(today.year().into()) * 10_000
+        + number(today.month().into()) * 100
+        + number(today.day().into())
 }
 
 fn project_view(id: &str, root: &Path, problem: Option<&str>) -> ProjectView {

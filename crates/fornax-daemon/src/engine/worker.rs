@@ -1,12 +1,15 @@
 //! The engine's thread: batches, their durability, and what is told after.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
+use fornax_core::context::Cache;
 use fornax_core::error::Error;
 use fornax_core::event::Event;
+use fornax_core::frame::FrameLimits;
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
@@ -30,19 +33,23 @@ const ENDED_RUNS_MAX: usize = 32;
 /// How often a full disk is tried again. The only thing the engine ever does by the clock alone.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
 
-type Reply = (
-    oneshot::Sender<Result<Answer, Error>>,
-    Result<Answer, Error>,
-);
+/// What is done with the outcome of a command once it is durable.
+pub(super) type Reply = Box<dyn FnOnce(&mut Worker, Result<Answer, Error>) + Send>;
+pub(super) type Replies = Vec<(Reply, Result<Answer, Error>)>;
+
+/// Sends the answer to whoever waits for it; where nobody does any more, there is nothing to tell.
+pub(super) fn answer_to(waiting: oneshot::Sender<Result<Answer, Error>>) -> Reply {
+    Box::new(|_, answer| drop(waiting.send(answer)))
+}
 
 pub(super) struct Worker {
     id: String,
     project: Project,
     shared: Shared,
-    state: State,
+    pub(super) state: State,
     limits: Limits,
     /// None while the disk refuses: then nothing is decided, so that nothing is decided in vain.
-    writer: Option<Writer>,
+    pub(super) writer: Option<Writer>,
     problem: Option<String>,
     stalled: BTreeMap<TaskId, String>,
     /// Tasks that the launcher has been given, and whether it was told to stop them.
@@ -51,6 +58,9 @@ pub(super) struct Worker {
     told: HashMap<TaskId, usize>,
     launcher: Launcher,
     derived: Derived,
+    contexts: RefCell<Cache>,
+    context_budget: usize,
+    pub(super) frame_limits: FrameLimits,
     clock: Clock,
     ended_runs: VecDeque<RunId>,
 }
@@ -89,7 +99,8 @@ impl Worker {
         rules: SharedRules,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Worker, Error> {
-        let launcher = Launcher::start(&project, &shared, &settings, telemetry, rules, mailbox)?;
+        let launcher =
+            Launcher::start(&id, &project, &shared, &settings, telemetry, rules, mailbox)?;
         let derived = Derived::start(&project)?;
         let mut worker = Worker {
             id,
@@ -104,6 +115,9 @@ impl Worker {
             ensured: HashMap::new(),
             told: HashMap::new(),
             launcher,
+            contexts: RefCell::default(),
+            context_budget: settings.context_budget,
+            frame_limits: settings.frame_limits,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
         };
@@ -171,13 +185,15 @@ impl Worker {
         }
         let mut open = true;
         let mut records = Vec::new();
-        let mut replies: Vec<Reply> = Vec::new();
+        let mut replies: Replies = Vec::new();
         let mut queries = Vec::new();
         let mut observed = Vec::new();
         for message in messages {
             match message {
                 Message::Command(ask) => self.ask(*ask, &mut records, &mut replies),
                 Message::Start(start) => self.start_run(*start, &mut records, &mut replies),
+                Message::Report(ask) => self.report(*ask, &mut records, &mut replies),
+                Message::Call(ask) => self.call(*ask, &mut records, &mut replies),
                 Message::Ended(task, outcome) => {
                     self.stalled.remove(&task);
                     let outcome = *outcome;
@@ -249,16 +265,19 @@ impl Worker {
         });
     }
 
-    fn look(&self) -> Look<'_> {
+    pub(super) fn look(&self) -> Look<'_> {
         Look {
             project: &self.id,
             state: &self.state,
             problem: self.problem.as_deref(),
+            now: self.clock.now(),
+            contexts: &self.contexts,
+            context_budget: self.context_budget,
             stalled: &self.stalled,
         }
     }
 
-    fn execute(
+    pub(super) fn execute(
         &mut self,
         actor: &Actor,
         cmd_id: Option<&fornax_core::ids::CmdId>,
@@ -274,14 +293,15 @@ impl Worker {
         }))
     }
 
-    fn ask(&mut self, ask: Ask, records: &mut Vec<Record>, replies: &mut Vec<Reply>) {
+    fn ask(&mut self, ask: Ask, records: &mut Vec<Record>, replies: &mut Replies) {
         let outcome = self.execute(&ask.actor, ask.cmd_id.as_ref(), &ask.command, records);
-        replies.push((ask.reply, outcome.unwrap_or_else(|| Err(self.refused()))));
+        let outcome = outcome.unwrap_or_else(|| Err(self.refused()));
+        replies.push((answer_to(ask.reply), outcome));
     }
 
-    fn start_run(&mut self, start: Start, records: &mut Vec<Record>, replies: &mut Vec<Reply>) {
+    fn start_run(&mut self, start: Start, records: &mut Vec<Record>, replies: &mut Replies) {
         let outcome = self.claim_and_start(&start, records);
-        replies.push((start.reply, outcome));
+        replies.push((answer_to(start.reply), outcome));
     }
 
     fn claim_and_start(
@@ -297,7 +317,9 @@ impl Worker {
         };
         self.limits = start.settings.limits.clone();
         self.state.set_limits(self.limits.clone());
-        self.launcher.use_rules(&start.settings);
+        self.launcher.use_settings(&start.settings);
+        self.context_budget = start.settings.context_budget;
+        self.frame_limits = start.settings.frame_limits;
         let count = u32::try_from(start.spec.frames.len()).unwrap_or(u32::MAX);
         let command = Command::StartRun {
             run: writer.next_run_id(start.date)?,
@@ -308,7 +330,7 @@ impl Worker {
         started.unwrap_or_else(|| Err(self.refused()))
     }
 
-    fn refused(&self) -> Error {
+    pub(super) fn refused(&self) -> Error {
         let problem = self
             .problem
             .clone()
@@ -318,7 +340,7 @@ impl Worker {
     }
 
     /// Writes a batch; then, and only then, tells of it and starts its effects.
-    fn make_durable(&mut self, records: &[Record], replies: Vec<Reply>) {
+    fn make_durable(&mut self, records: &[Record], replies: Replies) {
         let appended = match &mut self.writer {
             Some(writer) if !records.is_empty() => writer.append(records),
             _ => Ok(()),
@@ -328,8 +350,7 @@ impl Worker {
             self.take_back(&error.to_string());
             let told = self.refused();
             for (reply, _) in replies {
-                // Nobody waits any more: nothing to tell.
-                let _ = reply.send(Err(told.clone()));
+                reply(self, Err(told.clone()));
             }
             return;
         }
@@ -342,7 +363,7 @@ impl Worker {
             self.let_go_of_ended(records.iter().map(|record| record.run_id));
         }
         for (reply, answer) in replies {
-            let _ = reply.send(answer);
+            reply(self, answer);
         }
     }
 
@@ -456,6 +477,9 @@ impl Worker {
                 Event::StateReset(reset) => {
                     runs.insert(record.run_id);
                     frames.extend(&reset.frames);
+                }
+                Event::FrameInvalidated(dropped) => {
+                    frames.extend(dropped.cascaded.iter().chain(&dropped.stale));
                 }
                 Event::FrameCreated(created) => {
                     let link = record.frame_id.map(|id| (created.parent_id, id));

@@ -14,8 +14,10 @@ use super::answer::{self, Fail};
 use super::backend::Backend;
 use super::{App, page};
 use crate::home::{self, Home, storage};
-use crate::secret::{self, Hash};
+use crate::secret::{self, Hash, SessionKey};
 
+/// Where MCP is spoken: the one place to which sessions' own tokens let in.
+pub(super) const MCP_PATH: &str = "/mcp";
 /// The cookie that holds a browser's session.
 pub(crate) const COOKIE: &str = "fornax_session";
 /// How long a login link works.
@@ -40,6 +42,7 @@ pub(crate) enum Peer {
 pub struct Auth {
     home: Home,
     token: Hash,
+    session_key: SessionKey,
     url: String,
     /// What `Host` may say.
     hosts: Vec<String>,
@@ -80,8 +83,10 @@ impl Auth {
             tracing::warn!(%error, "the browsers have to log in again");
             None
         });
+        let token = home.token()?;
         Ok(Auth {
-            token: Hash::of(&home.token()?),
+            token: Hash::of(&token),
+            session_key: SessionKey::of(&token),
             home: home.clone(),
             url: format!("http://{addr}"),
             hosts,
@@ -154,7 +159,9 @@ impl Auth {
         if peer == Peer::Tcp {
             self.check_names(request)?;
             let login = request.uri().path() == "/login" && request.method() == Method::GET;
-            if !login && !self.knows(request.headers(), now_ms) {
+            let session = request.uri().path() == MCP_PATH
+                && bearer(request.headers()).is_some_and(|token| self.is_of_session(token));
+            if !login && !session && !self.knows(request.headers(), now_ms) {
                 let what = "Fornax does not know you";
                 return Err(Error::new(ErrorKind::Unauthorized, what)
                     .with_help("run `fornax open`, or send the token of its home"));
@@ -190,13 +197,15 @@ impl Auth {
         Ok(())
     }
 
+    /// Whether a token is one of a session's.
+    pub(crate) fn is_of_session(&self, token: &str) -> bool {
+        self.session_key.check(token).is_some()
+    }
+
     /// Whether the request says who it is: by the token, else by a browser's session.
     fn knows(&self, headers: &HeaderMap, now_ms: i64) -> bool {
-        if let Some(credentials) = texts(headers, &header::AUTHORIZATION).next() {
-            let token = credentials.split_once(' ').and_then(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-            });
-            return token.is_some_and(|token| Hash::of(token).is(&self.token));
+        if headers.contains_key(header::AUTHORIZATION) {
+            return bearer(headers).is_some_and(|token| Hash::of(token).is(&self.token));
         }
         texts(headers, &header::COOKIE)
             .flat_map(|cookies| cookies.split(';'))
@@ -259,6 +268,13 @@ fn check_content_type(request: &Request) -> Result<(), Error> {
 
 fn forbidden(what: &str) -> Error {
     Error::new(ErrorKind::Forbidden, what)
+}
+
+/// The token that a request bears.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let credentials = texts(headers, &header::AUTHORIZATION).next()?;
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// A header's values; one that is no text reads as a text that nothing equals.

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use fornax_core::error::Error;
 use fornax_core::ids::RunId;
 use fornax_core::record::Actor;
-use fornax_core::request::CommandRequest;
+use fornax_core::request::{CommandRequest, ReportRequest, ToolRequest};
+use fornax_core::tools::Reply;
 use fornax_core::view::{Answer, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,16 @@ pub trait Backend: Send + Sync + 'static {
         request: CommandRequest,
         actor: Actor,
     ) -> impl Future<Output = Result<Answer, Error>> + Send;
+
+    /// Has a session call a tool. Answered when what it changes is durable.
+    fn tool(
+        &self,
+        name: &str,
+        request: ToolRequest,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send;
+
+    /// Takes in what happened in a session.
+    fn report(&self, request: ReportRequest) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Takes trace events, one a line, into a run's telemetry.
     fn trace(

@@ -15,6 +15,7 @@ mod patience;
 mod range;
 mod routes;
 mod sse;
+mod tools;
 mod watch;
 
 pub use auth::Auth;

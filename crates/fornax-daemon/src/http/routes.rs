@@ -10,8 +10,9 @@ use axum::{Router, middleware};
 use serde::Deserialize;
 
 use super::answer::{Fail, Query, wrong_method};
+use super::auth::MCP_PATH;
 use super::backend::Backend;
-use super::{App, api, auth, files, logs, now_ms, page, sse};
+use super::{App, api, auth, files, logs, now_ms, page, sse, tools};
 use crate::home::storage;
 
 type Site<B> = Arc<App<B>>;
@@ -36,6 +37,10 @@ fn table<B: Backend>() -> Vec<Route<B>> {
             get(logs::artifact),
         ),
         ("POST", "/api/commands", post(api::command)),
+        ("GET", "/api/tools", get(tools::list)),
+        ("POST", "/api/tools/{name}", post(tools::call::<B>)),
+        ("POST", "/api/sessions/report", post(tools::report::<B>)),
+        ("POST", MCP_PATH, post(tools::mcp::<B>)),
         ("POST", "/api/trace", post(api::trace)),
         ("POST", "/api/login-links", post(api::login_link)),
         ("POST", "/api/shutdown", post(api::shutdown)),

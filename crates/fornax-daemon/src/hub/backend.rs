@@ -8,8 +8,9 @@ use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::Actor;
-use fornax_core::request::{CommandRequest, Request};
-use fornax_core::state::{State, Target};
+use fornax_core::request::{CommandRequest, ReportRequest, Request, ToolRequest};
+use fornax_core::state::{Command, State, Target};
+use fornax_core::tools::Reply;
 use fornax_core::view::{
     Answer, Change, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
     TaskColumns, TaskView,
@@ -243,7 +244,29 @@ impl Backend for Hub {
             | Request::Interrupt { .. }
             | Request::Decide { .. }
             | Request::Compact { .. } => self.tell(&request, actor).await,
+            Request::Answer { checkpoint, answer } => {
+                let resolve = Command::Resolve {
+                    checkpoint: checkpoint.clone(),
+                    answer: engine.rules().redact(answer).into_owned(),
+                };
+                engine
+                    .command(resolve, actor, Some(request.cmd_id.clone()))
+                    .await
+            }
         }
+    }
+
+    async fn tool(&self, name: &str, request: ToolRequest) -> Result<Reply, Error> {
+        self.call(name, request).await
+    }
+
+    async fn report(&self, request: ReportRequest) -> Result<(), Error> {
+        let known = self.known(&request.caller).await?;
+        let actor = known.actor();
+        known
+            .engine
+            .report(known.session, request.report, actor)
+            .await
     }
 
     async fn trace(&self, project: &str, run: RunId, body: Bytes) -> Result<Ingested, Error> {

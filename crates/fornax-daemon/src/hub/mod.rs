@@ -1,6 +1,8 @@
 //! All projects of the daemon, and what the surfaces ask of them.
 
 mod backend;
+mod callers;
+mod calls;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use crate::engine::{Engine, Settings, Shared};
 use crate::feed::Feed;
 use crate::home::Home;
 use crate::plans::load_config;
+use crate::secret::SessionKey;
 use crate::tools::Tools;
 use requests::{settings, stop_all};
 
@@ -54,12 +57,15 @@ impl Hub {
     /// error: it is listed with the reason.
     pub async fn open(home: Home, shim_argv: Vec<OsString>) -> Result<Arc<Hub>, Error> {
         let known = home.projects()?;
+        let (sessions, socket) = (SessionKey::of(&home.token()?), home.socket());
         let hub = Arc::new(Hub {
             home,
             shared: Shared {
                 feed: Arc::new(Feed::new()),
                 shim_argv,
                 tools: Arc::new(Tools::default()),
+                sessions,
+                socket,
             },
             projects: RwLock::default(),
             changing: tokio::sync::Mutex::default(),

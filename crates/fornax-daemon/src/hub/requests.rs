@@ -169,7 +169,7 @@ impl Hub {
 }
 
 /// The task that is meant: itself, or a frame's newest.
-async fn task_of(engine: &Engine, text: &str) -> Result<TaskId, Error> {
+pub(super) async fn task_of(engine: &Engine, text: &str) -> Result<TaskId, Error> {
     let target = find::target(engine, text).await?;
     find::take_up(engine, target).await?;
     match target {
@@ -280,7 +280,7 @@ pub(super) async fn stop_all(engine: &Engine, reason: &str, actor: Actor) -> Res
     Ok(all)
 }
 
-fn fresh_id() -> Result<CmdId, Error> {
+pub(super) fn fresh_id() -> Result<CmdId, Error> {
     let id = uuid::Uuid::now_v7().to_string().parse();
     id.map_err(|error| Error::new(ErrorKind::Internal, format!("{error}")))
 }
@@ -289,7 +289,7 @@ fn fresh_id() -> Result<CmdId, Error> {
 fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> {
     let config = load_config(root)?;
     let wrong = |found| Error::from(BadFile::Wrong(found));
-    let spec = match request {
+    let mut spec = match request {
         Request::RunPlan { path, inputs } => {
             let plan = load_plan(root, Path::new(&path), &config)?;
             plan.resolve(inputs).map_err(wrong)?
@@ -313,6 +313,7 @@ fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> 
             return Err(Error::new(ErrorKind::Internal, "nothing to start"));
         }
     };
+    spec.limits = config.limits;
     let settings = settings(&config);
     refuse_secrets(&spec, &settings.rules)?;
     Ok((spec, settings))
@@ -332,6 +333,8 @@ pub(super) fn settings(config: &Config) -> Settings {
             .iter()
             .map(|rule| (rule.name.clone(), rule.pattern.clone()))
             .collect(),
+        context_budget: config.context_budget,
+        frame_limits: config.limits,
     }
 }
 

@@ -19,6 +19,9 @@ impl State {
         options: &[String],
     ) -> Result<Vec<Fact>, Error> {
         let frame = self.known_frame(id)?;
+        if self.asked_before(session, question).is_some() {
+            return Ok(Vec::new());
+        }
         let code = id.to_string().replacen("f-", "c-", 1);
         let checkpoint = Checkpoint {
             id: format!("{code}-{}", frame.checkpoints.len() + 1),
@@ -31,6 +34,22 @@ impl State {
             checkpoint,
         });
         Ok(vec![frame_fact(frame, id, event)])
+    }
+
+    /// The newest question of a session, where it is this one: whoever asks again what they asked
+    /// last, as after they gave up waiting, waits for the same answer.
+    #[must_use]
+    pub fn asked_before(&self, session: &SessionId, question: &str) -> Option<&Asked> {
+        let frames = self
+            .session(session)
+            .into_iter()
+            .flat_map(|own| self.path_to(own.active));
+        let asked = frames
+            .filter_map(|id| self.frames.get(&id))
+            .flat_map(|frame| &frame.checkpoints)
+            .filter(|asked| &asked.session == session);
+        let newest = asked.max_by_key(|asked| asked.since)?;
+        (newest.checkpoint.question == question.trim()).then_some(newest)
     }
 
     /// The checkpoint of an id, and its frame.

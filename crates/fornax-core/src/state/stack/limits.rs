@@ -33,8 +33,7 @@ impl State {
         let frames = run.frames.iter().filter_map(|id| self.frames.get(id));
         let asked = frames
             .flat_map(|frame| &frame.checkpoints)
-            .filter(|asked| asked.checkpoint.kind == kind && asked.answer.as_deref() != Some(RAISE))
-            .last();
+            .rfind(|asked| asked.checkpoint.kind == kind && asked.answer.as_deref() != Some(RAISE));
         if let Some(asked) = asked {
             let id = &asked.checkpoint.id;
             return Err(match &asked.answer {

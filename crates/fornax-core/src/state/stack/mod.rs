@@ -8,6 +8,7 @@ mod ends;
 mod invalidate;
 mod limits;
 mod moves;
+mod replies;
 mod reports;
 mod source;
 mod subagent_tools;
@@ -16,6 +17,7 @@ mod subagents;
 mod tests;
 #[cfg(test)]
 mod tests_subagents;
+mod tree;
 
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ use super::{Fact, Session, State};
 use create::New;
 pub(in crate::state) use ends::{ConversationEnd, ended_within};
 pub use invalidate::Invalidation;
+pub use replies::Answering;
 pub use subagents::Subagent;
 pub(in crate::state) use subagents::Subagents;
 
@@ -65,6 +68,13 @@ impl State {
             home: task.frame,
             active: task.frame,
         })
+    }
+
+    /// Whether a session stands in a run that goes on.
+    #[must_use]
+    pub fn is_open(&self, id: &SessionId) -> bool {
+        let run = self.session(id).and_then(|own| self.runs.get(&own.run));
+        run.is_some_and(|run| run.ended.is_none())
     }
 
     /// The sessions that stand somewhere of their own.
@@ -137,7 +147,7 @@ impl State {
         title: &str,
         limits: &FrameLimits,
     ) -> Vec<Fact> {
-        if self.session(session).is_some() {
+        if self.is_open(session) {
             return Vec::new();
         }
         let spec = FrameSpec {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fornax_agents::job::{Job, Limits, Resume};
 use fornax_core::agent::{DriverKind, Usage};
+use fornax_core::frame::StackUse;
 use fornax_core::ids::TaskId;
 use fornax_core::spec::{ErrorClass, Invocation};
 use fornax_core::state::{Frame, Launch, State};
@@ -20,22 +21,60 @@ use fornax_runner::RedactSpec;
 const RESUME_PROMPT: &str = "You were interrupted before you had finished. Look at what is done \
                              already, then go on with the task and finish it.";
 
-/// What a host is to do for a task.
+/// What an agent is told when the frames that it pushed have ended: it has the task already.
+const CONTINUE_PROMPT: &str = "The frames that you pushed have ended; their results stand above. Go on \
+                               with your task.";
+
+/// What a task's session has in its environment, to work the call stack with.
+pub(super) struct SessionEnv {
+    /// Where the daemon is called.
+    pub socket: String,
+    /// What the session proves who it is with.
+    pub token: String,
+    /// The project's directory.
+    pub project_dir: String,
+}
+
+impl SessionEnv {
+    /// As variables.
+    pub fn vars(&self) -> [(String, String); 3] {
+        [
+            ("FORNAX_SOCKET", &self.socket),
+            ("FORNAX_SESSION_TOKEN", &self.token),
+            ("FORNAX_PROJECT_DIR", &self.project_dir),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+    }
+}
+
+/// What a host is to do for a task. `context_budget` bounds what its agent is told of the frames around
+/// its own, in tokens.
 pub(super) fn job(
     state: &State,
     id: TaskId,
     task_dir: &Path,
     launch: &Launch,
     redact: &RedactSpec,
+    context_budget: usize,
 ) -> Option<Job> {
     let frame = state.frame(id.frame)?;
     let place = state.task(id)?.fallback;
     let invocation = frame.spec.invocation_at(place)?;
     let driver = invocation.driver?;
     let resume = resume(state, frame, id, driver);
+    let continues = state.task(id).is_some_and(|task| task.continues);
     let prompt = match &resume {
+        Some(_) if continues => CONTINUE_PROMPT.to_owned(),
         Some(_) => RESUME_PROMPT.to_owned(),
         None => launch.prompt.clone().unwrap_or_default(),
+    };
+    let told = driver.takes_tools() && invocation.stack != StackUse::Off;
+    let context = state
+        .context(id.frame, context_budget)
+        .filter(|_| told && (resume.is_none() || continues));
+    let prompt = match context {
+        Some(context) => format!("{}\n{prompt}", context.xml),
+        None => prompt,
     };
     Some(Job {
         prompt,
@@ -79,28 +118,33 @@ fn prices() -> Option<PathBuf> {
 }
 
 /// The conversation that an attempt goes on with: that of the attempt before, where the same tool
-/// was cut off in the middle of its work. After any other end the agent starts anew.
+/// was cut off in the middle of its work, or pushed frames that have ended since. After any other end
+/// the agent starts anew.
 fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
-    if matches!(driver, DriverKind::Acp | DriverKind::Jsonl) {
+    if !driver.resumes() {
         return None;
     }
-    let place = state.task(id)?.fallback;
+    let own = state.task(id)?;
+    let place = own.fallback;
     let mut earlier = frame
         .tasks(id.frame)
         .filter(|task| task.attempt < id.attempt);
     let last = state.task(earlier.next_back()?)?;
     let ending = last.ending.as_ref().filter(|_| last.fallback == place)?;
     let cut_off = matches!(
-        ending.error_class?,
-        ErrorClass::Signal
-            | ErrorClass::Timeout
-            | ErrorClass::Silence
-            | ErrorClass::RateLimit
-            | ErrorClass::Api
-            | ErrorClass::Cancelled
-            | ErrorClass::Lost
+        ending.error_class,
+        Some(
+            ErrorClass::Signal
+                | ErrorClass::Timeout
+                | ErrorClass::Silence
+                | ErrorClass::RateLimit
+                | ErrorClass::Api
+                | ErrorClass::Cancelled
+                | ErrorClass::Lost
+        )
     );
-    let session = ending.session_id.clone().filter(|_| cut_off)?;
+    let goes_on = cut_off || own.continues;
+    let session = ending.session_id.clone().filter(|_| goes_on)?;
     // The agent may count over its whole conversation; what earlier attempts counted is theirs.
     let mut counted = Usage::default();
     for task in frame

@@ -16,6 +16,7 @@ use serde_json::Map;
 use sha2::{Digest, Sha256};
 
 use super::super::collector::hex;
+use super::SessionEnv;
 
 /// What the ids of servers begin with where tasks' begin with `t-`.
 const PREFIX: &str = "server-";
@@ -96,14 +97,24 @@ impl Services {
         program: &[String],
         mut env: Vec<(String, String)>,
         own_env: &[(String, String)],
+        plugged: Option<&SessionEnv>,
     ) -> io::Result<PathBuf> {
-        let name = format!("opencode-{}", key(program, own_env));
+        let kind = if plugged.is_some() {
+            "opencode"
+        } else {
+            "opencode-bare"
+        };
+        let name = format!("{kind}-{}", key(program, own_env));
         let dir = self.dir.join(&name);
         std::fs::create_dir_all(&dir)?;
         let password = password(&dir)?;
         env.retain(|(name, _)| !name.starts_with("FORNAX_") && name != "PWD");
         env.push(("PWD".to_owned(), self.root.display().to_string()));
         env.extend(opencode_server::env(&password));
+        if let Some(session) = plugged {
+            env.extend(session.vars());
+            opencode_server::plug_in(&mut env, &self.plugin()?);
+        }
         let wanted = Wanted {
             argv: opencode_server::argv(program),
             env,
@@ -119,6 +130,22 @@ impl Services {
             self.start(supervisor, &name)?;
         }
         Ok(dir)
+    }
+
+    /// The file of Fornax's own plugin for OpenCode, as this version has it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn plugin(&self) -> io::Result<PathBuf> {
+        let file = self.dir.join("fornax.js");
+        if std::fs::read_to_string(&file).is_ok_and(|text| text == opencode_server::PLUGIN) {
+            return Ok(file);
+        }
+        std::fs::create_dir_all(&self.dir)?;
+        let new = self.dir.join("fornax.js.new");
+        std::fs::write(&new, opencode_server::PLUGIN)?;
+        std::fs::rename(new, &file)?;
+        Ok(file)
     }
 
     /// A task is over; it needs no server any more.
