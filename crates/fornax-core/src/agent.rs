@@ -45,6 +45,18 @@ impl DriverKind {
         }
     }
 
+    /// The name of its agent, in front of the ids of that agent's sessions.
+    #[must_use]
+    pub fn agent(self) -> &'static str {
+        match self {
+            DriverKind::Opencode | DriverKind::OpencodeRun => "opencode",
+            DriverKind::Claude | DriverKind::ClaudePrint => "claude",
+            DriverKind::Codex | DriverKind::CodexExec => "codex",
+            DriverKind::Acp => "acp",
+            DriverKind::Jsonl => "jsonl",
+        }
+    }
+
     /// Whether a task can go on with the conversation of one that has ended.
     #[must_use]
     pub fn resumes(self) -> bool {

@@ -244,7 +244,10 @@ impl Driver for Claude {
                 decision,
                 note,
             } => self.decide(permission, *decision, note.as_deref(), "human", out),
-            OrderKind::Compact => self.prompt("/compact", out),
+            OrderKind::Compact { guide: None } => self.prompt("/compact", out),
+            OrderKind::Compact { guide: Some(guide) } => {
+                self.prompt(&format!("/compact {guide}"), out);
+            }
         }
     }
 

@@ -42,6 +42,12 @@ pub(crate) struct Codex {
     /// How the turn ended, while subagents still work.
     held: Option<TurnEnd>,
     last_message: String,
+    /// What each subagent said last.
+    last_words: BTreeMap<String, String>,
+    /// Tokens of the newest call in the thread.
+    tokens: Option<u64>,
+    /// Whether its shortening was told: newer servers say it twice.
+    shortened: bool,
     tries: u32,
 }
 
@@ -65,6 +71,9 @@ impl Codex {
             children: BTreeSet::new(),
             held: None,
             last_message: String::new(),
+            last_words: BTreeMap::new(),
+            tokens: None,
+            shortened: false,
             tries: 0,
         }
     }
@@ -230,6 +239,9 @@ impl Codex {
             "item/started" => self.item_started(&params["item"], child, out),
             "item/completed" => self.item_completed(&params["item"], child, out),
             "thread/tokenUsage/updated" => {
+                if own {
+                    self.tokens = params["tokenUsage"]["last"]["totalTokens"].as_u64();
+                }
                 let told = total(&params["tokenUsage"]["total"], true);
                 if let Some((call, usage)) = self.totals.added(thread, told) {
                     self.tries = 0;
@@ -244,7 +256,7 @@ impl Codex {
                 }
             }
             "error" => self.error(params, child, out),
-            "thread/compacted" => out.tell(Happening::Compacted),
+            "thread/compacted" if child.is_none() => self.shortened(out),
             "turn/completed" => self.turn_completed(thread, own, &params["turn"], out),
             "serverRequest/resolved" => {
                 let permission = params["requestId"].to_string();
@@ -273,6 +285,7 @@ impl Codex {
         let Some(call) = item["id"].as_str() else {
             return;
         };
+        self.shortened &= child.is_some();
         let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
         let (tool, title, input) = match item["type"].as_str() {
             Some("commandExecution") => {
@@ -320,8 +333,11 @@ impl Codex {
         };
         match item["type"].as_str() {
             Some("agentMessage") => {
-                if child.is_none() {
-                    self.last_message = text("text");
+                match &child {
+                    None => self.last_message = text("text"),
+                    Some(child) => {
+                        self.last_words.insert(child.clone(), text("text"));
+                    }
                 }
                 out.tell(Happening::Text {
                     text: text("text"),
@@ -370,9 +386,13 @@ impl Codex {
                 let receivers = item["receiverThreadIds"].as_array();
                 if item["tool"] == "spawnAgent" {
                     for child in receivers.into_iter().flatten().filter_map(Value::as_str) {
+                        let sender = item["senderThreadId"].as_str();
+                        let parent =
+                            sender.filter(|sender| self.thread.as_deref() != Some(*sender));
                         out.tell(Happening::ChildStarted {
                             session: child.to_owned(),
                             title: text("prompt"),
+                            parent: parent.map(str::to_owned),
                         });
                     }
                 }
@@ -380,8 +400,19 @@ impl Codex {
             Some("webSearch") => {
                 out.tell(result("web_search".to_owned(), true, String::new(), None))
             }
-            Some("contextCompaction") if child.is_none() => out.tell(Happening::Compacted),
+            Some("contextCompaction") if child.is_none() => self.shortened(out),
             _ => {}
+        }
+    }
+
+    /// The thread was shortened. What to, the server does not tell.
+    fn shortened(&mut self, out: &mut Out) {
+        if !std::mem::replace(&mut self.shortened, true) {
+            out.tell(Happening::Compacted {
+                summary: None,
+                tokens_before: self.tokens,
+                tokens_after: None,
+            });
         }
     }
 
@@ -411,6 +442,7 @@ impl Codex {
             out.tell(Happening::ChildEnded {
                 session: thread.to_owned(),
                 success: Some(turn["status"] == "completed"),
+                result: self.last_words.remove(thread).unwrap_or_default(),
             });
             if self.children.is_empty()
                 && let Some(held) = self.held.take()
@@ -561,7 +593,7 @@ impl Driver for Codex {
                 decision,
                 ..
             } => self.decide(permission, *decision, "human", out),
-            OrderKind::Compact => {
+            OrderKind::Compact { .. } => {
                 if let Some(thread) = self.thread.clone() {
                     let params = json!({ "threadId": thread });
                     self.peer

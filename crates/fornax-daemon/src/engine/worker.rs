@@ -10,7 +10,7 @@ use fornax_core::context::Cache;
 use fornax_core::error::Error;
 use fornax_core::event::Event;
 use fornax_core::frame::FrameLimits;
-use fornax_core::ids::{RunId, TaskId};
+use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
 use fornax_core::time::Time;
@@ -44,7 +44,7 @@ pub(super) fn answer_to(waiting: oneshot::Sender<Result<Answer, Error>>) -> Repl
 
 pub(super) struct Worker {
     id: String,
-    project: Project,
+    pub(super) project: Project,
     shared: Shared,
     pub(super) state: State,
     limits: Limits,
@@ -61,13 +61,15 @@ pub(super) struct Worker {
     contexts: RefCell<Cache>,
     context_budget: usize,
     pub(super) frame_limits: FrameLimits,
-    clock: Clock,
+    /// An id for the next frame that comes of a report, whichever that is.
+    pub(super) spare: Option<FrameId>,
+    pub(super) clock: Clock,
     ended_runs: VecDeque<RunId>,
 }
 
 /// The wall clock, read once; from then on time goes by monotonically, whatever is done to the
 /// wall clock.
-struct Clock {
+pub(super) struct Clock {
     wall_ms: i64,
     since: Instant,
 }
@@ -83,7 +85,7 @@ impl Clock {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         Time(self.wall_ms)
             .plus_ms(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -118,9 +120,11 @@ impl Worker {
             contexts: RefCell::default(),
             context_budget: settings.context_budget,
             frame_limits: settings.frame_limits,
+            spare: None,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
         };
+        worker.read_subagent_settings();
         worker.read_journals()?;
         Ok(worker)
     }
@@ -137,7 +141,10 @@ impl Worker {
         for run in &recovery.open {
             state.load(now, &run.records);
         }
+        // What is only seen of subagents is told once, and no journal has it.
+        state.keep_subagents_of(std::mem::take(&mut self.state));
         self.state = state;
+        self.spare = None;
         self.writer = Some(writer);
         Ok(())
     }
@@ -210,6 +217,7 @@ impl Worker {
                 Message::Close => open = false,
             }
         }
+        self.report_what_is_due(&mut records);
         self.execute(&Actor::DAEMON, None, &Command::Tick, &mut records);
         self.make_durable(&records, replies);
         self.tell_observed(&observed);
@@ -241,6 +249,7 @@ impl Worker {
         for command in asked.chain(answered).chain(idle) {
             self.execute(&Actor::DAEMON, None, &command, records);
         }
+        self.hear_story(task, &seen.story, seen.shortened, records);
         self.state.observe(task, seen.activity).then_some(task)
     }
 
