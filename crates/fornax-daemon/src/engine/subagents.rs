@@ -133,9 +133,7 @@ impl Worker {
     /// The name of a task's agent, as the ids of its sessions bear it.
     fn agent_of(&self, task: TaskId) -> Option<&'static str> {
         let frame = self.state.frame(task.frame)?;
-        let invocation = frame
-            .spec
-            .invocation_at(self.state.task(task)?.fallback)?;
+        let invocation = frame.spec.invocation_at(self.state.task(task)?.fallback)?;
         invocation.driver.map(fornax_core::agent::DriverKind::agent)
     }
 

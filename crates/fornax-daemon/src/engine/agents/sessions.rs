@@ -221,7 +221,11 @@ impl Followed {
             answered: Vec::new(),
             idle_after: None,
             activity: Activity::default(),
-            story: entries.iter().filter(|entry| is_story(entry)).cloned().collect(),
+            story: entries
+                .iter()
+                .filter(|entry| is_story(entry))
+                .cloned()
+                .collect(),
             shortened: self.shortened,
         };
         for entry in entries {
