@@ -89,9 +89,10 @@ impl State {
     }
 
     /// Takes over what another state had seen of subagents, which no journal tells.
-    pub fn keep_subagents_of(&mut self, other: State) {
-        self.subagents.settings = other.subagents.settings;
-        self.subagents.seen = other.subagents.seen;
+    pub(super) fn keep_subagents_of(&mut self, other: &mut State) {
+        let other = std::mem::take(&mut other.subagents);
+        self.subagents.settings = other.settings;
+        self.subagents.seen = other.seen;
     }
 
     /// The frame of a subagent's session.

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use fornax_agents::happening::{Entry, Happening, TurnEnd};
 use fornax_agents::session::{Follow, fold};
 use fornax_core::agent::{Activity, Decision, Failure, Permission};
+use fornax_core::frame::Report;
 use fornax_core::ids::{RunId, TaskId};
+use fornax_core::time::Time;
 use fornax_journal::{Project, TelemetryWriter};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::super::{Message, SharedRules};
+use super::reports::Calls;
 use super::telemetry::{self, Tracer};
 
 /// The file that a host writes.
@@ -34,6 +37,8 @@ pub(in crate::engine) struct Seen {
     pub answered: Vec<(String, Decision)>,
     /// Whether it waits for a prompt: the number of the newest order that its host had taken then.
     pub idle_after: Option<u32>,
+    /// What it did, as far as that matters to the call stack, each with its moment.
+    pub reports: Vec<(Time, Report)>,
     /// Where it stands.
     pub activity: Activity,
     /// What is told of its subagents, and when its conversation was shortened.
@@ -67,6 +72,7 @@ struct Followed {
     ended: Option<(Option<Failure>, String)>,
     taken: u32,
     shortened: usize,
+    calls: Calls,
     tracer: Tracer,
 }
 
@@ -118,6 +124,7 @@ impl Sessions {
             ended: None,
             taken: 0,
             shortened: 0,
+            calls: Calls::default(),
             tracer: Tracer::new(run, task, known),
         };
         lock(&self.inner.followed).insert(task, followed);
@@ -220,6 +227,7 @@ impl Followed {
             asked: Vec::new(),
             answered: Vec::new(),
             idle_after: None,
+            reports: Vec::new(),
             activity: Activity::default(),
             story: entries
                 .iter()
@@ -230,6 +238,8 @@ impl Followed {
         };
         for entry in entries {
             fold(&mut self.activity, entry);
+            let report = self.calls.report(&entry.happening);
+            seen.reports.extend(report.map(|report| (entry.ts, report)));
             match &entry.happening {
                 Happening::PermissionAsked(permission) => seen.asked.push(permission.clone()),
                 Happening::PermissionAnswered { id, decision, by } if by != "human" => {
