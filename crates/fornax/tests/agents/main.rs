@@ -44,8 +44,7 @@ each_agent!(
 fn works_and_is_allowed(agent: &str) {
     let stage = Stage::set(agent);
     // A subagent has a frame with its first word.
-    let settings = r#"{ "min_messages": 1 }"#;
-    stage.place.write(".fornax/subagents.json", settings);
+    stage.place_ok(&["frame", "subagent-config", "--min-messages", "1"]);
     let run = stage.start("WORK please");
     let asked = stage.allow_all_until_over(&run);
     let detail = stage.run(&run);
