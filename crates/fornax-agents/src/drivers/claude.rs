@@ -259,9 +259,10 @@ impl Driver for Claude {
                 decision,
                 note,
             } => self.decide(permission, *decision, note.as_deref(), "human", out),
-            OrderKind::Compact => {
+            OrderKind::Compact { guide } => {
                 if self.events.shortening() {
-                    write("/compact", out);
+                    let guide = guide.as_deref().map(|guide| format!(" {guide}"));
+                    write(&format!("/compact{}", guide.unwrap_or_default()), out);
                 }
             }
         }

@@ -51,6 +51,12 @@ pub(crate) struct Codex {
     /// How the turn ended, while subagents still work.
     held: Option<TurnEnd>,
     last_message: String,
+    /// What each subagent said last.
+    last_words: BTreeMap<String, String>,
+    /// Tokens of the newest call in the thread.
+    tokens: Option<u64>,
+    /// Whether its shortening was told: newer servers say it twice.
+    shortened: bool,
     tries: u32,
 }
 
@@ -78,6 +84,9 @@ impl Codex {
             children: BTreeSet::new(),
             held: None,
             last_message: String::new(),
+            last_words: BTreeMap::new(),
+            tokens: None,
+            shortened: false,
             tries: 0,
         }
     }
@@ -267,11 +276,16 @@ impl Codex {
                 self.began = true;
                 self.turn = params["turn"]["id"].as_str().map(str::to_owned);
             }
-            "item/started" => out.happenings.extend(started(&params["item"], child)),
+            "item/started" => {
+                if let Some(started) = started(&params["item"], child) {
+                    self.shortened &= !own;
+                    out.tell(started);
+                }
+            }
             "item/completed" => self.item_completed(&params["item"], child, out),
             "thread/tokenUsage/updated" => self.used(&params["tokenUsage"], thread, child, out),
             "error" => self.error(params, child, out),
-            "thread/compacted" => out.tell(Happening::Compacted),
+            "thread/compacted" if child.is_none() => self.tell_shortened(out),
             "turn/completed" => self.turn_completed(thread, own, &params["turn"], out),
             "serverRequest/resolved" => {
                 let permission = params["requestId"].to_string();
@@ -297,6 +311,9 @@ impl Codex {
     }
 
     fn used(&mut self, told: &Value, thread: &str, child: Option<String>, out: &mut Out) {
+        if child.is_none() {
+            self.tokens = told["last"]["totalTokens"].as_u64();
+        }
         let (all, last) = (total(&told["total"], true), total(&told["last"], true));
         let shared = self.job.resume.as_ref().is_some_and(|resume| resume.shared);
         if shared && child.is_none() && !self.based {
@@ -332,8 +349,11 @@ impl Codex {
         };
         match item["type"].as_str() {
             Some("agentMessage") => {
-                if child.is_none() {
-                    self.last_message = text("text");
+                match &child {
+                    None => self.last_message = text("text"),
+                    Some(child) => {
+                        self.last_words.insert(child.clone(), text("text"));
+                    }
                 }
                 out.tell(Happening::Text {
                     text: text("text"),
@@ -382,9 +402,13 @@ impl Codex {
                 let receivers = item["receiverThreadIds"].as_array();
                 if item["tool"] == "spawnAgent" {
                     for child in receivers.into_iter().flatten().filter_map(Value::as_str) {
+                        let sender = item["senderThreadId"].as_str();
+                        let parent =
+                            sender.filter(|sender| self.thread.as_deref() != Some(*sender));
                         out.tell(Happening::ChildStarted {
                             session: child.to_owned(),
                             title: text("prompt"),
+                            parent: parent.map(str::to_owned),
                         });
                     }
                 }
@@ -392,8 +416,19 @@ impl Codex {
             Some("webSearch") => {
                 out.tell(result("web_search".to_owned(), true, String::new(), None))
             }
-            Some("contextCompaction") if child.is_none() => out.tell(Happening::Compacted),
+            Some("contextCompaction") if child.is_none() => self.tell_shortened(out),
             _ => {}
+        }
+    }
+
+    /// The thread was shortened. What to, the server does not tell.
+    fn tell_shortened(&mut self, out: &mut Out) {
+        if !std::mem::replace(&mut self.shortened, true) {
+            out.tell(Happening::Compacted {
+                summary: None,
+                tokens_before: self.tokens,
+                tokens_after: None,
+            });
         }
     }
 
@@ -423,6 +458,7 @@ impl Codex {
             out.tell(Happening::ChildEnded {
                 session: thread.to_owned(),
                 success: Some(turn["status"] == "completed"),
+                result: self.last_words.remove(thread).unwrap_or_default(),
             });
             if self.children.is_empty()
                 && let Some(held) = self.held.take()
@@ -554,7 +590,7 @@ impl Driver for Codex {
                 decision,
                 ..
             } => self.decide(permission, *decision, "human", out),
-            OrderKind::Compact => {
+            OrderKind::Compact { .. } => {
                 if let Some(thread) = self.thread.clone().filter(|_| !self.busy && !self.shortens) {
                     self.shortens = true;
                     let params = json!({ "threadId": thread });

@@ -457,7 +457,7 @@ impl Opencode {
 
     fn shortened(&mut self, fine: bool, status: u16, body: &str, out: &mut Out) {
         if fine {
-            out.tell(Happening::Compacted);
+            out.tell(self.parts.shortened());
         } else {
             self.expected = false;
             let why = refusal(status, body);
@@ -560,7 +560,7 @@ impl Driver for Opencode {
                 let answer = self.desk.decide(permission, *decision, note, out);
                 self.answer(answer, out);
             }
-            OrderKind::Compact => {
+            OrderKind::Compact { .. } => {
                 if self.turn.is_none() && self.turns > 0 && self.held.is_none() {
                     self.summarize(out);
                 }

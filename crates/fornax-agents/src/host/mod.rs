@@ -444,7 +444,9 @@ impl Host {
         self.taken.push(order.id);
         self.tell(Happening::OrderTaken { order: order.id });
         match (&order.kind, self.phase) {
-            (OrderKind::Prompt { .. } | OrderKind::Compact, Phase::Turn) => self.later.push(order),
+            (OrderKind::Prompt { .. } | OrderKind::Compact { .. }, Phase::Turn) => {
+                self.later.push(order)
+            }
             (OrderKind::Prompt { .. }, _) => {
                 self.phase = Phase::Turn;
                 self.watchdog.heard();

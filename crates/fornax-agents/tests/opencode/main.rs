@@ -294,7 +294,10 @@ fn the_answer_is_truncated(bench: &Bench) {
 fn an_overflow_is_mended(bench: &Bench) {
     let end = run(bench, "OVERFLOW", Permissions::Allow);
     assert_eq!(end.failure, None);
-    assert_eq!(end.count(|entry| *entry == Happening::Compacted), 1);
+    assert_eq!(
+        end.count(|entry| matches!(entry, Happening::Compacted { .. })),
+        1
+    );
 }
 
 fn a_subagent_works(bench: &Bench) {
@@ -309,6 +312,7 @@ fn a_subagent_works(bench: &Bench) {
     let ended = Happening::ChildEnded {
         session: child.clone().unwrap(),
         success: Some(true),
+        result: "The part is done.".to_owned(),
     };
     assert_eq!(end.count(|entry| *entry == ended), 1);
     let by_child =
@@ -376,7 +380,7 @@ fn is_shortened_on_order(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     task.turn_ended(1);
-    task.order(OrderKind::Compact);
+    task.order(OrderKind::Compact { guide: None });
     task.prompt("GO-ON");
     let end = task.end();
     assert_eq!(
@@ -384,7 +388,15 @@ fn is_shortened_on_order(bench: &Bench) {
         (None, "Went on.")
     );
     let place = |wanted: fn(&Happening) -> bool| end.entries.iter().rposition(wanted).unwrap();
-    let shortened = place(|entry| *entry == Happening::Compacted);
+    let shortened = place(|entry| {
+        matches!(
+            entry,
+            Happening::Compacted {
+                summary: Some(_),
+                ..
+            }
+        )
+    });
     assert!(shortened < place(|entry| matches!(entry, Happening::TurnStarted { .. })));
 }
 

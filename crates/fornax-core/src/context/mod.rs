@@ -11,7 +11,7 @@ mod allot;
 mod cache;
 mod relevance;
 mod sections;
-mod text;
+pub(crate) mod text;
 pub mod tokens;
 
 #[cfg(test)]

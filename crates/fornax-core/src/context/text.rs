@@ -34,7 +34,7 @@ fn is_xml(c: char) -> bool {
 
 /// The text escaped and in at most `tokens` tokens, and whether it was shortened for that: at the end
 /// of a sentence where one is near, else of a word, else of a character.
-pub(super) fn fit(text: &str, tokens: usize) -> (String, bool) {
+pub(crate) fn fit(text: &str, tokens: usize) -> (String, bool) {
     let text = text.trim();
     // No text has more tokens than bytes, and few characters in it are escaped.
     let whole = escape(text);

@@ -120,6 +120,8 @@ impl State {
             summaries: Vec::new(),
             summary_wanted: None,
             made_by: created.session_id.clone(),
+            subagent_of: created.subagent_of.clone(),
+            subagent_usage: Usage::default(),
             stale: false,
             ends_as: None,
             attempts: 0,
@@ -159,6 +161,9 @@ impl State {
             if created.parent_id.is_none() {
                 run.root = Some(id);
             }
+        }
+        if let (Some(of), Some(child)) = (&created.subagent_of, &created.session_id) {
+            self.note_subagent_frame(of, child, id);
         }
         self.frames.insert(id, frame);
         self.agenda.push_back(id);
@@ -361,6 +366,7 @@ impl State {
             idle: false,
             activity: None,
             asked: Vec::new(),
+            subagents: Vec::new(),
             counted: Usage::default(),
             lane,
             place,
@@ -411,7 +417,7 @@ impl State {
         task.waits.clear();
         task.idle = false;
         self.settle_usage(id);
-        self.sessions.remove(&crate::frame::SessionId::of_task(id));
+        self.leave_sessions(record.ts, id);
     }
 
     fn remember_answer(&mut self, record: &Record) {

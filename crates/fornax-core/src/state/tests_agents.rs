@@ -132,7 +132,7 @@ fn only_an_agent_at_work_can_be_told_something() {
     let task = bench.task_id();
     let order = Command::Tell {
         task,
-        order: OrderKind::Compact,
+        order: OrderKind::Compact { guide: None },
     };
     assert!(bench.refuse(&order).message.contains("cannot be told"));
     let mut bench = working();

@@ -15,6 +15,7 @@ mod calls;
 mod collector;
 mod launcher;
 mod storage;
+mod subagents;
 mod worker;
 
 use std::cell::RefCell;

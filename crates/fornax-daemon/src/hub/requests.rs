@@ -118,7 +118,7 @@ impl Hub {
                 (target, OrderKind::Prompt { text: text.clone() })
             }
             Request::Interrupt { target } => (target, OrderKind::Interrupt),
-            Request::Compact { target } => (target, OrderKind::Compact),
+            Request::Compact { target } => (target, OrderKind::Compact { guide: None }),
             Request::Decide {
                 target,
                 permission,

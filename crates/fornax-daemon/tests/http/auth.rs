@@ -82,6 +82,12 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
         ),
         (
             "POST",
+            "/api/sessions/compacting",
+            "/api/sessions/compacting".into(),
+            r#"{"project":"0123abcd"}"#,
+        ),
+        (
+            "POST",
             "/mcp",
             format!("/mcp?{project}"),
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,

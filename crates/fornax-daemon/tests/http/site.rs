@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::Actor;
-use fornax_core::request::{CommandRequest, ReportRequest, ToolRequest};
+use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::status::{RunStatus, TaskState};
 use fornax_core::tools::Reply;
 use fornax_core::view::{
@@ -259,6 +259,11 @@ impl Backend for Memory {
 
     async fn report(&self, request: ReportRequest) -> Result<(), Error> {
         self.check(request.caller.project.as_deref().unwrap_or_default())
+    }
+
+    async fn compacting(&self, caller: Caller) -> Result<String, Error> {
+        self.check(caller.project.as_deref().unwrap_or_default())?;
+        Ok("keep the port".to_owned())
     }
 
     async fn trace(&self, project: &str, _: RunId, body: Bytes) -> Result<Ingested, Error> {

@@ -47,6 +47,8 @@ each_agent!(
 
 fn works_and_is_allowed(agent: &str) {
     let stage = Stage::set(agent);
+    // A subagent has a frame with its first word.
+    stage.place_ok(&["frame", "subagent-config", "--min-messages", "1"]);
     let run = stage.start("WORK please");
     let asked = stage.allow_all_until_over(&run);
     let detail = stage.run(&run);
@@ -72,6 +74,31 @@ fn works_and_is_allowed(agent: &str) {
     assert!(log.contains("All is done."), "{log}");
     let frame = stage.place.json(&["show", &stage.frame(&run), "--json"]);
     assert_eq!(frame["results"], "All is done.");
+    let child = stage
+        .place
+        .json(&["show", &frame_within(&detail, &stage.frame(&run)), "--json"]);
+    assert_eq!(child["frame"]["status"], "completed", "{child:#}");
+    assert_eq!(child["results"], "the child is done");
+    let made_by = child["made_by"].as_str().unwrap();
+    assert!(made_by.starts_with(&format!("{agent}:")), "{made_by}");
+    // What it used counts in its own frame, and not in its parent's as well.
+    assert_eq!(total(&child["usage"]), CALL_TOKENS, "{child:#}");
+    assert_eq!(
+        total(&frame["usage"]),
+        (calls - 1) * CALL_TOKENS,
+        "{frame:#}"
+    );
+    assert_eq!(total(&frame["usage_within"]), calls * CALL_TOKENS);
+}
+
+/// The only frame within another.
+fn frame_within(run: &Value, parent: &str) -> String {
+    let frames = &run["frames"];
+    let parents = frames["parent"].as_array().unwrap();
+    let within = parents.iter().enumerate().filter(|(_, id)| **id == parent);
+    let within: Vec<usize> = within.map(|(place, _)| place).collect();
+    assert_eq!(within.len(), 1, "{frames:#}");
+    frames["id"][within[0]].as_str().unwrap().to_owned()
 }
 
 fn is_denied(agent: &str) {

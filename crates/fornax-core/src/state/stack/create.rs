@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Frames within another, all or none.
-    fn create(
+    pub(super) fn create(
         &self,
         session: &SessionId,
         parent_id: FrameId,
@@ -120,6 +120,7 @@ impl State {
                     depends_on,
                     result_from: None,
                     session_id: Some(session.clone()),
+                    subagent_of: None,
                     spec: Arc::new(self.new_spec(session, parent, new, *id)?),
                 }),
             });

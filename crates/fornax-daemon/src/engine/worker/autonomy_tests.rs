@@ -30,6 +30,8 @@ fn engine_with(dir: &Path, feed: Arc<Feed>) -> Engine {
         feed,
         shim_argv: vec!["false".into()],
         tools: Arc::new(Tools::default()),
+        sessions: crate::secret::SessionKey::of("test"),
+        socket: std::path::PathBuf::new(),
     };
     Engine::open("00000000".to_owned(), dir, Settings::default(), shared).unwrap()
 }
