@@ -15,6 +15,9 @@ const HALF_LIFE_MS: f64 = 4.0 * 60.0 * 60.0 * 1_000.0;
 /// What scores less than this is left out.
 pub(super) const THRESHOLD: f64 = 0.05;
 
+/// How much of a text is looked at.
+const TEXT_MAX_BYTES: usize = 512;
+
 /// A text that may matter: what is said of a frame, and when it last changed.
 pub(super) struct Document<'a> {
     pub texts: Vec<&'a str>,
@@ -26,19 +29,9 @@ pub(super) struct Document<'a> {
 /// them, so that the same frames always score the same.
 pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f64> {
     let wanted: HashSet<String> = words(&query.texts).chain(paths(&query.paths)).collect();
-    let counted: Vec<(HashMap<String, f64>, f64)> = documents
+    let counted: Vec<(HashMap<&str, f64>, f64)> = documents
         .iter()
-        .map(|document| {
-            let mut counts = HashMap::new();
-            let mut length = 0.0;
-            for word in words(&document.texts).chain(paths(&document.paths)) {
-                length += 1.0;
-                if wanted.contains(&word) {
-                    *counts.entry(word).or_insert(0.0) += 1.0;
-                }
-            }
-            (counts, length)
-        })
+        .map(|document| count(&wanted, document))
         .collect();
     let all = documents.len() as f64;
     let average = counted.iter().map(|(_, length)| length).sum::<f64>() / all.max(1.0);
@@ -53,10 +46,10 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
     // What a text would score that repeats every word without end.
     let best: f64 = wanted.iter().map(|word| idf(word) * (K1 + 1.0)).sum();
     let newest = documents.iter().map(|document| document.at).max();
-    let score = |((counts, length), document): (&(HashMap<String, f64>, f64), &Document<'_>)| {
+    let score = |((counts, length), document): (&(HashMap<&str, f64>, f64), &Document<'_>)| {
         let mut words: Vec<_> = counts.iter().collect();
         // The order of a sum changes its last digits.
-        words.sort_unstable_by_key(|(word, _)| word.as_str());
+        words.sort_unstable_by_key(|(word, _)| **word);
         let bm25: f64 = words
             .iter()
             .map(|(word, count)| {
@@ -76,15 +69,35 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
     counted.iter().zip(documents).map(score).collect()
 }
 
+/// How often a document has each of the wanted words, and how many words it has.
+fn count<'a>(wanted: &'a HashSet<String>, document: &Document<'_>) -> (HashMap<&'a str, f64>, f64) {
+    let mut counts = HashMap::new();
+    let mut length = 0.0;
+    for word in words(&document.texts).chain(paths(&document.paths)) {
+        length += 1.0;
+        if let Some(word) = wanted.get(&word) {
+            *counts.entry(word.as_str()).or_insert(0.0) += 1.0;
+        }
+    }
+    (counts, length)
+}
+
 /// Words of two letters and more, in small letters; those of an identifier, too.
 fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
     let parts = texts
         .iter()
-        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
+        .flat_map(|text| beginning(text).split(|c: char| !c.is_alphanumeric()));
     parts
         .filter(|word| word.chars().nth(1).is_some())
         .map(str::to_lowercase)
         .filter(|word| !is_common(word))
+}
+
+/// What of a text is looked at: what it is about shows in its beginning.
+fn beginning(text: &str) -> &str {
+    let end = text.len().min(TEXT_MAX_BYTES);
+    let end = (0..=end).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Paths as words of their own: two frames that touched the same file have something in common.

@@ -14,7 +14,7 @@
 mod table;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use crate::ids::mix;
 
