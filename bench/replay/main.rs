@@ -19,7 +19,7 @@ use replay::{Outcome, Replay, Trajectory};
 
 fn main() {
     let tokenizer = tiktoken_rs::o200k_base().expect("the vocabulary is part of the crate");
-    let mut all = [Outcome::default(); 3];
+    let mut all: [Outcome; 3] = Default::default();
     for file in std::env::args().skip(1) {
         let text = std::fs::read_to_string(&file).expect("the trajectory can be read");
         let trajectory: Trajectory = serde_json::from_str(&text).expect("it is a trajectory");

@@ -55,7 +55,7 @@ struct Goal {
 }
 
 /// What a way of working came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     pub requests: u64,
     /// Input tokens of all requests.
@@ -65,6 +65,8 @@ pub struct Outcome {
     pub needed: u64,
     /// How many of the needed facts stood in the request that needed them.
     pub recalled: u64,
+    /// Those that did not.
+    pub missed: Vec<String>,
 }
 
 impl Outcome {
@@ -82,6 +84,7 @@ impl AddAssign for Outcome {
         self.cached += other.cached;
         self.needed += other.needed;
         self.recalled += other.recalled;
+        self.missed.extend(other.missed);
     }
 }
 
@@ -131,7 +134,10 @@ impl Conversation {
         for need in needs {
             self.outcome.needed += 1;
             let found = input.iter().any(|message| message.text.contains(need));
-            self.outcome.recalled += u64::from(found);
+            match found {
+                true => self.outcome.recalled += 1,
+                false => self.outcome.missed.push(need.clone()),
+            }
         }
         self.before = input.to_vec();
     }

@@ -15,6 +15,9 @@ const HALF_LIFE_MS: f64 = 4.0 * 60.0 * 60.0 * 1_000.0;
 /// What scores less than this is left out.
 pub(super) const THRESHOLD: f64 = 0.05;
 
+/// How many letters of a word are compared.
+const BEGINNING: usize = 5;
+
 /// How much of a text is looked at.
 const TEXT_MAX_BYTES: usize = 512;
 
@@ -82,7 +85,8 @@ fn count<'a>(wanted: &'a HashSet<String>, document: &Document<'_>) -> (HashMap<&
     (counts, length)
 }
 
-/// Words of two letters and more, in small letters; those of an identifier, too.
+/// The beginnings of words of two letters and more, in small letters; of those of an identifier, too.
+/// What differs behind them is most often an ending: renewed, renewals.
 fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
     let parts = texts
         .iter()
@@ -91,6 +95,12 @@ fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
         .filter(|word| word.chars().nth(1).is_some())
         .map(str::to_lowercase)
         .filter(|word| !is_common(word))
+        .map(|mut word| {
+            if let Some((end, _)) = word.char_indices().nth(BEGINNING) {
+                word.truncate(end);
+            }
+            word
+        })
 }
 
 /// What of a text is looked at: what it is about shows in its beginning.
@@ -143,6 +153,13 @@ mod tests {
         assert!(scores[0] > THRESHOLD && scores[1] > THRESHOLD, "{scores:?}");
         assert_eq!(scores[2], 0.0);
         assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
+    }
+
+    #[test]
+    fn endings_do_not_matter() {
+        let query = document("Count late renewals", &[], 0);
+        let scores = scores(&query, &[document("How leases are renewed", &[], 0)]);
+        assert!(scores[0] > THRESHOLD, "{scores:?}");
     }
 
     #[test]

@@ -490,6 +490,12 @@ fn real() -> (Tree, usize) {
 #[test]
 fn contexts_as_people_read_them() {
     let (tree, own) = real();
+    let whole = assemble(&tree, id(own), BUDGET).unwrap();
+    let counted = tokens::tests::count(&whole.xml);
+    assert!(
+        (counted..=counted * 3 / 2).contains(&whole.tokens),
+        "{counted}"
+    );
     insta::assert_snapshot!("whole", assemble(&tree, id(own), BUDGET).unwrap().xml);
     insta::assert_snapshot!("small", assemble(&tree, id(own), 250).unwrap().xml);
     let wide = grow(Shape::Wide, 300, 3);

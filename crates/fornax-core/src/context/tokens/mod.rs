@@ -4,7 +4,7 @@
 //! which fits by the estimate fits in truth. It is `ceil(bytes / 4)`, or a count by runs of
 //! characters where that is more: such tokenizers never join letters with digits, split digits in
 //! threes, have few signs in one token and fall back to single bytes for what they have rarely seen.
-//! What two of them know of words, signs and characters beyond ASCII stands in [`table`] and
+//! What two of them know of words, signs and characters beyond ASCII stands in `table` and
 //! `words.bin`, which a test makes again from their vocabularies; of a word that they do not know
 //! the number of pieces is guessed, and rather too many.
 //!
