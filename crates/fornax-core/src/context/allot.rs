@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::text::{escape, fit};
-use super::tokens::{estimate, estimate_up_to};
+use super::tokens::estimate;
 use super::{Cut, Item, Section, SectionUse};
 
 /// What must be shown has at least so many tokens of its text, if it has so many.
@@ -52,10 +52,11 @@ impl Section<'_> {
             let mut shell = String::new();
             write_element(&mut shell, item.tag, &item.attributes, "");
             item.shell = estimate(&shell);
-            // Few characters are escaped, and none becomes shorter by it.
-            item.wanted = match estimate_up_to(item.body, most) {
-                wanted if wanted > most => wanted,
-                _ => estimate(&escape(item.body.trim())),
+            // By being escaped, no text becomes shorter.
+            let body = item.body.trim();
+            item.wanted = match body.len().div_ceil(4) {
+                least if least > most => least,
+                _ => estimate(&escape(body)),
             };
         }
     }

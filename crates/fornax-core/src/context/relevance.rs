@@ -19,7 +19,7 @@ pub(super) const THRESHOLD: f64 = 0.05;
 const BEGINNING: usize = 5;
 
 /// How much of a text is looked at.
-const TEXT_MAX_BYTES: usize = 512;
+const TEXT_MAX_BYTES: usize = 256;
 
 /// A text that may matter: what is said of a frame, and when it last changed.
 pub(super) struct Document<'a> {
@@ -31,7 +31,12 @@ pub(super) struct Document<'a> {
 /// How much each document matters to the query, from 0 to 1. Ages are counted from the newest of
 /// them, so that the same frames always score the same.
 pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f64> {
-    let wanted: HashSet<String> = words(&query.texts).chain(paths(&query.paths)).collect();
+    let mut wanted = HashSet::new();
+    each_word(query, |word| {
+        if !wanted.contains(word) {
+            wanted.insert(word.to_owned());
+        }
+    });
     let counted: Vec<(HashMap<&str, f64>, f64)> = documents
         .iter()
         .map(|document| count(&wanted, document))
@@ -76,31 +81,44 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
 fn count<'a>(wanted: &'a HashSet<String>, document: &Document<'_>) -> (HashMap<&'a str, f64>, f64) {
     let mut counts = HashMap::new();
     let mut length = 0.0;
-    for word in words(&document.texts).chain(paths(&document.paths)) {
+    each_word(document, |word| {
         length += 1.0;
-        if let Some(word) = wanted.get(&word) {
+        if let Some(word) = wanted.get(word) {
             *counts.entry(word.as_str()).or_insert(0.0) += 1.0;
         }
-    }
+    });
     (counts, length)
 }
 
 /// The beginnings of words of two letters and more, in small letters; of those of an identifier, too.
-/// What differs behind them is most often an ending: renewed, renewals.
-fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-    let parts = texts
-        .iter()
-        .flat_map(|text| beginning(text).split(|c: char| !c.is_alphanumeric()));
-    parts
-        .filter(|word| word.chars().nth(1).is_some())
-        .map(str::to_lowercase)
-        .filter(|word| !is_common(word))
-        .map(|mut word| {
+/// What differs behind them is most often an ending: renewed, renewals. Paths are words of their own:
+/// two frames that touched the same file have something in common.
+fn each_word(document: &Document<'_>, mut see: impl FnMut(&str)) {
+    let mut word = String::new();
+    for text in &document.texts {
+        for part in beginning(text).split(|c: char| !c.is_alphanumeric()) {
+            if part.chars().nth(1).is_none() {
+                continue;
+            }
+            word.clear();
+            // One letter more than is compared: enough to tell a common word from a longer one.
+            let start = part.chars().take(BEGINNING + 1);
+            word.extend(start.flat_map(char::to_lowercase));
+            if is_common(&word) {
+                continue;
+            }
             if let Some((end, _)) = word.char_indices().nth(BEGINNING) {
                 word.truncate(end);
             }
-            word
-        })
+            see(&word);
+        }
+    }
+    for path in &document.paths {
+        word.clear();
+        word.push_str("path:");
+        word.push_str(path);
+        see(&word);
+    }
 }
 
 /// What of a text is looked at: what it is about shows in its beginning.
@@ -108,11 +126,6 @@ fn beginning(text: &str) -> &str {
     let end = text.len().min(TEXT_MAX_BYTES);
     let end = (0..=end).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
-}
-
-/// Paths as words of their own: two frames that touched the same file have something in common.
-fn paths<'a>(paths: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-    paths.iter().map(|path| format!("path:{path}"))
 }
 
 /// Words that say nothing of what a text is about.

@@ -34,15 +34,6 @@ pub fn estimate(text: &str) -> usize {
     text.len().div_ceil(4).max(by_runs(text))
 }
 
-/// The estimated number of tokens; for a text that certainly has more than `most`, something more
-/// than that, without reading it.
-pub(super) fn estimate_up_to(text: &str, most: usize) -> usize {
-    match text.len().div_ceil(4) {
-        least if least > most => least,
-        _ => estimate(text),
-    }
-}
-
 /// What belongs to one run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -56,16 +47,40 @@ enum Class {
     Other,
 }
 
-fn class(byte: u8) -> Class {
-    match byte {
-        b'a'..=b'z' => Class::Lower,
-        b'A'..=b'Z' => Class::Upper,
-        b'0'..=b'9' => Class::Digit,
-        b' ' | b'\t' => Class::Space,
-        b'\n' | b'\r' => Class::Line,
-        0..=0x7f => Class::Sign,
-        _ => Class::Other,
+/// What each byte belongs to, and each sign's place in [`SIGNS`]: looked up, since every context is
+/// counted again and again.
+static CLASSES: [Class; 256] = classes();
+static PLACES: [u8; 128] = places_of_signs();
+
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'a'..=b'z' => Class::Lower,
+            b'A'..=b'Z' => Class::Upper,
+            b'0'..=b'9' => Class::Digit,
+            b' ' | b'\t' => Class::Space,
+            b'\n' | b'\r' => Class::Line,
+            _ => Class::Sign,
+        };
+        byte += 1;
     }
+    classes
+}
+
+const fn places_of_signs() -> [u8; 128] {
+    let mut places = [u8::MAX; 128];
+    let mut place = 0;
+    while place < SIGNS.len() {
+        places[SIGNS[place] as usize] = place as u8;
+        place += 1;
+    }
+    places
+}
+
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
 }
 
 fn by_runs(text: &str) -> usize {
@@ -174,21 +189,23 @@ fn spaces(run: &[u8], after: Option<Class>) -> usize {
 
 /// Two signs that are often together are one token; so are four of those that rules are drawn with.
 fn signs(run: &[u8]) -> usize {
-    let place = |sign: u8| SIGNS.iter().position(|other| *other == sign);
     let mut tokens = 0;
     let mut rest = run;
     while let [first, after @ ..] = rest {
         tokens += 1;
         rest = match after {
             _ if is_rule(rest) => &after[3..],
-            [second, others @ ..] if !is_rule(after) => match (place(*first), place(*second)) {
-                (Some(one), Some(other)) if PAIRS[one] & (1 << other) != 0 => others,
-                _ => after,
-            },
+            [second, others @ ..] if is_pair(*first, *second) && !is_rule(after) => others,
             _ => after,
         };
     }
     tokens
+}
+
+fn is_pair(one: u8, other: u8) -> bool {
+    let [one, other] = [one, other].map(|sign| PLACES[usize::from(sign)]);
+    let after = PAIRS.get(usize::from(one)).copied().unwrap_or_default();
+    other < 32 && after & (1 << other) != 0
 }
 
 fn is_rule(signs: &[u8]) -> bool {

@@ -127,15 +127,6 @@ fn plain_words_cost_about_a_quarter_of_their_bytes() {
     assert!((text.len() / 4..=text.len() / 3).contains(&estimate(text)));
 }
 
-#[test]
-fn a_long_text_is_not_read_where_its_length_is_enough() {
-    assert_eq!(
-        estimate_up_to("four words of text", 100),
-        estimate("four words of text")
-    );
-    assert!(estimate_up_to(&"word ".repeat(1_000), 100) > 100);
-}
-
 /// The tokens of a vocabulary that are text.
 fn vocabulary(real: &CoreBPE) -> HashSet<String> {
     let tokens = (0..200_000).filter_map(|rank| real.decode_bytes(&[rank]).ok());
