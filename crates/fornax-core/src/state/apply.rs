@@ -101,6 +101,7 @@ impl State {
     }
 
     fn apply_created(&mut self, record: &Record, id: FrameId, created: &FrameCreated) {
+        let around = created.parent_id.and_then(|id| self.frames.get(&id));
         let mut frame = Frame {
             run: record.run_id,
             parent: created.parent_id,
@@ -134,6 +135,7 @@ impl State {
             waiting_on: 0,
             broken: 0,
             open_children: 0,
+            depth: around.map_or(0, |around| around.depth + 1),
             version: self.version,
             family_version: self.version,
         };

@@ -223,6 +223,8 @@ pub struct Frame {
     broken: u32,
     /// Children that are not settled.
     open_children: u32,
+    /// How many frames lie around it.
+    depth: u32,
     /// When it last changed, by the state's count, and when a frame within it last did.
     version: u64,
     family_version: u64,

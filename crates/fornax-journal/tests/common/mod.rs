@@ -108,7 +108,6 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         parent_id: None,
         depends_on: Vec::new(),
         result_from: None,
-        session_id: None,
         subagent_of: None,
         spec: spec.into(),
     };
