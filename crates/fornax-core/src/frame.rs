@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for SessionId {
 }
 
 /// Something that was decided in a frame, for those who work near it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct FrameDecision {
     /// What was decided.
@@ -96,6 +96,28 @@ pub struct FrameDecision {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(as = "Option<Vec<String>>", optional))]
     pub alternatives: Vec<String>,
+    /// Where nobody decided it, but signs in a trace: what was done, so that it can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub by_itself: Option<ByItself>,
+}
+
+/// What Fornax did in a frame by itself, because of signs in a session's trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum ByItself {
+    /// It pushed the frame.
+    Pushed,
+    /// It popped the frame.
+    Popped {
+        /// The session that worked in it.
+        session: SessionId,
+        /// Which of the frame's changes of status that was, counted from 1.
+        nth: u32,
+    },
+    /// The last of these was undone by a person.
+    Undone,
 }
 
 /// What a human is asked before something goes on.

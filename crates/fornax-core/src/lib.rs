@@ -1,6 +1,7 @@
 //! The domain of Fornax, pure: no I/O, no clock, no randomness, no async. Time is an argument.
 
 pub mod agent;
+pub mod autonomy;
 pub mod context;
 pub mod error;
 pub mod event;

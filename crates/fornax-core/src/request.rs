@@ -105,6 +105,11 @@ pub enum Request {
         /// The answer; one of its options, where it has any.
         answer: String,
     },
+    /// Undo what Fornax last did in a frame by itself: it pushed or popped it.
+    UndoAuto {
+        /// The frame.
+        frame: String,
+    },
     /// Do again what of a run did not succeed, or one frame with all that depends on it.
     Retry {
         /// A run, a frame or a task.

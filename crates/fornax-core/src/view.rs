@@ -159,6 +159,8 @@ rows_and_columns! {
         ended_ms: Option<i64>,
         /// What is asked of a human in it, and not answered.
         asks: Vec<Checkpoint>,
+        /// What the signs in its trace call for; none where they call for nothing.
+        advice: Option<String>,
     }
 }
 
@@ -387,6 +389,7 @@ mod tests {
             crate::frame::Limit,
             crate::frame::CheckpointKind,
             Checkpoint,
+            crate::frame::ByItself,
             FrameDecision,
             SessionId,
             ProjectView,

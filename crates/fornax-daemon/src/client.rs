@@ -65,9 +65,15 @@ impl Client {
     /// # Errors
     /// `Unavailable` where none is running.
     pub async fn connect(home: &Home) -> Result<Client, Error> {
-        let client = Client {
-            socket: home.socket(),
-        };
+        Client::at(home.socket()).await
+    }
+
+    /// The daemon at a socket.
+    ///
+    /// # Errors
+    /// `Unavailable` where none is running.
+    pub async fn at(socket: PathBuf) -> Result<Client, Error> {
+        let client = Client { socket };
         client.dial().await?;
         Ok(client)
     }

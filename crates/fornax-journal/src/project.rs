@@ -139,6 +139,27 @@ impl Project {
         &self.root
     }
 
+    /// The text of a small file of settings in its `.fornax`; none where there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_settings(&self, name: &str) -> Result<Option<String>, JournalError> {
+        let path = self.data_dir().join(name);
+        match disk::read_text(&path, 64 * 1024) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => text.at("read", &path).map(Some),
+        }
+    }
+
+    /// Replaces a small file of settings in its `.fornax`, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the file is as it was.
+    pub fn write_settings(&self, name: &str, text: &str) -> Result<(), JournalError> {
+        let path = self.data_dir().join(name);
+        disk::replace_durably(&path, text.as_bytes()).at("write", &path)
+    }
+
     /// Its `.fornax`.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {

@@ -24,6 +24,17 @@ pub enum Failure {
 /// The exit code of a command, or why it failed.
 pub type Outcome = Result<u8, Failure>;
 
+impl Failure {
+    /// As an error of the product's own.
+    pub fn into_error(self) -> Error {
+        match self {
+            Failure::Error(error) => error,
+            Failure::Plan(diagnostics) => Error::new(ErrorKind::Usage, rendered(&diagnostics)),
+            Failure::NobodyReads => Error::new(ErrorKind::Storage, "nobody reads the output"),
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Error(error)

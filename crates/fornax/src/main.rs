@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod daemon;
 mod failure;
+mod frame_cli;
 mod log_text;
 mod out;
 mod project;

@@ -27,6 +27,7 @@ use crate::time::Time;
 
 use allot::allot;
 pub use cache::{Cache, Stamp};
+pub(crate) use relevance::words;
 use tokens::estimate;
 
 /// The budget where nobody says otherwise, in tokens.
@@ -80,6 +81,8 @@ pub struct Entry<'a> {
     pub at: Time,
     /// Whether something that it was built on was invalidated since.
     pub stale: bool,
+    /// What the signs in its trace call for; shown to who works in it, and to nobody else.
+    pub advice: &'a str,
 }
 
 /// What an agent is told, and how that came to be.

@@ -77,7 +77,7 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
 }
 
 /// Words of two letters and more, in small letters; those of an identifier, too.
-fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+pub(crate) fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
     let parts = texts
         .iter()
         .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));

@@ -250,6 +250,12 @@ fn itself<'a>(
             .items
             .push(item(child, "planned", "goal", attributes, entry.goal, 5));
     }
+    // It changes more often than all else, so it stands last.
+    if !own.advice.trim().is_empty() {
+        section
+            .items
+            .push(item(id, "advice", "advice", Vec::new(), own.advice, 6));
+    }
     section
 }
 

@@ -55,6 +55,8 @@ impl State {
                 ids,
                 artifact,
             } => self.decide_call(session, call, ids, artifact.as_ref()),
+            Command::Auto { auto, id } => self.decide_auto(auto, *id),
+            Command::UndoAuto { frame } => self.decide_undo(*frame),
             Command::Resolve { checkpoint, answer } => self.decide_resolve(checkpoint, answer),
             Command::Tick => Ok(Vec::new()),
         }

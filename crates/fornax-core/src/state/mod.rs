@@ -46,7 +46,7 @@ use crate::view::{Answer, Counts};
 pub use launch::{Launch, LaunchContext};
 pub use queue::Limits;
 use queue::Queue;
-pub use stack::{Answering, Invalidation, new_frames};
+pub use stack::{Answering, Auto, AutonomyReply, Invalidation, new_frames};
 
 /// How many answers to commands are remembered, so that a command sent twice is carried out once.
 const ANSWERS_MAX: usize = 10_000;
@@ -65,6 +65,8 @@ pub struct State {
     answers_order: VecDeque<CmdId>,
     /// Conversations that are no task's own, and where tasks' own have gone from their frame.
     sessions: BTreeMap<SessionId, Session>,
+    /// What is seen in sessions' traces, and what comes of it. Not from the journal.
+    autonomy: stack::Autonomy,
     /// Counts what is applied, so that one can tell whether a frame has changed.
     version: u64,
     /// Frames that others depend on but that have not been created yet, with those who wait.
@@ -83,6 +85,8 @@ pub struct Session {
     pub home: FrameId,
     /// The frame that it works in now.
     pub active: FrameId,
+    /// Since when.
+    pub since: Time,
 }
 
 /// A question to a human that nobody has answered, or the answer to one.
@@ -344,6 +348,18 @@ pub enum Command {
         /// For an artifact: what is known of the file.
         artifact: Option<Artifact>,
     },
+    /// What the signs in a session's trace call for is done by itself.
+    Auto {
+        /// What.
+        auto: Box<Auto>,
+        /// An unused id, for a frame that is pushed.
+        id: FrameId,
+    },
+    /// What was last done in a frame by itself is undone.
+    UndoAuto {
+        /// The frame.
+        frame: FrameId,
+    },
     /// A human answers a checkpoint.
     Resolve {
         /// The checkpoint's id.
@@ -450,6 +466,7 @@ impl State {
         while let Some(facts) = self.next_facts(now) {
             self.commit(now, &Actor::SCHEDULER, None, facts, &mut records);
         }
+        self.heed(&records);
         mark_step(&mut records);
         Ok(Executed {
             records,
@@ -572,6 +589,7 @@ impl State {
             }
         }
         self.sessions.retain(|_, session| session.run != id);
+        self.forget_traces();
         self.queue.forget(id);
     }
 
@@ -608,7 +626,8 @@ impl State {
     /// The next moment at which something becomes due by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        self.queue.next_due()
+        let both = [self.queue.next_due(), self.autonomy.next_expiry()];
+        both.into_iter().flatten().min()
     }
 
     /// Changes the limits; a lower one lets what runs go on.

@@ -89,6 +89,7 @@ impl State {
                 .filter(|asked| asked.answer.is_none())
                 .map(|asked| asked.checkpoint.clone())
                 .collect(),
+            advice: self.autonomy.advice(id).map(str::to_owned),
         })
     }
 

@@ -36,6 +36,17 @@ impl Tool {
     pub fn input_schema(&self) -> Value {
         schema::small((self.schema)().into())
     }
+
+    /// The tokens that its definition takes in a model's prompt, estimated.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        let definition = serde_json::json!({
+            "name": self.name,
+            "description": self.about,
+            "input_schema": self.input_schema(),
+        });
+        crate::context::tokens::estimate(&definition.to_string())
+    }
 }
 
 /// What a tool answers.
@@ -201,16 +212,7 @@ impl Profile {
     /// The tokens that its definitions take in a model's prompt, estimated.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        let definitions = self.tools().map(|tool| {
-            serde_json::json!({
-                "name": tool.name,
-                "description": tool.about,
-                "input_schema": tool.input_schema(),
-            })
-        });
-        definitions
-            .map(|definition| crate::context::tokens::estimate(&definition.to_string()))
-            .sum()
+        self.tools().map(Tool::tokens).sum()
     }
 }
 

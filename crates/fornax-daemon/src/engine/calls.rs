@@ -118,8 +118,14 @@ impl Worker {
                 }
             }
         };
+        let noticed = match &command {
+            Command::Report { report, .. } => vec![(self.look().now, report.clone())],
+            _ => Vec::new(),
+        };
         let done = self.execute(actor, None, &command, records);
-        done.unwrap_or_else(|| Err(self.refused()))
+        let done = done.unwrap_or_else(|| Err(self.refused()))?;
+        self.notice(session, &noticed, records);
+        Ok(done)
     }
 
     /// The command that gives a session a run of its own.

@@ -34,6 +34,7 @@ use fornax_core::redact::Rules;
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
 use fornax_core::time::Time;
+use fornax_core::tools::Call;
 use fornax_core::view::{Answer, ProjectView, RunView};
 use fornax_journal::{Ingested, Project, TelemetryWriter};
 use tokio::sync::oneshot;
@@ -85,6 +86,8 @@ enum Message {
     Ended(TaskId, Box<Outcome>),
     /// Something was seen of a task's agent.
     Seen(Box<agents::sessions::Seen>),
+    /// One of the tools about autonomy is called.
+    Autonomy(Box<Autonomy>),
     /// A task waits for room on the disk, or (none) goes on.
     Stalled(TaskId, Option<String>),
     Close,
@@ -96,6 +99,13 @@ struct Ask {
     actor: Actor,
     cmd_id: Option<CmdId>,
     reply: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// A call of a tool about autonomy, and who waits for its text and its data.
+struct Autonomy {
+    session: SessionId,
+    call: Call,
+    reply: oneshot::Sender<Result<(String, serde_json::Value), Error>>,
 }
 
 /// What a project's configuration says to the engine.
@@ -289,6 +299,26 @@ impl Engine {
             reply,
         };
         self.send(Message::Command(Box::new(ask)))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Carries out a call of one of the tools about autonomy: its text and its data. Settings that it
+    /// changes are kept.
+    ///
+    /// # Errors
+    /// Where what it says cannot be, the session works in no frame, or the settings cannot be kept.
+    pub async fn autonomy(
+        &self,
+        session: SessionId,
+        call: Call,
+    ) -> Result<(String, serde_json::Value), Error> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Autonomy {
+            session,
+            call,
+            reply,
+        };
+        self.send(Message::Autonomy(Box::new(ask)))?;
         answer.await.map_err(|_| self.gone())?
     }
 

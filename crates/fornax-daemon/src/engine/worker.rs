@@ -1,5 +1,7 @@
 //! The engine's thread: batches, their durability, and what is told after.
 
+mod autonomy;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fornax_core::context::Cache;
 use fornax_core::error::Error;
 use fornax_core::event::Event;
-use fornax_core::frame::FrameLimits;
+use fornax_core::frame::{FrameLimits, SessionId};
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
@@ -57,6 +59,7 @@ pub(super) struct Worker {
     /// How many of a task's orders are on their way to its agent.
     told: HashMap<TaskId, usize>,
     launcher: Launcher,
+    rules: SharedRules,
     derived: Derived,
     contexts: RefCell<Cache>,
     context_budget: usize,
@@ -99,6 +102,7 @@ impl Worker {
         rules: SharedRules,
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Worker, Error> {
+        let own_rules = rules.clone();
         let launcher =
             Launcher::start(&id, &project, &shared, &settings, telemetry, rules, mailbox)?;
         let derived = Derived::start(&project)?;
@@ -118,10 +122,12 @@ impl Worker {
             contexts: RefCell::default(),
             context_budget: settings.context_budget,
             frame_limits: settings.frame_limits,
+            rules: own_rules,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
         };
         worker.read_journals()?;
+        worker.read_autonomy();
         Ok(worker)
     }
 
@@ -137,6 +143,7 @@ impl Worker {
         for run in &recovery.open {
             state.load(now, &run.records);
         }
+        state.keep_unrecorded(&mut self.state);
         self.state = state;
         self.writer = Some(writer);
         Ok(())
@@ -201,6 +208,7 @@ impl Worker {
                     self.execute(&Actor::DAEMON, None, &ended, &mut records);
                 }
                 Message::Seen(seen) => observed.extend(self.see(*seen, &mut records)),
+                Message::Autonomy(ask) => self.answer_about_autonomy(*ask),
                 Message::Stalled(task, reason) => self.set_stalled(task, reason),
                 Message::Query(query) => queries.push(query),
                 Message::TakeUp(run, reply) => {
@@ -213,6 +221,7 @@ impl Worker {
         self.execute(&Actor::DAEMON, None, &Command::Tick, &mut records);
         self.make_durable(&records, replies);
         self.tell_observed(&observed);
+        self.tell_advice();
         for query in queries {
             query(&self.look());
         }
@@ -241,6 +250,7 @@ impl Worker {
         for command in asked.chain(answered).chain(idle) {
             self.execute(&Actor::DAEMON, None, &command, records);
         }
+        self.notice(&SessionId::of_task(task), &seen.reports, records);
         self.state.observe(task, seen.activity).then_some(task)
     }
 

@@ -240,6 +240,7 @@ impl Backend for Hub {
             Request::Rerun { .. } => self.rerun(&request, actor).await,
             Request::Stop { .. } => self.stop(&request, actor).await,
             Request::Retry { .. } => self.retry(&request, actor).await,
+            Request::UndoAuto { .. } => self.undo(&request, actor).await,
             Request::Prompt { .. }
             | Request::Interrupt { .. }
             | Request::Decide { .. }

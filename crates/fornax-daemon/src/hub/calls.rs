@@ -73,6 +73,14 @@ impl Hub {
                 self.stop_more(&known, stop.scope, &stop.reason, actor)
                     .await
             }
+            call @ (Call::AutonomyConfig(_)
+            | Call::ShouldPush(_)
+            | Call::ShouldPop(_)
+            | Call::AutoSuggest(_)
+            | Call::AutonomyStats(_)) => {
+                let (text, data) = known.engine.autonomy(known.session, call).await?;
+                Ok(Reply { text, data })
+            }
             call => {
                 if let Some(frame) = call.frame_named() {
                     // A frame of a run that ended long ago is read again; what names nothing is for

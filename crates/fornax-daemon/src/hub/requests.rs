@@ -168,6 +168,29 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Undoes what was last done in a frame by itself.
+    pub(super) async fn undo(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let Request::UndoAuto { frame } = &request.command else {
+            return Err(Error::new(ErrorKind::Internal, "not an undo"));
+        };
+        let engine = self.engine(&request.project)?;
+        let target = find::target(&engine, frame).await?;
+        let Target::Frame(frame) = target else {
+            return Err(Error::new(ErrorKind::Usage, format!("{frame} is no frame")));
+        };
+        find::take_up(&engine, target).await?;
+        let undo = Command::UndoAuto { frame };
+        engine
+            .command(undo, actor, Some(request.cmd_id.clone()))
+            .await
+    }
+}
+
 /// The task that is meant: itself, or a frame's newest.
 pub(super) async fn task_of(engine: &Engine, text: &str) -> Result<TaskId, Error> {
     let target = find::target(engine, text).await?;

@@ -5,6 +5,7 @@ mod agents;
 mod compare;
 mod doctor;
 mod follow;
+mod frame;
 mod journal;
 mod lists;
 mod logs;
@@ -45,6 +46,9 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Tree(args) => wait(lists::show_tree(&context, args)),
         Command::Show(args) => wait(lists::show(&context, args)),
         Command::Logs(args) => wait(logs::logs(&context, args)),
+        Command::Frame(args) => wait(frame::frame(&context, args)),
+        Command::Mcp(args) => wait(frame::mcp(&context, args)),
+        Command::Answer(args) => wait(frame::answer(&context, args)),
         Command::Inbox(args) => wait(steer::inbox(&context, args)),
         Command::Allow(args) => wait(steer::allow(&context, args)),
         Command::Deny(args) => wait(steer::deny(&context, args)),

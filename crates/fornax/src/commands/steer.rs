@@ -3,8 +3,9 @@
 use fornax_agents::opencode_server::TuiWord;
 use fornax_core::agent::Decision;
 use fornax_core::error::EXIT_DONE;
+use fornax_core::frame::{Checkpoint, CheckpointKind};
 use fornax_core::request::Request;
-use fornax_core::view::TaskView;
+use fornax_core::view::{FrameView, TaskView};
 use serde::Serialize;
 
 use super::Context;
@@ -23,24 +24,32 @@ const RUNS: usize = 500;
 /// Something that waits for a human.
 #[derive(Serialize)]
 struct Waits {
-    task: String,
+    /// The task that waits; none where it is a frame's question.
+    task: Option<String>,
     run: String,
     frame: String,
     tool: String,
-    /// `permission` or `input`.
+    /// `question`, `limit`, `permission` or `input`.
     kind: &'static str,
     /// The permission's id.
     permission: Option<String>,
+    /// The question's id.
+    checkpoint: Option<String>,
     /// What is asked.
     asks: String,
+    /// Answers to choose from.
+    options: Vec<String>,
 }
 
 pub async fn inbox(context: &Context, args: Json) -> Outcome {
     let mut all = Vec::new();
     if let Some((daemon, project)) = context.known_project().await? {
         let runs = daemon.runs(&project, None, RUNS).await?.runs;
-        for run in runs.iter().filter(|run| run.tasks_running > 0) {
+        for run in runs.iter().filter(|run| run.ended_ms.is_none()) {
             let detail = daemon.run(&project, run.id).await?;
+            for frame in detail.frames.rows() {
+                all.extend(questions(&frame));
+            }
             for task in detail.tasks.rows() {
                 all.extend(waits(&task));
             }
@@ -54,33 +63,63 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
         out::note("nothing waits for you");
         return Ok(EXIT_DONE);
     }
-    let mut table = Table::new(&["TASK", "TOOL", "WAITS FOR", "PERMISSION", "ASKS"]);
+    let mut table = Table::new(&["WHO", "TOOL", "WAITS FOR", "WHAT", "ASKS"]);
     for wait in &all {
+        let asked = wait.checkpoint.as_ref().or(wait.permission.as_ref());
+        let asks = match wait.options.as_slice() {
+            [] => one_line(&wait.asks),
+            options => format!(
+                "{} ({})",
+                one_line(&wait.asks),
+                one_line(&options.join(" or "))
+            ),
+        };
         table.row(vec![
-            wait.task.clone(),
+            wait.task.as_ref().unwrap_or(&wait.frame).clone(),
             one_line(&wait.tool),
             wait.kind.to_owned(),
-            wait.permission.as_deref().map(one_line).unwrap_or_default(),
-            one_line(&wait.asks),
+            one_line(asked.map_or("", String::as_str)),
+            asks,
         ]);
     }
     out::print(&table.render(usize::MAX))?;
     out::note(&paint(
         DIM,
-        "`fornax allow TASK`, `fornax deny TASK`, `fornax tell TASK TEXT`",
+        "`fornax answer WHAT TEXT`, `fornax allow TASK`, `fornax deny TASK`, `fornax tell TASK TEXT`",
     ));
     Ok(EXIT_DONE)
 }
 
+/// What is asked in a frame.
+fn questions(frame: &FrameView) -> Vec<Waits> {
+    let wait = |asked: &Checkpoint| Waits {
+        task: None,
+        run: frame.run.to_string(),
+        frame: frame.id.to_string(),
+        tool: frame.tool.clone().unwrap_or_default(),
+        kind: match asked.kind {
+            CheckpointKind::Question => "question",
+            CheckpointKind::Limit { .. } => "limit",
+        },
+        permission: None,
+        checkpoint: Some(asked.id.clone()),
+        asks: asked.question.clone(),
+        options: asked.options.clone(),
+    };
+    frame.asks.iter().map(wait).collect()
+}
+
 fn waits(task: &TaskView) -> Vec<Waits> {
     let wait = |kind, permission, asks| Waits {
-        task: task.id.to_string(),
+        task: Some(task.id.to_string()),
         run: task.run.to_string(),
         frame: task.frame.to_string(),
         tool: task.tool.clone(),
         kind,
         permission,
+        checkpoint: None,
         asks,
+        options: Vec::new(),
     };
     let asked = task.waits.iter().map(|asked| {
         let asks = format!("{}: {}", asked.tool, asked.title);

@@ -258,6 +258,7 @@ mod tests {
         let settled = status.is_settled();
         FrameView {
             asks: Vec::new(),
+            advice: None,
             id: FrameId::nth(1, number),
             run: "RUN-20261121-001".parse().unwrap(),
             parent: parent.map(|parent| FrameId::nth(1, parent)),

@@ -25,6 +25,7 @@ impl State {
                     run: record.run_id,
                     home: session.map_or(id, |session| session.home),
                     active: id,
+                    since: record.ts,
                 };
                 self.sessions.insert(activated.session_id.clone(), session);
             }
@@ -135,6 +136,7 @@ impl State {
             }
             if let Some(session) = self.sessions.get_mut(&session) {
                 session.active = active;
+                session.since = record.ts;
             }
         }
     }

@@ -227,7 +227,7 @@ impl State {
 
     /// The invocation with which frames that a session makes are worked on, where that is in a task
     /// of their own.
-    fn worked_apart(&self, session: &SessionId) -> Option<&Invocation> {
+    pub(super) fn worked_apart(&self, session: &SessionId) -> Option<&Invocation> {
         let task = session.task()?;
         let place = self.tasks.get(&task)?.fallback;
         let frame = self.frames.get(&task.frame)?;

@@ -1,6 +1,7 @@
 //! The call stack: what sessions do to frames by calling tools, and what that makes of the state.
 
 mod apply;
+mod autonomy;
 mod checkpoints;
 mod create;
 mod invalidate;
@@ -28,6 +29,8 @@ use crate::tools::Call;
 
 use super::decide::frame_fact;
 use super::{Fact, Session, State};
+pub(super) use autonomy::Autonomy;
+pub use autonomy::{Auto, AutonomyReply};
 use create::New;
 pub use invalidate::Invalidation;
 pub use replies::Answering;
@@ -53,11 +56,12 @@ impl State {
             return Some(known.clone());
         }
         let task = id.task()?;
-        let run = self.tasks.get(&task)?.run;
+        let own = self.tasks.get(&task)?;
         Some(Session {
-            run,
+            run: own.run,
             home: task.frame,
             active: task.frame,
+            since: own.started.unwrap_or(own.queued),
         })
     }
 
@@ -241,6 +245,7 @@ impl State {
                     decision: said("a decision", &add.decision)?.to_owned(),
                     reason: add.reason.clone(),
                     alternatives: add.alternatives.clone(),
+                    by_itself: None,
                 };
                 self.note(named(&add.frame_id)?, Event::DecisionAdded(decision))
             }

@@ -24,6 +24,7 @@ impl Stack for State {
             decisions: &frame.decisions,
             at: frame.history.last().map_or(Time(0), |(_, at, _)| *at),
             stale: frame.stale,
+            advice: self.autonomy.told(id),
         })
     }
 }
@@ -53,6 +54,8 @@ impl State {
         for id in own.unwrap_or_default() {
             stamp.push((*id, self.frames.get(id).map_or(0, |frame| frame.version)));
         }
+        // Advice is in no record, so that no frame's number tells of it.
+        stamp.extend(self.autonomy.version(id).map(|version| (id, version)));
         stamp
     }
 }

@@ -2,6 +2,7 @@
 //! works, what it is told, and the servers that some agents need.
 
 pub(super) mod messenger;
+mod reports;
 pub(super) mod services;
 pub(super) mod sessions;
 mod telemetry;

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use fornax_agents::happening::{Entry, Happening, TurnEnd};
 use fornax_agents::session::{Follow, fold};
 use fornax_core::agent::{Activity, Decision, Failure, Permission};
+use fornax_core::frame::Report;
 use fornax_core::ids::{RunId, TaskId};
+use fornax_core::time::Time;
 use fornax_journal::{Project, TelemetryWriter};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
 use super::super::{Message, SharedRules};
+use super::reports::Calls;
 use super::telemetry::{self, Tracer};
 
 /// The file that a host writes.
@@ -34,6 +37,8 @@ pub(in crate::engine) struct Seen {
     pub answered: Vec<(String, Decision)>,
     /// Whether it waits for a prompt: the number of the newest order that its host had taken then.
     pub idle_after: Option<u32>,
+    /// What it did, as far as that matters to the call stack, each with its moment.
+    pub reports: Vec<(Time, Report)>,
     /// Where it stands.
     pub activity: Activity,
 }
@@ -62,6 +67,7 @@ struct Followed {
     activity: Activity,
     ended: Option<(Option<Failure>, String)>,
     taken: u32,
+    calls: Calls,
     tracer: Tracer,
 }
 
@@ -112,6 +118,7 @@ impl Sessions {
             activity: Activity::default(),
             ended: None,
             taken: 0,
+            calls: Calls::default(),
             tracer: Tracer::new(run, task, known),
         };
         lock(&self.inner.followed).insert(task, followed);
@@ -214,10 +221,13 @@ impl Followed {
             asked: Vec::new(),
             answered: Vec::new(),
             idle_after: None,
+            reports: Vec::new(),
             activity: Activity::default(),
         };
         for entry in entries {
             fold(&mut self.activity, entry);
+            let report = self.calls.report(&entry.happening);
+            seen.reports.extend(report.map(|report| (entry.ts, report)));
             match &entry.happening {
                 Happening::PermissionAsked(permission) => seen.asked.push(permission.clone()),
                 Happening::PermissionAnswered { id, decision, by } if by != "human" => {
