@@ -76,6 +76,15 @@ function exchange(socket, method, path, body, { signal, timeout }) {
   })
 }
 
+/** What OpenCode answers, if it does in time: it may itself be waiting for this plugin. */
+function inTime(answer) {
+  let late
+  const never = new Promise((resolve) => {
+    late = setTimeout(resolve, PATIENCE_MS)
+  })
+  return Promise.race([Promise.resolve(answer).catch(() => undefined), never]).finally(() => clearTimeout(late))
+}
+
 /** The daemon, as far as it is there. */
 class Daemon {
   constructor(env, directory) {
@@ -147,7 +156,7 @@ class Sessions {
   async get(id) {
     const known = this.known.get(id)
     if (known) return known
-    const answer = await this.client?.session?.get({ path: { id } }).catch(() => undefined)
+    const answer = await inTime(this.client?.session?.get({ path: { id } }))
     return this.known.get(id) ?? this.take(answer?.data ?? { id })
   }
 
@@ -288,7 +297,7 @@ function filesOf(tool, args) {
 
 /** What the conversation was shortened to: the newest message that is a summary. */
 async function compacted(client, sessionID) {
-  const answer = await client?.session?.messages({ path: { id: sessionID } }).catch(() => undefined)
+  const answer = await inTime(client?.session?.messages({ path: { id: sessionID } }))
   const summary = (answer?.data ?? []).findLast(({ info }) => info.role === "assistant" && info.summary)
   if (!summary) return { type: "compacted" }
   const texts = summary.parts.filter((part) => part.type === "text").map((part) => part.text)
@@ -346,10 +355,16 @@ class Signs {
     this.lookedAt = 0
   }
 
-  async update(sessionID, moved) {
+  /** Looks what there is to show, without holding OpenCode up. */
+  update(sessionID, moved) {
+    this.looking = this.look(sessionID, moved).catch(() => undefined)
+  }
+
+  async look(sessionID, moved) {
     const now = Date.now()
     if (!(moved && this.wantsTitle) && now < this.lookedAt + ADVICE_MS) return
     this.lookedAt = now
+    await this.daemon.told
     const status = await this.daemon.look(sessionID, "flame_status")
     if (!status?.data?.active) return
     for (const advice of [status.data.advice ?? []].flat()) await this.toast(sessionID, advice)
@@ -360,7 +375,7 @@ class Signs {
     const message = typeof advice === "string" ? advice : (advice.text ?? advice.message)
     if (!message || this.shown.get(sessionID) === message) return
     this.shown.set(sessionID, message)
-    await this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } })
+    await inTime(this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } }))
   }
 
   async title(sessionID, frame) {
@@ -368,7 +383,7 @@ class Signs {
     const session = this.sessions.known.get(sessionID)
     if (!title || !session || session.parent || session.title === title) return
     session.title = title
-    await this.client?.session?.update({ path: { id: sessionID }, body: { title } })
+    await inTime(this.client?.session?.update({ path: { id: sessionID }, body: { title } }))
   }
 }
 
@@ -433,16 +448,16 @@ export const FornaxPlugin = async (input, options) => {
     }
     if (event.type === "session.idle") {
       const session = sessions.idle(given.sessionID)
-      if (session && !session.parent) {
-        await daemon.told
-        await signs.update(session.id, true)
-      }
+      if (session && !session.parent) signs.update(session.id, true)
     }
   }
 
   return harmless({
     event: heard,
     tool: toolsOf(daemon, definitions),
+    dispose: async () => {
+      await inTime(daemon.told)
+    },
     // Without it OpenCode takes every argument for required.
     "tool.definition": async ({ toolID }, output) => {
       if (schemas.has(toolID)) output.jsonSchema = schemas.get(toolID)
@@ -461,7 +476,7 @@ export const FornaxPlugin = async (input, options) => {
       if (isTask || !daemon.isThere()) return
       sessions.toolEnded(call, output)
       const moved = MOVERS.has(call.tool)
-      if (!sessions.known.get(call.sessionID)?.parent) await signs.update(call.sessionID, moved)
+      if (!sessions.known.get(call.sessionID)?.parent) signs.update(call.sessionID, moved)
     },
     "experimental.chat.system.transform": async ({ sessionID }, { system }) => {
       if (isTask || !sessionID || summarizing.has(sessionID) || !daemon.isThere()) return
