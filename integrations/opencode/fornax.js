@@ -42,38 +42,46 @@ function socketPath(env) {
   return undefined
 }
 
-function exchange(socket, method, path, body, { signal, timeout }) {
+/** One request and its answer: `{status, text}`. */
+function exchange(socket, method, path, text, signal) {
+  const headers = { host: "fornax", connection: "close" }
+  if (text !== undefined) headers["content-type"] = "application/json"
+  // In OpenCode this is Bun, whose own way loses no answers when the machine is busy.
+  if (globalThis.Bun) {
+    return fetch(`http://fornax${path}`, { unix: socket, method, headers, body: text, signal }).then(
+      async (answer) => ({ status: answer.status, text: await answer.text() }),
+    )
+  }
+  if (text !== undefined) headers["content-length"] = Buffer.byteLength(text)
   return new Promise((resolve, reject) => {
-    const text = body === undefined ? undefined : JSON.stringify(body)
-    const headers = { host: "fornax", connection: "close" }
-    if (text !== undefined) {
-      headers["content-type"] = "application/json"
-      headers["content-length"] = Buffer.byteLength(text)
-    }
-    // Not `timeout` of the request: that one counts only silence.
-    const late = timeout && setTimeout(() => asked.destroy(new Error("no answer in time")), timeout)
-    const asked = request({ socketPath: socket, method, path, headers, agent: false }, (answer) => {
+    const asked = request({ socketPath: socket, method, path, headers, agent: false, signal }, (answer) => {
       const chunks = []
       answer.on("data", (chunk) => chunks.push(chunk))
-      answer.on("error", fail)
-      answer.on("end", () => {
-        clearTimeout(late)
-        const got = Buffer.concat(chunks).toString("utf8")
-        try {
-          resolve({ status: answer.statusCode, body: got ? JSON.parse(got) : undefined })
-        } catch (error) {
-          reject(error)
-        }
-      })
+      answer.on("error", reject)
+      answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString("utf8") }))
     })
-    function fail(error) {
-      clearTimeout(late)
-      reject(error)
-    }
-    asked.on("error", fail)
-    signal?.addEventListener("abort", () => asked.destroy(new Error("the call was given up")), { once: true })
+    asked.on("error", reject)
     asked.end(text)
   })
+}
+
+/** The same with JSON, given up when the time is over or the signal says so. */
+async function converse(socket, method, path, body, { signal, timeout }) {
+  const gaveUp = new AbortController()
+  const giveUp = () => gaveUp.abort()
+  const late = timeout && setTimeout(giveUp, timeout)
+  signal?.addEventListener("abort", giveUp, { once: true })
+  try {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const over = new Promise((_, reject) => {
+      gaveUp.signal.addEventListener("abort", () => reject(new Error("no answer in time")), { once: true })
+    })
+    const answer = await Promise.race([exchange(socket, method, path, text, gaveUp.signal), over])
+    return { status: answer.status, body: answer.text ? JSON.parse(answer.text) : undefined }
+  } finally {
+    clearTimeout(late)
+    signal?.removeEventListener("abort", giveUp)
+  }
 }
 
 /** What OpenCode answers, if it does in time: it may itself be waiting for this plugin. */
@@ -110,7 +118,7 @@ class Daemon {
   async ask(method, path, body, limits = { timeout: PATIENCE_MS }) {
     if (!this.isThere()) return undefined
     try {
-      const answer = await exchange(this.socket, method, path, body, limits)
+      const answer = await converse(this.socket, method, path, body, limits)
       const message = answer.body?.error?.message ?? ""
       if (answer.status === 404 && message.startsWith("no project of Fornax")) {
         this.foreignUntil = Date.now() + FOREIGN_MS

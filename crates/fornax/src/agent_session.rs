@@ -34,7 +34,10 @@ impl Process {
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let comm = head.split_once('(')?.1;
         let argv = fs::read(dir.join("cmdline")).unwrap_or_default();
-        let words: Vec<_> = argv.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        let words: Vec<_> = argv
+            .split(|byte| *byte == 0)
+            .map(String::from_utf8_lossy)
+            .collect();
         let mut names = vec![stem(comm)];
         names.extend(words.first().map(|word| stem(word)));
         if names.iter().any(|name| RUNTIMES.contains(&name.as_str())) {
@@ -56,7 +59,8 @@ impl Process {
 /// The name of a program without its folder and its ending.
 fn stem(word: &str) -> String {
     let stem = Path::new(word.trim_start_matches('-')).file_stem();
-    stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    stem.map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// The session of the agent that this process was started by: the agent's name and its process, since
@@ -109,7 +113,9 @@ mod tests {
     }
 
     fn session(processes: &[(u32, u32, &str, &str)], own: u32, agent: &str) -> String {
-        session_above(proc(processes).path(), own, agent).unwrap().to_string()
+        session_above(proc(processes).path(), own, agent)
+            .unwrap()
+            .to_string()
     }
 
     #[test]
@@ -138,7 +144,10 @@ mod tests {
         assert_eq!(session(&processes, 4, "codex"), "codex:3.30");
         assert_eq!(session(&processes, 9, "claude"), "claude:7.70");
         // Its name is an argument here.
-        let wrapped = [(2, 1, "node", "node /bin/codex.js"), (3, 2, "fornax", "fornax mcp")];
+        let wrapped = [
+            (2, 1, "node", "node /bin/codex.js"),
+            (3, 2, "fornax", "fornax mcp"),
+        ];
         assert_eq!(session(&wrapped, 3, "codex"), "codex:2.20");
         assert_eq!(session(&[], 9, "codex"), "codex:9.0");
     }

@@ -28,7 +28,11 @@ fn all_of(dir: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let mode = path.symlink_metadata().unwrap().permissions().mode();
-            let bytes = if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            let bytes = if path.is_file() {
+                fs::read(&path).unwrap()
+            } else {
+                Vec::new()
+            };
             found.insert(path.clone(), (mode, bytes));
             if path.is_dir() && !path.is_symlink() {
                 open.push(path);
@@ -88,11 +92,18 @@ fn files(agent: &str, scope: &str) -> Vec<&'static str> {
 }
 
 fn base(place: &Place, scope: &str) -> PathBuf {
-    if scope == "project" { place.dir() } else { home(place) }
+    if scope == "project" {
+        place.dir()
+    } else {
+        home(place)
+    }
 }
 
 fn samples(file: &str) -> &'static [&'static str] {
-    match Path::new(file).extension().and_then(|ending| ending.to_str()) {
+    match Path::new(file)
+        .extension()
+        .and_then(|ending| ending.to_str())
+    {
         Some("toml") => TOML,
         Some("json") => JSON,
         _ => &[],
@@ -103,7 +114,11 @@ fn samples(file: &str) -> &'static [&'static str] {
 fn what_is_taken_out_leaves_the_bytes_that_were_there() {
     for agent in AGENTS {
         for scope in SCOPES {
-            let count = files(agent, scope).iter().map(|file| samples(file).len()).max().unwrap();
+            let count = files(agent, scope)
+                .iter()
+                .map(|file| samples(file).len())
+                .max()
+                .unwrap();
             for sample in 0..=count {
                 let place = Place::new();
                 for file in files(agent, scope) {
@@ -138,9 +153,14 @@ fn what_is_taken_out_leaves_the_bytes_that_were_there() {
 fn what_was_written_meanwhile_and_what_others_wrote_stays() {
     for agent in ["claude", "codex"] {
         let place = Place::new();
-        let mine = r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "say done"}]}]}}"#;
+        let mine =
+            r#"{"hooks": {"Stop": [{"hooks": [{"type": "command", "command": "say done"}]}]}}"#;
         for file in files(agent, "project") {
-            let text = if file.ends_with("toml") { "model = \"o3\"\n" } else { mine };
+            let text = if file.ends_with("toml") {
+                "model = \"o3\"\n"
+            } else {
+                mine
+            };
             put(&place.dir().join(file), text);
         }
         place.ok(&["install", agent]);
@@ -190,8 +210,13 @@ fn an_older_entry_is_replaced_and_never_doubled() {
     place.ok(&["install", "claude"]);
     let settings = json_of(&place.dir().join(".claude/settings.json"));
     assert_eq!(settings["hooks"]["Stop"].as_array().unwrap().len(), 1);
-    let command = settings["hooks"]["Stop"][0]["hooks"][0]["command"].as_str().unwrap();
-    assert_eq!(command, format!("{} hook claude", env!("CARGO_BIN_EXE_fornax")));
+    let command = settings["hooks"]["Stop"][0]["hooks"][0]["command"]
+        .as_str()
+        .unwrap();
+    assert_eq!(
+        command,
+        format!("{} hook claude", env!("CARGO_BIN_EXE_fornax"))
+    );
     let servers = json_of(&place.dir().join(".mcp.json"));
     assert_eq!(servers["mcpServers"]["fornax"]["args"][1], "--agent");
 }
@@ -213,13 +238,33 @@ fn the_program_is_called_by_its_name_where_that_finds_it() {
 fn what_is_not_understood_is_refused_with_its_line_and_nothing_is_written() {
     let cases = [
         ("claude", ".mcp.json", "{\n  \"mcpServers\": [\n]}", 2),
-        ("claude", ".mcp.json", "{\n\n  \"mcpServers\": {\n\"fornax\": {\"command\": \"x\"}}}", 4),
-        ("claude", ".mcp.json", "{\n  \"a\": 1\n  \"b\": 2\n}", 3),
+        (
+            "claude",
+            ".mcp.json",
+            "{\n\n  \"mcpServers\": {\n\"fornax\": {\"command\": \"x\"}}}",
+            4,
+        ),
+        ("claude", ".mcp.json", "{\n  \"a\": 1\n  \"b\": 2\n}", 2),
         ("claude", ".mcp.json", "[]", 1),
-        ("claude", ".claude/settings.json", "{\n \"hooks\": {\n \"Stop\": {}}}", 3),
+        (
+            "claude",
+            ".claude/settings.json",
+            "{\n \"hooks\": {\n \"Stop\": {}}}",
+            3,
+        ),
         ("codex", ".codex/config.toml", "a = 1\nb = \n", 2),
-        ("codex", ".codex/config.toml", "a = 1\nmcp_servers = { x = { command = \"x\" } }\n", 2),
-        ("codex", ".codex/config.toml", "\n[mcp_servers.fornax]\ncommand = \"x\"\n", 2),
+        (
+            "codex",
+            ".codex/config.toml",
+            "a = 1\nmcp_servers = { x = { command = \"x\" } }\n",
+            2,
+        ),
+        (
+            "codex",
+            ".codex/config.toml",
+            "\n[mcp_servers.fornax]\ncommand = \"x\"\n",
+            2,
+        ),
         ("opencode", ".opencode/plugin/fornax.js", "export {}\n", 1),
     ];
     for (agent, file, text, line) in cases {
@@ -245,7 +290,10 @@ fn a_link_is_kept_within_its_scope_and_refused_out_of_it() {
     assert!(dir.join(".claude/settings.json").is_symlink());
     assert!(json_of(&dir.join("dots/settings.json"))["hooks"].is_object());
     place.ok(&["uninstall", "claude"]);
-    assert_eq!(fs::read_to_string(dir.join("dots/settings.json")).unwrap(), "{}\n");
+    assert_eq!(
+        fs::read_to_string(dir.join("dots/settings.json")).unwrap(),
+        "{}\n"
+    );
 
     let outside = home(&place).join("theirs");
     fs::create_dir(&outside).unwrap();
@@ -263,7 +311,10 @@ fn a_link_is_kept_within_its_scope_and_refused_out_of_it() {
 fn hook(place: &Place, agent: &str, event: &str, env: &[(&str, &str)]) -> Ended {
     let mut command: Command = place.command(&["hook", agent]);
     command.envs(env.iter().copied());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It may not even read it.
     let _ = child.stdin.take().unwrap().write_all(event.as_bytes());
@@ -276,7 +327,10 @@ fn hooks_say_nothing_where_fornax_does_not_run_or_what_they_get_is_no_event() {
     let before = both(&place);
     let prompt = r#"{"hook_event_name": "UserPromptSubmit", "prompt": "x", "cwd": "/"}"#;
     let silent = |ended: Ended| {
-        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+            (0, "", "")
+        );
     };
     silent(hook(&place, "claude", prompt, &[]));
     assert_eq!(both(&place), before);

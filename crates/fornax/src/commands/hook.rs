@@ -42,7 +42,10 @@ pub fn hook(args: &crate::cli::Hook) -> Outcome {
         return Ok(EXIT_DONE);
     };
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(EVENT_MAX_BYTES).read_to_string(&mut text);
+    let read = std::io::stdin()
+        .lock()
+        .take(EVENT_MAX_BYTES)
+        .read_to_string(&mut text);
     let Ok(event) = read.and_then(|_| Ok(serde_json::from_str::<Value>(&text)?)) else {
         return Ok(EXIT_DONE);
     };
@@ -186,9 +189,15 @@ impl Teller {
 
     fn tool_title(&self) -> String {
         let input = &self.event["tool_input"];
-        let said = ["command", "file_path", "notebook_path", "pattern", "description"]
-            .iter()
-            .find_map(|field| input[field].as_str());
+        let said = [
+            "command",
+            "file_path",
+            "notebook_path",
+            "pattern",
+            "description",
+        ]
+        .iter()
+        .find_map(|field| input[field].as_str());
         first_line(said.unwrap_or_default()).to_owned()
     }
 
@@ -237,8 +246,13 @@ impl Teller {
         }
         let client = Client::at(self.socket.clone()).await?;
         let caller = self.caller(&self.session);
-        let reply: Value = client.post_json("/api/sessions/compacting", &caller).await?;
-        Ok(reply["text"].as_str().filter(|text| !text.is_empty()).map(str::to_owned))
+        let reply: Value = client
+            .post_json("/api/sessions/compacting", &caller)
+            .await?;
+        Ok(reply["text"]
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned))
     }
 }
 
@@ -265,7 +279,10 @@ fn last_in(transcript: &Path) -> String {
             return None;
         }
         let parts = entry["message"]["content"].as_array()?;
-        let texts: Vec<&str> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
+        let texts: Vec<&str> = parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect();
         (!texts.is_empty()).then(|| texts.join("\n"))
     };
     end.lines().rev().find_map(said).unwrap_or_default()
@@ -312,11 +329,15 @@ mod tests {
         assert_eq!(
             told("claude", event),
             [
-                (session.clone(), json!({"type": "tool_ended", "tool": "Write", "title": "/p/a.rs", "success": true})),
+                (
+                    session.clone(),
+                    json!({"type": "tool_ended", "tool": "Write", "title": "/p/a.rs", "success": true})
+                ),
                 (session, json!({"type": "file_changed", "path": "/p/a.rs"})),
             ]
         );
-        let patch = "*** Begin Patch\n*** Add File: a b.rs\n+x\n*** Update File: c.rs\n*** End Patch";
+        let patch =
+            "*** Begin Patch\n*** Add File: a b.rs\n+x\n*** Update File: c.rs\n*** End Patch";
         let event = json!({
             "hook_event_name": "PostToolUse", "tool_name": "apply_patch", "tool_input": { "command": patch },
         });
@@ -365,7 +386,12 @@ mod tests {
 
     #[test]
     fn a_conversation_that_is_cleared_is_not_the_end_of_its_session() {
-        let end = |reason: &str| told("claude", json!({"hook_event_name": "SessionEnd", "reason": reason}));
+        let end = |reason: &str| {
+            told(
+                "claude",
+                json!({"hook_event_name": "SessionEnd", "reason": reason}),
+            )
+        };
         assert_eq!(end("clear"), []);
         assert_eq!(end("other")[0].1, json!({"type": "ended"}));
     }

@@ -25,7 +25,16 @@ const CLAUDE_EVENTS: &[&str] = &[
     "SessionEnd",
 ];
 /// The same for Codex.
-const CODEX_EVENTS: &[&str] = &["SessionStart", "UserPromptSubmit", "PostToolUse", "Stop"];
+const CODEX_EVENTS: &[&str] = &[
+    "SessionStart",
+    "UserPromptSubmit",
+    "PostToolUse",
+    "SubagentStart",
+    "SubagentStop",
+    "PostCompact",
+    "Stop",
+    "SessionEnd",
+];
 /// How long an agent waits for a hook, in seconds. It answers at once; this is for a machine in need.
 const HOOK_TIMEOUT_S: u32 = 10;
 
@@ -120,7 +129,10 @@ pub fn wanted(
             let dir = named("CODEX_HOME", ".codex");
             let hooks = Content::Json(hooks(agent, CODEX_EVENTS, &program));
             let server = Content::Toml(codex_server(&program));
-            vec![file(&dir, "config.toml", server), file(&dir, "hooks.json", hooks)]
+            vec![
+                file(&dir, "config.toml", server),
+                file(&dir, "hooks.json", hooks),
+            ]
         }
     })
 }

@@ -15,7 +15,9 @@ impl Edit {
     /// What makes the one text of the other.
     pub fn between(old: &str, new: &str) -> Edit {
         let same = |a: &mut dyn Iterator<Item = (char, char)>| -> usize {
-            a.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+            a.take_while(|(a, b)| a == b)
+                .map(|(a, _)| a.len_utf8())
+                .sum()
         };
         let at = same(&mut old.chars().zip(new.chars()));
         let (old_rest, new_rest) = (&old[at..], &new[at..]);
@@ -51,12 +53,26 @@ mod tests {
 
     #[test]
     fn what_was_changed_is_undone() {
-        let texts = ["", "a", "aa", "é", "éa", "aé\n", "a\u{1f525}b", "aaab", "baaa"];
+        let texts = [
+            "",
+            "a",
+            "aa",
+            "é",
+            "éa",
+            "aé\n",
+            "a\u{1f525}b",
+            "aaab",
+            "baaa",
+        ];
         for old in texts {
             for middle in texts {
                 for new in texts {
                     let edits = [Edit::between(old, middle), Edit::between(middle, new)];
-                    assert_eq!(undo(new, &edits).as_deref(), Some(old), "{old} {middle} {new}");
+                    assert_eq!(
+                        undo(new, &edits).as_deref(),
+                        Some(old),
+                        "{old} {middle} {new}"
+                    );
                 }
             }
         }

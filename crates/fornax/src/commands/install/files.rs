@@ -21,7 +21,8 @@ impl Current {
     /// Reads it.
     pub fn read(path: &Path) -> Result<Current, Failure> {
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Current(None)),
@@ -52,7 +53,11 @@ impl Current {
 pub fn within(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
     let refused = |why: String| {
         let what = format!("{}: {why}", path.display());
-        fail(ErrorKind::Forbidden, what, "write there yourself, or put a file in the link's place")
+        fail(
+            ErrorKind::Forbidden,
+            what,
+            "write there yourself, or put a file in the link's place",
+        )
     };
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     // The deepest that exists; what lies below it will be made.
@@ -64,7 +69,11 @@ pub fn within(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
             return refused("it is a link that leads nowhere".to_owned());
         };
         if ancestor.starts_with(root) && !real.starts_with(&real_root) {
-            return refused(format!("it leads to {}, out of {}", real.display(), root.display()));
+            return refused(format!(
+                "it leads to {}, out of {}",
+                real.display(),
+                root.display()
+            ));
         }
         let below = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
         return Ok(match below.as_os_str().is_empty() {
@@ -84,7 +93,11 @@ pub fn write(
 ) -> Result<Vec<PathBuf>, Failure> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
-    let mut made: Vec<PathBuf> = dir.ancestors().take_while(missing).map(Path::to_owned).collect();
+    let mut made: Vec<PathBuf> = dir
+        .ancestors()
+        .take_while(missing)
+        .map(Path::to_owned)
+        .collect();
     made.reverse();
     let mode = match fs::metadata(path) {
         Ok(meta) => meta.permissions(),
@@ -124,7 +137,10 @@ fn unchanged(path: &Path, before: &Current) -> Result<(), Failure> {
     }
     fail(
         ErrorKind::Conflict,
-        format!("{} has been changed just now by another program", path.display()),
+        format!(
+            "{} has been changed just now by another program",
+            path.display()
+        ),
         "do it again",
     )
 }

@@ -139,7 +139,11 @@ fn remove_property(top: &CstObject, path: &[&str], name: &str) {
     let Some(property) = found.and_then(|at| at.get(name)) else {
         return;
     };
-    if property.value().and_then(|value| value.to_serde_value()).is_some_and(|value| is_ours(&value)) {
+    if property
+        .value()
+        .and_then(|value| value.to_serde_value())
+        .is_some_and(|value| is_ours(&value))
+    {
         property.remove();
         prune(top, path);
     }
@@ -210,7 +214,9 @@ fn is_ours(value: &Value) -> bool {
 
 /// Whether a program is Fornax, wherever it is.
 pub fn is_fornax(program: &str) -> bool {
-    Path::new(program).file_name().is_some_and(|name| name == "fornax")
+    Path::new(program)
+        .file_name()
+        .is_some_and(|name| name == "fornax")
 }
 
 fn input(value: &Value) -> CstInputValue {

@@ -83,7 +83,11 @@ fn carry_out(context: &Context, args: &crate::cli::Install, is_install: bool) ->
     } else if args.dry_run {
         out::note("Nothing was written: this is what would be.");
     } else {
+        let mut emptied = Vec::new();
         for change in changes {
+            if change.after.is_none() {
+                emptied.extend(change.record.iter().flat_map(|record| record.dirs.clone()));
+            }
             installed.forget(&change.file);
             if let Some(mut record) = write(&change)? {
                 record.path = change.file.clone();
@@ -92,6 +96,8 @@ fn carry_out(context: &Context, args: &crate::cli::Install, is_install: bool) ->
             // After each, so that what stands on the disk is what is remembered.
             installed.write(home.dir())?;
         }
+        // Last: one folder may have held several files.
+        files::remove_empty(&emptied);
     }
     if is_install {
         for line in agents::advice(args.agent, args.scope) {
@@ -105,9 +111,6 @@ fn carry_out(context: &Context, args: &crate::cli::Install, is_install: bool) ->
 fn write(change: &Change) -> Result<Option<Record>, Failure> {
     let Some(after) = &change.after else {
         files::remove(&change.file, &change.before)?;
-        if let Some(record) = &change.record {
-            files::remove_empty(&record.dirs);
-        }
         return Ok(None);
     };
     let made = files::write(&change.file, &change.before, after, change.private)?;
@@ -204,11 +207,7 @@ fn with(wanted: &Wanted, base: &str) -> Result<(String, Vec<Edit>), Failure> {
 }
 
 /// The text without what is ours, and whether it is what was there before, to the byte.
-fn without(
-    wanted: &Wanted,
-    text: &str,
-    known: Option<&Record>,
-) -> Result<(String, bool), Failure> {
+fn without(wanted: &Wanted, text: &str, known: Option<&Record>) -> Result<(String, bool), Failure> {
     let untouched = known.filter(|record| record.digest == digest(text));
     match (&wanted.content, untouched) {
         (Content::Whole(_), Some(_)) => Ok((String::new(), true)),
@@ -251,7 +250,11 @@ fn difference(change: &Change) -> String {
     let after = change.after.as_deref().unwrap_or_default();
     let name = change.shown.display().to_string();
     let is_gone = change.after.is_none();
-    let old = if change.before.exists() { &name } else { "/dev/null" };
+    let old = if change.before.exists() {
+        &name
+    } else {
+        "/dev/null"
+    };
     let new = if is_gone { "/dev/null" } else { &name };
     let diff = TextDiff::from_lines(before, after);
     let mut shown = String::new();

@@ -20,7 +20,10 @@ pub fn has(file: &Path, text: &str, section: &str) -> Result<bool, Failure> {
         let found = document.get(TABLE).and_then(|servers| servers.get(NAME));
         Ok(found.and_then(Item::as_table_like).map(plain))
     };
-    Ok(fields(text)?.is_some_and(|found| fields(section).is_ok_and(|wanted| wanted == Some(found))))
+    Ok(
+        fields(text)?
+            .is_some_and(|found| fields(section).is_ok_and(|wanted| wanted == Some(found))),
+    )
 }
 
 /// A table's fields, whatever they look like.
@@ -39,7 +42,12 @@ pub fn add(file: &Path, text: &str, section: &str) -> Result<(String, Vec<Edit>)
     let servers = document.get(TABLE);
     if let Some(other) = servers.and_then(|servers| servers.get(NAME)) {
         let what = format!("there is another `{TABLE}.{NAME}` already");
-        return Err(refusal(file, line_of(text, other), &what, "rename it, then install again"));
+        return Err(refusal(
+            file,
+            line_of(text, other),
+            &what,
+            "rename it, then install again",
+        ));
     }
     let after = appended(text, section);
     if after.parse::<DocumentMut>().is_err() {
@@ -79,7 +87,9 @@ pub fn remove(file: &Path, text: &str, section: &str) -> Result<String, Failure>
     let found = document.get(TABLE).and_then(|servers| servers.get(NAME));
     let is_ours = |item: &Item| {
         let command = item.get("command").and_then(Item::as_str);
-        let first = item.get("args").and_then(|args| args.as_array()?.get(0)?.as_str());
+        let first = item
+            .get("args")
+            .and_then(|args| args.as_array()?.get(0)?.as_str());
         command.is_some_and(is_fornax) && first == Some("mcp")
     };
     if !found.is_some_and(is_ours) {
@@ -108,5 +118,8 @@ fn line_of(text: &str, item: &Item) -> usize {
 }
 
 fn line_at(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + text.as_bytes()[..at.min(text.len())]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
 }
