@@ -42,38 +42,55 @@ function socketPath(env) {
   return undefined
 }
 
-function exchange(socket, method, path, body, { signal, timeout }) {
+/** One request and its answer: `{status, text}`. */
+function exchange(socket, method, path, text, signal) {
+  const headers = { host: "fornax", connection: "close" }
+  if (text !== undefined) headers["content-type"] = "application/json"
+  // In OpenCode this is Bun, whose own way loses no answers when the machine is busy.
+  if (globalThis.Bun) {
+    return fetch(`http://fornax${path}`, { unix: socket, method, headers, body: text, signal }).then(
+      async (answer) => ({ status: answer.status, text: await answer.text() }),
+    )
+  }
+  if (text !== undefined) headers["content-length"] = Buffer.byteLength(text)
   return new Promise((resolve, reject) => {
-    const text = body === undefined ? undefined : JSON.stringify(body)
-    const headers = { host: "fornax", connection: "close" }
-    if (text !== undefined) {
-      headers["content-type"] = "application/json"
-      headers["content-length"] = Buffer.byteLength(text)
-    }
-    // Not `timeout` of the request: that one counts only silence.
-    const late = timeout && setTimeout(() => asked.destroy(new Error("no answer in time")), timeout)
-    const asked = request({ socketPath: socket, method, path, headers, agent: false }, (answer) => {
+    const asked = request({ socketPath: socket, method, path, headers, agent: false, signal }, (answer) => {
       const chunks = []
       answer.on("data", (chunk) => chunks.push(chunk))
-      answer.on("error", fail)
-      answer.on("end", () => {
-        clearTimeout(late)
-        const got = Buffer.concat(chunks).toString("utf8")
-        try {
-          resolve({ status: answer.statusCode, body: got ? JSON.parse(got) : undefined })
-        } catch (error) {
-          reject(error)
-        }
-      })
+      answer.on("error", reject)
+      answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString("utf8") }))
     })
-    function fail(error) {
-      clearTimeout(late)
-      reject(error)
-    }
-    asked.on("error", fail)
-    signal?.addEventListener("abort", () => asked.destroy(new Error("the call was given up")), { once: true })
+    asked.on("error", reject)
     asked.end(text)
   })
+}
+
+/** The same with JSON, given up when the time is over or the signal says so. */
+async function converse(socket, method, path, body, { signal, timeout }) {
+  const gaveUp = new AbortController()
+  const giveUp = () => gaveUp.abort()
+  const late = timeout && setTimeout(giveUp, timeout)
+  signal?.addEventListener("abort", giveUp, { once: true })
+  try {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const over = new Promise((_, reject) => {
+      gaveUp.signal.addEventListener("abort", () => reject(new Error("no answer in time")), { once: true })
+    })
+    const answer = await Promise.race([exchange(socket, method, path, text, gaveUp.signal), over])
+    return { status: answer.status, body: answer.text ? JSON.parse(answer.text) : undefined }
+  } finally {
+    clearTimeout(late)
+    signal?.removeEventListener("abort", giveUp)
+  }
+}
+
+/** What OpenCode answers, if it does in time: it may itself be waiting for this plugin. */
+function inTime(answer) {
+  let late
+  const never = new Promise((resolve) => {
+    late = setTimeout(resolve, PATIENCE_MS)
+  })
+  return Promise.race([Promise.resolve(answer).catch(() => undefined), never]).finally(() => clearTimeout(late))
 }
 
 /** The daemon, as far as it is there. */
@@ -101,7 +118,7 @@ class Daemon {
   async ask(method, path, body, limits = { timeout: PATIENCE_MS }) {
     if (!this.isThere()) return undefined
     try {
-      const answer = await exchange(this.socket, method, path, body, limits)
+      const answer = await converse(this.socket, method, path, body, limits)
       const message = answer.body?.error?.message ?? ""
       if (answer.status === 404 && message.startsWith("no project of Fornax")) {
         this.foreignUntil = Date.now() + FOREIGN_MS
@@ -147,7 +164,7 @@ class Sessions {
   async get(id) {
     const known = this.known.get(id)
     if (known) return known
-    const answer = await this.client?.session?.get({ path: { id } }).catch(() => undefined)
+    const answer = await inTime(this.client?.session?.get({ path: { id } }))
     return this.known.get(id) ?? this.take(answer?.data ?? { id })
   }
 
@@ -288,7 +305,7 @@ function filesOf(tool, args) {
 
 /** What the conversation was shortened to: the newest message that is a summary. */
 async function compacted(client, sessionID) {
-  const answer = await client?.session?.messages({ path: { id: sessionID } }).catch(() => undefined)
+  const answer = await inTime(client?.session?.messages({ path: { id: sessionID } }))
   const summary = (answer?.data ?? []).findLast(({ info }) => info.role === "assistant" && info.summary)
   if (!summary) return { type: "compacted" }
   const texts = summary.parts.filter((part) => part.type === "text").map((part) => part.text)
@@ -346,10 +363,16 @@ class Signs {
     this.lookedAt = 0
   }
 
-  async update(sessionID, moved) {
+  /** Looks what there is to show, without holding OpenCode up. */
+  update(sessionID, moved) {
+    this.looking = this.look(sessionID, moved).catch(() => undefined)
+  }
+
+  async look(sessionID, moved) {
     const now = Date.now()
     if (!(moved && this.wantsTitle) && now < this.lookedAt + ADVICE_MS) return
     this.lookedAt = now
+    await this.daemon.told
     const status = await this.daemon.look(sessionID, "flame_status")
     if (!status?.data?.active) return
     for (const advice of [status.data.advice ?? []].flat()) await this.toast(sessionID, advice)
@@ -360,7 +383,7 @@ class Signs {
     const message = typeof advice === "string" ? advice : (advice.text ?? advice.message)
     if (!message || this.shown.get(sessionID) === message) return
     this.shown.set(sessionID, message)
-    await this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } })
+    await inTime(this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } }))
   }
 
   async title(sessionID, frame) {
@@ -368,7 +391,7 @@ class Signs {
     const session = this.sessions.known.get(sessionID)
     if (!title || !session || session.parent || session.title === title) return
     session.title = title
-    await this.client?.session?.update({ path: { id: sessionID }, body: { title } })
+    await inTime(this.client?.session?.update({ path: { id: sessionID }, body: { title } }))
   }
 }
 
@@ -433,16 +456,16 @@ export const FornaxPlugin = async (input, options) => {
     }
     if (event.type === "session.idle") {
       const session = sessions.idle(given.sessionID)
-      if (session && !session.parent) {
-        await daemon.told
-        await signs.update(session.id, true)
-      }
+      if (session && !session.parent) signs.update(session.id, true)
     }
   }
 
   return harmless({
     event: heard,
     tool: toolsOf(daemon, definitions),
+    dispose: async () => {
+      await inTime(daemon.told)
+    },
     // Without it OpenCode takes every argument for required.
     "tool.definition": async ({ toolID }, output) => {
       if (schemas.has(toolID)) output.jsonSchema = schemas.get(toolID)
@@ -461,7 +484,7 @@ export const FornaxPlugin = async (input, options) => {
       if (isTask || !daemon.isThere()) return
       sessions.toolEnded(call, output)
       const moved = MOVERS.has(call.tool)
-      if (!sessions.known.get(call.sessionID)?.parent) await signs.update(call.sessionID, moved)
+      if (!sessions.known.get(call.sessionID)?.parent) signs.update(call.sessionID, moved)
     },
     "experimental.chat.system.transform": async ({ sessionID }, { system }) => {
       if (isTask || !sessionID || summarizing.has(sessionID) || !daemon.isThere()) return

@@ -57,12 +57,7 @@ impl Home {
     /// # Errors
     /// As [`Home::open`]; and where neither variable is an absolute path.
     pub fn from_env() -> Result<Home, Error> {
-        let absolute = |name: &str| {
-            let dir = PathBuf::from(std::env::var_os(name)?);
-            dir.is_absolute().then_some(dir)
-        };
-        absolute("XDG_STATE_HOME")
-            .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+        Home::dir_from_env()
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Usage,
@@ -70,7 +65,19 @@ impl Home {
                 )
                 .with_help("set HOME or XDG_STATE_HOME to an absolute path")
             })
-            .and_then(|state| Home::open(state.join("fornax")))
+            .and_then(Home::open)
+    }
+
+    /// The folder that the environment names, whether it is there or not.
+    #[must_use]
+    pub fn dir_from_env() -> Option<PathBuf> {
+        let absolute = |name: &str| {
+            let dir = PathBuf::from(std::env::var_os(name)?);
+            dir.is_absolute().then_some(dir)
+        };
+        absolute("XDG_STATE_HOME")
+            .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+            .map(|state| state.join("fornax"))
     }
 
     /// The home in a folder, which is made where it is missing.

@@ -100,6 +100,13 @@ pub enum Command {
     Tools(Json),
     /// List the agents that are known: installed, logged in, what to do
     Agents(Agents),
+    /// Have an agent that you start yourself work with frames: writes its settings
+    Install(Install),
+    /// Take out of an agent's settings what `install` wrote
+    Uninstall(Install),
+    /// What an agent's hooks call: reads the event on standard input
+    #[command(hide = true)]
+    Hook(Hook),
     /// Run a plan with the real agents and tools but a scripted model, at no cost, in a throw-away
     /// worktree
     Rehearse(Rehearse),
@@ -496,6 +503,41 @@ pub enum AgentsAction {
 pub struct AgentsTest {
     /// The agent, or any tool with one
     pub name: String,
+}
+
+#[derive(Args)]
+pub struct Install {
+    /// The agent
+    pub agent: InstalledAgent,
+
+    /// Where: in the project, for all who work on it, or in your home, for all your projects
+    #[arg(long, default_value = "project")]
+    pub scope: InstallScope,
+
+    /// Only show what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Agents whose settings are known.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InstalledAgent {
+    Opencode,
+    Claude,
+    Codex,
+}
+
+/// Whose settings.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InstallScope {
+    Project,
+    User,
+}
+
+#[derive(Args)]
+pub struct Hook {
+    /// The agent
+    pub agent: InstalledAgent,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! The command line of Fornax.
 
+mod agent_session;
 mod cli;
 mod commands;
 mod daemon;

@@ -6,6 +6,8 @@ mod compare;
 mod doctor;
 mod follow;
 mod frame;
+mod hook;
+mod install;
 mod journal;
 mod lists;
 mod logs;
@@ -64,6 +66,9 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Plan(Plan::Graph(args)) => plan::print_graph(&context, args),
         Command::Tools(args) => tools::tools(&context, args),
         Command::Agents(args) => wait(agents::agents(&context, args)),
+        Command::Install(args) => install::install(&context, &args),
+        Command::Uninstall(args) => install::uninstall(&context, &args),
+        Command::Hook(args) => hook::hook(&args),
         Command::Rehearse(args) => wait(rehearse::rehearse(&context, args)),
         Command::Up(args) => server::up(&context, args),
         Command::Status(args) => wait(server::status(args)),
