@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::frame_cli::FrameCall;
+use crate::frame_cli::{Answer, Frame, Mcp};
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -288,44 +288,6 @@ pub struct Logs {
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<u64>,
-}
-
-#[derive(Args)]
-pub struct Frame {
-    /// Act for this session: a name of your own, or an agent's, such as `opencode:ses_1`
-    #[arg(long, global = true)]
-    pub session: Option<String>,
-
-    /// Print JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-
-    #[command(subcommand)]
-    pub call: FrameCall,
-}
-
-#[derive(Args)]
-pub struct Mcp {
-    /// Which tools to offer: `core`, `all`, or names with commas between them
-    #[arg(long, default_value = "core")]
-    pub tools: String,
-
-    /// Act for this session
-    #[arg(long)]
-    pub session: Option<String>,
-
-    /// Print the tools and what they cost in a model's prompt
-    #[arg(long)]
-    pub explain: bool,
-}
-
-#[derive(Args)]
-pub struct Answer {
-    /// The question, as `fornax inbox` names it
-    pub checkpoint: String,
-
-    /// The answer; `-` for standard input
-    pub text: String,
 }
 
 #[derive(Args)]

@@ -1,10 +1,48 @@
-//! `fornax frame VERB`: a subcommand for each tool of the call stack, made of the tools' own schemas, so
+//! What `fornax frame`, `mcp` and `answer` take. `fornax frame VERB` is a subcommand for each tool of the call stack, made of the tools' own schemas, so
 //! that the command line and MCP cannot drift apart.
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use fornax_core::tools::{TOOLS, Tool, named_tool, verb};
 use serde_json::{Map, Value};
+
+#[derive(Args)]
+pub struct Frame {
+    /// Act for this session: a name of your own, or an agent's, such as `opencode:ses_1`
+    #[arg(long, global = true)]
+    pub session: Option<String>,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub call: FrameCall,
+}
+
+#[derive(Args)]
+pub struct Mcp {
+    /// Which tools to offer: `core`, `all`, or names with commas between them
+    #[arg(long, default_value = "core")]
+    pub tools: String,
+
+    /// Act for this session
+    #[arg(long)]
+    pub session: Option<String>,
+
+    /// Print the tools and what they cost in a model's prompt
+    #[arg(long)]
+    pub explain: bool,
+}
+
+#[derive(Args)]
+pub struct Answer {
+    /// The question, as `fornax inbox` names it
+    pub checkpoint: String,
+
+    /// The answer; `-` for standard input
+    pub text: String,
+}
 
 /// What begins the names of the tools that are offered here; the others have commands of their own.
 const PREFIX: &str = "flame_";

@@ -654,6 +654,14 @@ results_compact: string,
  */
 artifacts: Array<Artifact>, 
 /**
+ * What the model calls in it used, those of its subagents' frames not counted.
+ */
+usage: Usage, 
+/**
+ * The same with all frames within it.
+ */
+usage_within: Usage, 
+/**
  * Frames within it.
  */
 children: Array<FrameId>, 
@@ -872,11 +880,31 @@ tool: string | null,
 /**
  * Another model.
  */
-model: string | null, } | { "type": "undo_auto", 
+model: string | null, } | { "type": "answer", 
+/**
+ * Its id.
+ */
+checkpoint: string, 
+/**
+ * The answer; one of its options, where it has any.
+ */
+answer: string, } | { "type": "undo_auto", 
 /**
  * The frame.
  */
-frame: string, } | { "type": "retry", 
+frame: string, } | { "type": "resume", 
+/**
+ * The task, or a frame for its newest.
+ */
+target: string, 
+/**
+ * What it is told.
+ */
+prompt: string, 
+/**
+ * Leave the conversation as it is and go on with a copy.
+ */
+fork: boolean, } | { "type": "retry", 
 /**
  * A run, a frame or a task.
  */

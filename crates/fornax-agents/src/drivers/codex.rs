@@ -6,13 +6,14 @@ use fornax_core::agent::{Decision, Order, OrderKind, Permission, Permissions};
 use serde_json::{Value, json};
 
 use super::codex_items::{classify_error, paths, started};
+use super::codex_settings::mcp_settings;
 use super::codex_usage::{Totals, total};
 use super::ended;
 use super::jsonrpc::{Message, Peer};
 use crate::classify::classify;
 use crate::driver::{Driver, Heard, Launch, Out, Say};
 use crate::happening::{Happening, TurnEnd};
-use crate::job::{Job, McpServer};
+use crate::job::Job;
 
 /// What was asked of the server.
 #[derive(Debug, PartialEq, Eq)]
@@ -507,28 +508,6 @@ impl Codex {
         let params = json!({ "threadId": thread, "turnId": turn });
         self.peer.ask(Asked::Other, "turn/interrupt", params, out);
     }
-}
-
-/// The settings that name Fornax's server. It gets a bare environment: what it needs of the agent's is
-/// named, and no value stands in the command line.
-pub(super) fn mcp_settings(job: &Job) -> Vec<String> {
-    let Some(server) = &job.mcp else {
-        return Vec::new();
-    };
-    let names: Vec<&String> = server.env.keys().collect();
-    let settings = [
-        ("command", json!(server.command)),
-        ("args", json!(server.args)),
-        ("env_vars", json!(names)),
-        // What changes nothing but frames needs no leave.
-        ("default_tools_approval_mode", json!("approve")),
-    ];
-    // A JSON string or list of strings is one of TOML's as well.
-    let pairs = settings.into_iter().flat_map(|(name, value)| {
-        let setting = format!("mcp_servers.{}.{name}={value}", McpServer::NAME);
-        ["-c".to_owned(), setting]
-    });
-    pairs.collect()
 }
 
 impl Driver for Codex {

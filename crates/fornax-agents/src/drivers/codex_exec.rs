@@ -3,7 +3,7 @@
 use fornax_core::agent::{Order, Permissions};
 use serde_json::{Value, json};
 
-use super::codex::mcp_settings;
+use super::codex_settings::mcp_settings;
 use super::codex_usage::{Totals, total};
 use super::ended;
 use crate::classify::classify;

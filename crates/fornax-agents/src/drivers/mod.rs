@@ -7,6 +7,7 @@ mod claude_print;
 mod codex;
 mod codex_exec;
 mod codex_items;
+mod codex_settings;
 mod codex_usage;
 mod jsonl;
 mod jsonrpc;

@@ -1,15 +1,12 @@
 //! From a task that should run to its process: the launcher fills in what the task needs to know of
 //! the machine, on a thread of its own, and hands it to the supervisor.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use fornax_agents::job::McpServer;
 use fornax_agents::{Job, opencode_server};
@@ -30,12 +27,9 @@ use super::agents::messenger::{self, Letter};
 use super::agents::services::Services;
 use super::agents::sessions::Sessions;
 use super::collector::Collector;
+use super::repository::Repositories;
 use super::{Message, Settings, Shared, SharedRules, artifacts_dir};
 use crate::tools::{Tools, Wanted};
-
-/// How long a look at the repository may take, and how long it is remembered.
-const GIT_TIMEOUT: Duration = Duration::from_secs(5);
-const GIT_REMEMBERED: Duration = Duration::from_secs(1);
 
 /// Starts and stops processes.
 pub(super) struct Launcher {
@@ -134,7 +128,7 @@ impl Launcher {
             supervisor: supervisor.map_err(cannot)?,
             tools: std::sync::Arc::clone(&shared.tools),
             root: project.root().to_owned(),
-            repositories: HashMap::new(),
+            repositories: Repositories::default(),
             services: Services::new(project, redact.clone()),
             mailbox: mailbox.clone(),
         };
@@ -439,7 +433,7 @@ struct Herald {
     supervisor: Supervisor,
     tools: std::sync::Arc<Tools>,
     root: PathBuf,
-    repositories: HashMap<PathBuf, (Instant, Value)>,
+    repositories: Repositories,
     services: Services,
     mailbox: mpsc::Sender<Message>,
 }
@@ -535,76 +529,9 @@ impl Herald {
                 spec.record
                     .insert("tool_version".to_owned(), json!(version));
             }
-            let git = self.repository(&spec.cwd);
+            let git = self.repositories.look(&spec.cwd);
             spec.record.insert("git".to_owned(), git);
         }
         self.supervisor.ensure(spec);
     }
-
-    /// The commit that is checked out, and whether the work tree differs from it.
-    fn repository(&mut self, dir: &Path) -> Value {
-        if let Some((at, known)) = self.repositories.get(dir)
-            && at.elapsed() < GIT_REMEMBERED
-        {
-            return known.clone();
-        }
-        let found = if dir.ancestors().any(|dir| dir.join(".git").exists()) {
-            look_at_git(dir)
-        } else {
-            Value::Null
-        };
-        self.repositories
-            .retain(|_, (at, _)| at.elapsed() < GIT_REMEMBERED);
-        self.repositories
-            .insert(dir.to_owned(), (Instant::now(), found.clone()));
-        found
-    }
-}
-
-fn look_at_git(dir: &Path) -> Value {
-    let child = Command::new("git")
-        .args([
-            "--no-optional-locks",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-        ])
-        .args([
-            "status",
-            "--porcelain=v2",
-            "--branch",
-            "--ignore-submodules=dirty",
-        ])
-        .current_dir(dir)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else {
-        return Value::Null;
-    };
-    let (sender, said) = mpsc::channel();
-    let output = child.stdout.take();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        // Past this it is dirty in any case.
-        let read = output.map(|output| output.take(64 * 1024).read_to_end(&mut text));
-        let _ = sender.send(read.is_some_and(|read| read.is_ok()).then_some(text));
-    });
-    let text = said.recv_timeout(GIT_TIMEOUT).ok().flatten();
-    // Ended already, or too slow to be waited for.
-    let _ = child.kill();
-    let _ = child.wait();
-    let text = text
-        .map(|text| String::from_utf8_lossy(&text).into_owned())
-        .unwrap_or_default();
-    let commit = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# branch.oid "));
-    commit.map_or(Value::Null, |commit| {
-        let dirty = text.lines().any(|line| !line.starts_with('#'));
-        json!({ "commit": commit, "dirty": dirty })
-    })
 }

@@ -14,6 +14,7 @@ mod agents;
 mod calls;
 mod collector;
 mod launcher;
+mod repository;
 mod storage;
 mod subagents;
 mod worker;

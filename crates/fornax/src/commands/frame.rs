@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::Context;
 use super::acts::text_or_stdin;
-use crate::cli::{Answer, Frame, Mcp};
 use crate::daemon::{Daemon, fresh_id};
 use crate::failure::{Failure, Outcome};
+use crate::frame_cli::{Answer, Frame, Mcp};
 use crate::out;
 use crate::render::table::Table;
 use crate::text::safe;
