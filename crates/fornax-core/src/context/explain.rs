@@ -24,8 +24,8 @@ pub fn explain(context: &Context, before: Option<&Context>) -> String {
     );
     let _ = writeln!(
         text,
-        "\n{:<14}{:>7}{:>7}{:>7}{:>7}{:>9}  {}",
-        "section", "room", "used", "shown", "cut", "from", "bytes"
+        "\n{:<14}{:>7}{:>7}{:>7}{:>7}{:>9}  bytes",
+        "section", "room", "used", "shown", "cut", "from"
     );
     for (section, start) in context.sections.iter().zip(starts) {
         let bytes = match (start, before) {

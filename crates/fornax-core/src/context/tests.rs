@@ -165,7 +165,7 @@ fn grow(shape: Shape, size: usize, seed: u64) -> Tree {
         };
         let depends_on = match shape {
             Shape::Dependent if place + 1 == size => (1..place).map(id).collect(),
-            Shape::Random if place > 2 && noise % 3 == 0 => {
+            Shape::Random if place > 2 && noise.is_multiple_of(3) => {
                 vec![
                     id((noise >> 20) as usize % place),
                     id((noise >> 30) as usize % place),

@@ -540,8 +540,8 @@ impl Frame {
     /// What its conversation was shortened to last, where that was told.
     #[must_use]
     pub fn last_summary(&self) -> Option<&str> {
-        let texts = self.summaries.iter().map(|short| short.summary.text.trim());
-        texts.filter(|text| !text.is_empty()).next_back()
+        let mut texts = self.summaries.iter().map(|short| short.summary.text.trim());
+        texts.rfind(|text| !text.is_empty())
     }
 
     /// Its tasks, oldest first. `id` is the frame's own.

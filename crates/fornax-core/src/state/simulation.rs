@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::samples::random_spec;
 use super::*;
 use crate::ids::mix;
+use crate::spec::ErrorClass;
 
 const RUNS: u64 = 20_000;
 

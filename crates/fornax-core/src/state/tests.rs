@@ -8,6 +8,7 @@ use super::samples::frame_spec;
 use super::*;
 use crate::error::ErrorKind;
 use crate::spec::{Compare, Condition};
+use crate::spec::{ErrorClass, RunSpec};
 
 pub(super) const RUN: RunId = RunId {
     date: 20_261_121,

@@ -3,8 +3,10 @@
 use super::tests::{Bench, RUN, spec};
 use super::*;
 use crate::agent::DriverKind;
+use crate::agent::{Decision, OrderKind};
 use crate::error::ErrorKind;
 use crate::spec::Invocation;
+use crate::spec::{ErrorClass, RunSpec};
 
 /// A run of one frame, `work`, whose agent works.
 fn working() -> Bench {

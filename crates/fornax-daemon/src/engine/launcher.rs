@@ -2,7 +2,6 @@
 //! the machine, on a thread of its own, and hands it to the supervisor.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -301,7 +301,7 @@ fn two_sessions_never_move_each_other() {
         let who = step % 2;
         seed = crate::ids::mix(seed);
         let deep = stacks[who].len();
-        if deep > 1 && (deep > 8 || seed % 2 == 0) {
+        if deep > 1 && (deep > 8 || seed.is_multiple_of(2)) {
             stage.must(&sessions[who], "flame_pop", json!({ "results": "done" }));
             stacks[who].pop();
         } else {
