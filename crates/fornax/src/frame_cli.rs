@@ -47,12 +47,20 @@ pub struct Answer {
 /// What begins the names of the tools that are offered here; the others have commands of their own.
 const PREFIX: &str = "flame_";
 
-/// A call of a tool, as typed.
-pub struct FrameCall {
-    /// The tool.
-    pub tool: &'static Tool,
-    /// Its arguments.
-    pub arguments: Value,
+/// What is to be done, as typed.
+pub enum FrameCall {
+    /// A tool is called.
+    Tool {
+        /// The tool.
+        tool: &'static Tool,
+        /// Its arguments.
+        arguments: Value,
+    },
+    /// What Fornax last did in a frame by itself is undone. People may do that, and agents not.
+    Undo {
+        /// The frame.
+        frame: String,
+    },
 }
 
 /// A parameter of a tool, by its schema.
@@ -163,9 +171,13 @@ impl Subcommand for FrameCall {
             });
             cmd = cmd.subcommand(sub);
         }
-        cmd.subcommand(ContextArgs::augment_args(Command::new("context").about(
-            "Show a frame's context as an agent gets it, or what it is made of",
-        )))
+        let undo = Command::new("undo")
+            .about("Undo what Fornax last did in a frame by itself: it pushed or popped it")
+            .arg(Arg::new("frame_id").value_name("FRAME_ID").required(true));
+        cmd.subcommand(undo)
+            .subcommand(ContextArgs::augment_args(Command::new("context").about(
+                "Show a frame's context as an agent gets it, or what it is made of",
+            )))
     }
 
     fn augment_subcommands_for_update(cmd: Command) -> Command {
@@ -173,7 +185,7 @@ impl Subcommand for FrameCall {
     }
 
     fn has_subcommand(name: &str) -> bool {
-        name == "context" || frame_tools().any(|tool| verb(tool.name) == name)
+        name == "context" || name == "undo" || frame_tools().any(|tool| verb(tool.name) == name)
     }
 }
 
@@ -197,6 +209,12 @@ impl FromArgMatches for FrameCall {
         let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
         let (name, matches) = matches.subcommand().ok_or_else(missing)?;
         let mut arguments = Map::new();
+        if name == "undo" {
+            let frame = matches.get_one::<String>("frame_id").cloned();
+            return frame
+                .map(|frame| FrameCall::Undo { frame })
+                .ok_or_else(missing);
+        }
         if name == "context" {
             let args = ContextArgs::from_arg_matches(matches)?;
             let name = if args.explain {
@@ -209,7 +227,7 @@ impl FromArgMatches for FrameCall {
                 args.max_tokens
                     .map(|most| ("max_tokens".to_owned(), most.into())),
             );
-            return Ok(FrameCall {
+            return Ok(FrameCall::Tool {
                 tool: named_tool(name).map_err(|_| missing())?,
                 arguments: Value::Object(arguments),
             });
@@ -222,7 +240,7 @@ impl FromArgMatches for FrameCall {
                 arguments.insert(parameter.name.to_owned(), value);
             }
         });
-        Ok(FrameCall {
+        Ok(FrameCall::Tool {
             tool,
             arguments: Value::Object(arguments),
         })

@@ -15,7 +15,7 @@ use super::Context;
 use super::acts::text_or_stdin;
 use crate::daemon::{Daemon, fresh_id};
 use crate::failure::{Failure, Outcome};
-use crate::frame_cli::{Answer, Frame, Mcp};
+use crate::frame_cli::{Answer, Frame, FrameCall, Mcp};
 use crate::out;
 use crate::render::table::Table;
 use crate::text::safe;
@@ -29,6 +29,10 @@ const TRIES: u32 = 40;
 const AGAIN: Duration = Duration::from_millis(250);
 
 pub async fn frame(context: &Context, args: Frame) -> Outcome {
+    let (tool, arguments) = match args.call {
+        FrameCall::Tool { tool, arguments } => (tool, arguments),
+        FrameCall::Undo { frame } => return undo(context, frame).await,
+    };
     let caller = match std::env::var(TOKEN).ok().filter(|_| args.session.is_none()) {
         Some(token) => Caller {
             token: Some(token),
@@ -46,14 +50,24 @@ pub async fn frame(context: &Context, args: Frame) -> Outcome {
     let request = ToolRequest {
         caller,
         cmd_id: None,
-        arguments: args.call.arguments,
+        arguments,
     };
-    let reply = call(args.call.tool, &request).await?;
+    let reply = call(tool, &request).await?;
     if args.json {
         out::json(&reply.data)?;
     } else {
         out::print(&safe(reply.text.trim_end()))?;
     }
+    Ok(EXIT_DONE)
+}
+
+async fn undo(context: &Context, frame: String) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let request = Request::UndoAuto {
+        frame: frame.clone(),
+    };
+    daemon.command(&project, request).await?;
+    out::print(&format!("undone in {}", safe(&frame)))?;
     Ok(EXIT_DONE)
 }
 
