@@ -180,9 +180,8 @@ fn a_subagent_has_an_end_with_its_last_words_and_a_usage_of_its_own() {
                     own.add(usage);
                 }
             }
-            // It made two calls; one of Claude's older versions tells the words of one only.
-            assert!([1_000, 2_000].contains(&own.input), "{name}: {own:?}");
-            assert!([50, 100].contains(&own.output), "{name}: {own:?}");
+            // It made two calls, whatever the agent's version tells of them while it works.
+            assert_eq!((own.input, own.output), (2_000, 100), "{name}: {own:?}");
         }
     }
 }

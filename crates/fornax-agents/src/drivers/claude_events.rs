@@ -289,9 +289,12 @@ impl Events {
                 let last = self.last_words.remove(call);
                 let said = match (success, text_of(&told["content"])) {
                     (true, said) if !said.is_empty() => said,
-                    (true, _) => last.unwrap_or_else(|| text_of(&block["content"])),
+                    (true, _) => last.clone().unwrap_or_else(|| text_of(&block["content"])),
                     (false, _) => text_of(&block["content"]),
                 };
+                if success && last.as_ref() != Some(&said) {
+                    self.untold_message(call, &said, told, out);
+                }
                 out.tell(Happening::ChildEnded {
                     session: call.to_owned(),
                     success: Some(success),
@@ -299,6 +302,20 @@ impl Events {
                 });
             }
         }
+    }
+
+    /// The last message of a subagent that is not in the background comes with its end alone.
+    fn untold_message(&mut self, call: &str, said: &str, told: &Value, out: &mut Out) {
+        out.tell(Happening::Text {
+            text: said.to_owned(),
+            child: Some(call.to_owned()),
+        });
+        let partial = Partial {
+            model: told["resolvedModel"].as_str().map(str::to_owned),
+            usage: usage_of_message(&told["usage"]),
+            child: Some(call.to_owned()),
+        };
+        self.partial.insert(format!("last of {call}"), partial);
     }
 
     /// A subagent in the background has ended.
