@@ -132,8 +132,10 @@ pub trait Driver {
     /// The agent said something.
     fn hear(&mut self, heard: Heard<'_>, out: &mut Out);
 
-    /// A human orders something. The host has seen to it that each comes once, that a prompt comes
-    /// only between turns, and told `OrderTaken`. One that makes no sense now is passed over.
+    /// A human orders something. The host has seen to it that each comes once, that a prompt and the
+    /// order to shorten the conversation come only between turns, and told `OrderTaken`. One that
+    /// makes no sense now is passed over. To shorten a conversation is no turn; a prompt that comes
+    /// meanwhile is given to the agent when that is over.
     fn order(&mut self, order: &Order, out: &mut Out);
 
     /// The last turn is over and no other will come: have the agent end in its own way.

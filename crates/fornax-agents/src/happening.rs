@@ -48,6 +48,9 @@ pub enum Happening {
         session: String,
         /// What it is to do.
         title: String,
+        /// The subagent that began it, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<String>,
     },
     /// A subagent ended.
     ChildEnded {
@@ -56,6 +59,9 @@ pub enum Happening {
         /// Whether it did what it should, where that is told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         success: Option<bool>,
+        /// What it said in the end, where that is told.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        result: String,
     },
     /// The agent was given a prompt and works.
     TurnStarted {
@@ -157,7 +163,17 @@ pub enum Happening {
         by: String,
     },
     /// The conversation was shortened.
-    Compacted,
+    Compacted {
+        /// What to, where the agent tells that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        summary: Option<String>,
+        /// How many tokens it had, where that is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens_before: Option<u64>,
+        /// How many it has now, where that is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens_after: Option<u64>,
+    },
     /// A turn is over.
     TurnEnded(TurnEnd),
     /// An order was taken (not: carried out).

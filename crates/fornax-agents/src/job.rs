@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fornax_core::agent::{DriverKind, Mapping, Permissions, Usage};
+pub use fornax_core::agent::Resume;
+use fornax_core::agent::{DriverKind, Mapping, Permissions};
 use serde::{Deserialize, Serialize};
 
 /// One task of an agent.
@@ -112,19 +113,6 @@ pub struct McpServer {
 impl McpServer {
     /// What agents know it by.
     pub const NAME: &'static str = "fornax";
-}
-
-/// An earlier conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Resume {
-    /// The agent's own id of it.
-    pub session: String,
-    /// What earlier tasks counted for it, so that running totals of the agent's are counted once.
-    #[serde(default)]
-    pub counted: Usage,
-    /// Leave it as it is and go on with a copy, where the agent can do that.
-    #[serde(default)]
-    pub fork: bool,
 }
 
 /// When an agent is given up on.

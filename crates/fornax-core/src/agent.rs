@@ -45,10 +45,37 @@ impl DriverKind {
         }
     }
 
+    /// The name of its agent, in front of the ids of that agent's sessions.
+    #[must_use]
+    pub fn agent(self) -> &'static str {
+        match self {
+            DriverKind::Opencode | DriverKind::OpencodeRun => "opencode",
+            DriverKind::Claude | DriverKind::ClaudePrint => "claude",
+            DriverKind::Codex | DriverKind::CodexExec => "codex",
+            DriverKind::Acp => "acp",
+            DriverKind::Jsonl => "jsonl",
+        }
+    }
+
     /// Whether a task can go on with the conversation of one that has ended.
     #[must_use]
     pub fn resumes(self) -> bool {
         !matches!(self, DriverKind::Acp | DriverKind::Jsonl)
+    }
+
+    /// Whether it can be told to shorten its conversation.
+    #[must_use]
+    pub fn compacts(self) -> bool {
+        matches!(
+            self,
+            DriverKind::Opencode | DriverKind::Claude | DriverKind::Codex
+        )
+    }
+
+    /// Whether it takes, with that, what the summary is to keep.
+    #[must_use]
+    pub fn compacts_with_a_guide(self) -> bool {
+        self == DriverKind::Claude
     }
 
     /// Whether its agent can be offered tools.
@@ -64,6 +91,12 @@ impl DriverKind {
             self,
             DriverKind::Opencode | DriverKind::Claude | DriverKind::Codex | DriverKind::Acp
         )
+    }
+
+    /// Whether a further task can go on with a copy of one.
+    #[must_use]
+    pub fn forks(self) -> bool {
+        self.resumes() && self != DriverKind::CodexExec
     }
 }
 
@@ -189,6 +222,22 @@ impl Usage {
     }
 }
 
+/// An earlier conversation that an agent goes on with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The agent's own id of it.
+    pub session: String,
+    /// What earlier tasks counted for it, so that running totals of the agent's are counted once.
+    #[serde(default)]
+    pub counted: Usage,
+    /// Others may have gone on with it too: where the agent tells what it used before, that counts.
+    #[serde(default)]
+    pub shared: bool,
+    /// Leave it as it is and go on with a copy, where the agent can do that.
+    #[serde(default)]
+    pub fork: bool,
+}
+
 /// Something that an agent at work is told. The id makes it idempotent: an order that is delivered
 /// twice is carried out once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,7 +271,11 @@ pub enum OrderKind {
         note: Option<String>,
     },
     /// Shorten the conversation.
-    Compact,
+    Compact {
+        /// What the summary is to keep, for agents that can be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guide: Option<String>,
+    },
 }
 
 /// What is seen of an agent's task while it works. Not in the journal: it is read off the task's

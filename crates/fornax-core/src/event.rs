@@ -189,6 +189,9 @@ pub struct FrameCreated {
     /// The session that made it; none for a plan's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<SessionId>,
+    /// Where it is a subagent's: the session that began the subagent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subagent_of: Option<SessionId>,
     /// All else about it.
     #[serde(flatten)]
     pub spec: Arc<FrameSpec>,
@@ -215,6 +218,9 @@ pub struct FrameUpdated {
     /// That somebody wants its conversation summed up, and what the summary is to heed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary_wanted: Option<String>,
+    /// What the model calls of the subagent whose frame it is used, all in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// Fields of `frame_activated`.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::agent::Usage;
 use crate::ids::{InvalidId, TaskId};
+use crate::time::Time;
 
 /// A session: one conversation with an agent, or a person at the command line. Each has its own
 /// active frame. A task's main conversation bears the task's id; a conversation that an agent has
@@ -203,6 +204,9 @@ pub enum Report {
         child: SessionId,
         /// What it is to do.
         title: String,
+        /// Since when, where that is known better than by when it is told.
+        #[serde(default)]
+        began: Option<Time>,
     },
     /// A subagent did something.
     ChildWorked {
@@ -214,6 +218,14 @@ pub enum Report {
         /// What its model calls used since then.
         #[serde(default)]
         usage: Usage,
+    },
+    /// A subagent does nothing at the moment, and has not said that it has ended.
+    ChildIdle {
+        /// Its session.
+        child: SessionId,
+        /// Its last message.
+        #[serde(default)]
+        result: String,
     },
     /// A subagent has ended.
     ChildEnded {

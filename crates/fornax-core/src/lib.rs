@@ -14,6 +14,7 @@ pub mod request;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod subagents;
 pub mod template;
 pub mod time;
 pub mod tools;

@@ -110,6 +110,16 @@ pub enum Request {
         /// The frame.
         frame: String,
     },
+    /// Tell the agent of a task that is over something further, in a run of its own.
+    Resume {
+        /// The task, or a frame for its newest.
+        target: String,
+        /// What it is told.
+        prompt: String,
+        /// Leave the conversation as it is and go on with a copy.
+        #[serde(default)]
+        fork: bool,
+    },
     /// Do again what of a run did not succeed, or one frame with all that depends on it.
     Retry {
         /// A run, a frame or a task.

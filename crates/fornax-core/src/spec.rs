@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{DriverKind, Mapping, Permissions};
+use crate::agent::{DriverKind, Mapping, Permissions, Resume};
 use crate::frame::{FrameLimits, StackUse};
 use crate::template::{Template, Variable};
 
 /// One execution of a plan, ready to start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
     /// The plan's name.
     pub name: String,
@@ -51,7 +51,7 @@ pub enum OnFailure {
 }
 
 /// One frame of a [`RunSpec`]. `parent` and `depends_on` are places in its list of frames.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrameSpec {
     /// The frame's name in the plan; names of nested frames are joined with dots: `build.test`.
     pub key: String,
@@ -113,7 +113,7 @@ fn is_zero(value: &i32) -> bool {
 }
 
 /// One use of a tool: the tool's settings with the frame's on top.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
     /// The tool's name.
     pub tool: String,
@@ -167,6 +167,9 @@ pub struct Invocation {
     /// Where the lines of JSON that the tool writes say what matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<Mapping>,
+    /// The conversation that the agent goes on with; none for one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
 }
 
 fn yes() -> bool {

@@ -242,6 +242,10 @@ pub struct FrameDetail {
     pub results_compact: String,
     /// The files that came of it.
     pub artifacts: Vec<Artifact>,
+    /// What the model calls in it used, those of its subagents' frames not counted.
+    pub usage: Usage,
+    /// The same with all frames within it.
+    pub usage_within: Usage,
     /// Frames within it.
     pub children: Vec<FrameId>,
     /// Frames that wait for it.

@@ -65,9 +65,9 @@ impl<C: Callee> McpServer<C> {
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
-            .enforce_origin_validation()
-            // The daemon's own guard has looked at the host already, its port included.
-            .disable_allowed_hosts();
+            // The daemon's own guard has looked at host and origin already, their port included.
+            .disable_allowed_hosts()
+            .disable_allowed_origins();
         StreamableHttpService::new(move || Ok(self.clone()), Arc::default(), config)
     }
 }

@@ -10,6 +10,9 @@ use crate::http::{self, Auth};
 use crate::hub::Hub;
 use crate::log;
 
+/// How many descriptors the daemon wants.
+const DESCRIPTORS: u64 = 16_384;
+
 /// What a daemon is started with.
 pub struct Options<R> {
     /// Its directory.
@@ -29,6 +32,7 @@ pub struct Options<R> {
 pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     let lock = options.home.lock()?;
     log::start(&options.home)?;
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,6 +48,23 @@ pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     }
     drop(lock);
     served
+}
+
+/// Every task, page and terminal is a descriptor or a few, and the usual limit is low. What the daemon
+/// starts has the same limit: it stays one that programs can bear that go through all of theirs.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted) {
+        let limit = Rlimit {
+            current: Some(wanted),
+            maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+    }
 }
 
 async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {

@@ -217,6 +217,8 @@ pub enum Look {
         /// The shim, to signal it.
         shim: Option<Identity>,
     },
+    /// That cannot be seen now: the daemon has no descriptors or memory left. Later it can.
+    Unseen(io::Error),
     /// A shim that is gone without a record.
     Dead {
         /// What is known, for people.
@@ -237,13 +239,23 @@ struct TaskFile {
 
 /// Looks at the folder `dir` of a task, in the boot `boot_id`.
 pub fn look(dir: &Path, attempt: u32, boot_id: &str) -> Look {
-    look_inside(dir, attempt, boot_id).unwrap_or_else(|error| Look::Dead {
-        reason: format!(
-            "the task's folder {} cannot be read: {error}",
-            dir.display()
-        ),
-        child: None,
-    })
+    match look_inside(dir, attempt, boot_id) {
+        Ok(look) => look,
+        Err(error) if is_want(&error) => Look::Unseen(error),
+        Err(error) => Look::Dead {
+            reason: format!(
+                "the task's folder {} cannot be read: {error}",
+                dir.display()
+            ),
+            child: None,
+        },
+    }
+}
+
+/// Whether something failed for want of what comes back: descriptors, memory.
+pub fn is_want(error: &io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| wants.contains(&errno))
 }
 
 fn look_inside(path: &Path, attempt: u32, boot_id: &str) -> io::Result<Look> {

@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::process::Signal;
 
-use crate::folder::{Look, look, remove_socket, wait_for_lock};
+use crate::folder::{Look, is_want, look, remove_socket, wait_for_lock};
 use crate::forker::ForkServer;
 use crate::procs::{Identity, boot_id};
 use crate::spec::{Exit, ExitCause, Report, TaskSpec};
@@ -21,6 +21,12 @@ use crate::wire::{Lines, Wish, Word};
 
 /// How often a start is repeated whose shim vanished before it had claimed the folder.
 const STARTS_MAX: u32 = 3;
+
+/// When a task that cannot be watched now is tried again.
+const AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// A task and its attempt.
 pub type Key = (String, u32);
@@ -68,6 +74,8 @@ struct Task {
     pid: Option<u32>,
     stop: bool,
     starts: u32,
+    /// It could not be watched, and that was told.
+    unwatched: bool,
 }
 
 /// How a task is watched.
@@ -93,6 +101,8 @@ pub struct Watch {
     tasks: HashMap<Key, Task>,
     tokens: HashMap<u64, Key>,
     next_token: u64,
+    /// Tasks that cannot be watched now.
+    unwatched: Vec<Key>,
     pids: Pids,
     reports: Box<dyn Fn(Report) + Send>,
 }
@@ -124,6 +134,7 @@ impl Watch {
             tasks: HashMap::new(),
             tokens: HashMap::new(),
             next_token: WAKE + 1,
+            unwatched: Vec::new(),
             pids,
             reports,
         };
@@ -134,7 +145,13 @@ impl Watch {
     pub fn run(&mut self) {
         let mut events = Vec::with_capacity(256);
         loop {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            let timeout = (!self.unwatched.is_empty()).then_some(&AGAIN);
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
+                Ok(0) => {
+                    for key in std::mem::take(&mut self.unwatched) {
+                        self.resolve(&key);
+                    }
+                }
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 // Only a broken program gets here: the descriptor is ours and valid.
                 Err(_) => return,
@@ -174,6 +191,7 @@ impl Watch {
             pid: None,
             stop: false,
             starts: 0,
+            unwatched: false,
         };
         self.tasks.insert(key.clone(), task);
         self.resolve(&key);
@@ -215,6 +233,7 @@ impl Watch {
                     orders.give(Order::Released(key));
                 });
             }
+            Look::Unseen(error) => self.postpone(key, &error),
             Look::Dead { reason, child } => self.lose(key, reason, child),
         }
     }
@@ -246,6 +265,10 @@ impl Watch {
             };
             match started {
                 Ok(fd) => self.attach(key, fd),
+                Err(error) if is_want(&error) => {
+                    task.starts -= 1;
+                    self.postpone(key, &error);
+                }
                 Err(error) => self.not_started(key, format!("cannot start a shim: {error}")),
             }
         }
@@ -256,19 +279,14 @@ impl Watch {
         let token = self.next_token;
         let data = epoll::EventData::new_u64(token);
         let added = epoll::add(&self.epoll, &fd, data, epoll::EventFlags::IN);
+        if let Err(error) = added {
+            // The kernel's limit on watches. The task goes on. If its shim has not yet claimed its
+            // folder, it may be started once more: only one of the two will have it.
+            return self.postpone(key, &error.into());
+        }
         let Some(task) = self.tasks.get_mut(key) else {
             return;
         };
-        if let Err(error) = added {
-            // The kernel's limit on watches. The task goes on, and a later `ensure` finds it.
-            self.forget(key);
-            let reason = format!("the task cannot be watched: {error}");
-            return self.tell(key, |task_id, attempt| Report::Stalled {
-                task_id,
-                attempt,
-                reason,
-            });
-        }
         let lines = Lines::new(fd);
         if task.stop {
             lines.send(&Wish::Stop);
@@ -276,6 +294,26 @@ impl Watch {
         task.link = Link::Shim(lines, token);
         self.tokens.insert(token, key.clone());
         self.next_token += 1;
+        if std::mem::take(&mut task.unwatched) {
+            self.tell(key, |task_id, attempt| Report::Resumed { task_id, attempt });
+        }
+    }
+
+    /// A task cannot be seen or watched for now: it is looked at again soon.
+    fn postpone(&mut self, key: &Key, error: &io::Error) {
+        let Some(task) = self.tasks.get_mut(key) else {
+            return;
+        };
+        task.link = Link::None;
+        self.unwatched.push(key.clone());
+        if !std::mem::replace(&mut task.unwatched, true) {
+            let reason = format!("the task cannot be watched: {error}");
+            self.tell(key, |task_id, attempt| Report::Stalled {
+                task_id,
+                attempt,
+                reason,
+            });
+        }
     }
 
     /// Takes in what a shim says, and that it says nothing more.

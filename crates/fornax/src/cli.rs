@@ -55,7 +55,7 @@ pub enum Color {
 pub enum Command {
     /// Run a plan
     Run(Run),
-    /// Run one task without a plan, or do one again
+    /// Run one task without a plan, do one again, or go on with its conversation
     Task(Task),
     /// List what runs and what waits
     Ps(Json),
@@ -198,6 +198,8 @@ pub struct Task {
 pub enum TaskAgain {
     /// Do a task once more, told the same, in a run of its own
     Rerun(Rerun),
+    /// Tell the agent of a task that is over something further, in a run of its own
+    Resume(Resume),
 }
 
 #[derive(Args)]
@@ -212,6 +214,22 @@ pub struct Rerun {
     /// With another model
     #[arg(short, long)]
     pub model: Option<String>,
+
+    #[command(flatten)]
+    pub follow: Follow,
+}
+
+#[derive(Args)]
+pub struct Resume {
+    /// The task, or a frame for its newest
+    pub id: String,
+
+    /// What its agent is told; `-` reads standard input
+    pub prompt: String,
+
+    /// Leave the conversation as it is and go on with a copy
+    #[arg(long)]
+    pub fork: bool,
 
     #[command(flatten)]
     pub follow: Follow,

@@ -134,12 +134,8 @@ impl Daemon {
         project: &ProjectView,
         command: Request,
     ) -> Result<Answer, Failure> {
-        let cmd_id: CmdId = uuid::Uuid::now_v7()
-            .to_string()
-            .parse()
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("{error}")))?;
         let request = CommandRequest {
-            cmd_id,
+            cmd_id: fresh_id()?,
             project: project.id.clone(),
             command,
         };
@@ -199,6 +195,12 @@ impl Daemon {
         let body = json!({ "stop_tasks": stop_tasks });
         Ok(self.client.post_json("/api/shutdown", &body).await?)
     }
+}
+
+/// An id that no command had before.
+pub fn fresh_id() -> Result<CmdId, Error> {
+    let id = uuid::Uuid::now_v7().to_string().parse();
+    id.map_err(|error| Error::new(ErrorKind::Internal, format!("{error}")))
 }
 
 impl Changes {

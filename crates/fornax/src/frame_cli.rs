@@ -139,7 +139,7 @@ impl Subcommand for FrameCall {
     }
 }
 
-/// `fornax frame context`: two tools in one command.
+// Two tools in one command.
 #[derive(Args)]
 struct ContextArgs {
     /// The frame; without it the one that you work in

@@ -122,6 +122,16 @@ options?: Array<string>, } & ({ "kind": "question" } | { "kind": "limit",
  */
 limit: Limit, });
 
+export type ByItself = { "did": "pushed" } | { "did": "popped", 
+/**
+ * The session that worked in it.
+ */
+session: SessionId, 
+/**
+ * Which of the frame's changes of status that was, counted from 1.
+ */
+nth: number, } | { "did": "undone" };
+
 export type FrameDecision = { 
 /**
  * What was decided.
@@ -134,7 +144,11 @@ reason?: string,
 /**
  * What else could have been.
  */
-alternatives?: Array<string>, };
+alternatives?: Array<string>, 
+/**
+ * Where nobody decided it, but signs in a trace: what was done, so that it can be undone.
+ */
+by_itself?: ByItself, };
 
 export type SessionId = string;
 
@@ -312,7 +326,11 @@ ended_ms: number | null,
 /**
  * What is asked of a human in it, and not answered.
  */
-asks: Array<Checkpoint>, };
+asks: Array<Checkpoint>, 
+/**
+ * What the signs in its trace call for; none where they call for nothing.
+ */
+advice: string | null, };
 
 export type FrameColumns = { 
 /**
@@ -386,7 +404,11 @@ ended_ms: Array<number | null>,
 /**
  * What is asked of a human in it, and not answered.
  */
-asks: Array<Array<Checkpoint>>, };
+asks: Array<Array<Checkpoint>>, 
+/**
+ * What the signs in its trace call for; none where they call for nothing.
+ */
+advice: Array<string | null>, };
 
 export type TaskView = { 
 /**
@@ -850,7 +872,11 @@ tool: string | null,
 /**
  * Another model.
  */
-model: string | null, } | { "type": "retry", 
+model: string | null, } | { "type": "undo_auto", 
+/**
+ * The frame.
+ */
+frame: string, } | { "type": "retry", 
 /**
  * A run, a frame or a task.
  */

@@ -376,7 +376,7 @@ impl Driver for Acp {
                 decision,
                 ..
             } => self.decide(permission, *decision, "human", out),
-            OrderKind::Compact => out.tell(Happening::Warning {
+            OrderKind::Compact { .. } => out.tell(Happening::Warning {
                 message: "the protocol has no way to shorten a conversation".to_owned(),
             }),
         }

@@ -18,6 +18,8 @@ pub(crate) struct Claude {
     /// Permissions that it asks: the request's id is the permission's.
     asked: BTreeMap<String, Value>,
     requests: u32,
+    /// A prompt that came while the conversation is shortened.
+    held: Option<String>,
 }
 
 impl Claude {
@@ -27,15 +29,17 @@ impl Claude {
             job: job.clone(),
             asked: BTreeMap::new(),
             requests: 0,
+            held: None,
         }
     }
 
     fn prompt(&mut self, text: &str, out: &mut Out) {
         self.events.prompted(text, out);
-        out.line(&json!({
-            "type": "user",
-            "message": { "role": "user", "content": [{ "type": "text", "text": text }] },
-        }));
+        if self.events.shortens() {
+            self.held = Some(text.to_owned());
+        } else {
+            write(text, out);
+        }
     }
 
     fn request(&mut self, request: &Value, out: &mut Out) {
@@ -118,6 +122,14 @@ impl Claude {
             by: by.to_owned(),
         });
     }
+}
+
+/// Writes what a user says.
+fn write(text: &str, out: &mut Out) {
+    out.line(&json!({
+        "type": "user",
+        "message": { "role": "user", "content": [{ "type": "text", "text": text }] },
+    }));
 }
 
 /// The rules that the agent itself suggests, for its session only: the user's files stay as they
@@ -227,6 +239,9 @@ impl Driver for Claude {
                         if !self.events.hear(&event, out) {
                             out.garbage += 1;
                         }
+                        if let Some(held) = self.held.take_if(|_| !self.events.shortens()) {
+                            write(&held, out);
+                        }
                     }
                 }
             }
@@ -244,7 +259,12 @@ impl Driver for Claude {
                 decision,
                 note,
             } => self.decide(permission, *decision, note.as_deref(), "human", out),
-            OrderKind::Compact => self.prompt("/compact", out),
+            OrderKind::Compact { guide } => {
+                if self.events.shortening() {
+                    let guide = guide.as_deref().map(|guide| format!(" {guide}"));
+                    write(&format!("/compact{}", guide.unwrap_or_default()), out);
+                }
+            }
         }
     }
 
@@ -253,6 +273,9 @@ impl Driver for Claude {
     }
 
     fn interrupt(&mut self, out: &mut Out) {
+        if self.held.take().is_some() {
+            return self.events.withdraw(out);
+        }
         // What it asks is not wanted any more.
         for id in self.asked.keys().cloned().collect::<Vec<_>>() {
             self.decide(&id, Decision::Deny, Some("interrupted"), "policy", out);

@@ -22,19 +22,35 @@ pub(super) struct Events {
     prompt: String,
     /// The agent was told to end its turn.
     interrupted: bool,
+    /// The agent shortens the conversation: that it answers to that is no turn.
+    shortens: bool,
     /// Tools that were called: name, and whether it is a subagent.
     tools: BTreeMap<String, (String, bool)>,
     /// Subagents in the background.
     background: BTreeSet<String>,
+    /// The calls that began those.
+    apart: BTreeSet<String>,
+    /// What each subagent said last.
+    last_words: BTreeMap<String, String>,
+    /// The tokens that a conversation had that was shortened, until its summary comes.
+    shortened: Option<Option<u64>>,
     /// The result of a turn whose subagents in the background still work.
     held: Option<TurnEnd>,
     /// Each model's running total, as it was told last.
     totals: BTreeMap<String, Usage>,
     results: u32,
     /// Partial usage of messages since the last result, by message; for an agent that is killed.
-    partial: BTreeMap<String, (Option<String>, Usage)>,
+    partial: BTreeMap<String, Partial>,
     /// Rules of denial and other things that ended a turn.
     last_error: Option<String>,
+}
+
+/// What a message said of its own usage. Its output is not whole by then.
+#[derive(Debug)]
+struct Partial {
+    model: Option<String>,
+    usage: Usage,
+    child: Option<String>,
 }
 
 impl Events {
@@ -55,8 +71,8 @@ impl Events {
     pub fn prompted(&mut self, prompt: &str, out: &mut Out) {
         prompt.clone_into(&mut self.prompt);
         self.interrupted = false;
-        if self.session.is_some() {
-            self.begin_turn(out);
+        if self.session.is_some() && !self.busy {
+            self.start_turn(out);
         }
     }
 
@@ -65,10 +81,31 @@ impl Events {
         self.interrupted = true;
     }
 
+    /// The agent is told to shorten the conversation. Whether it has one, and is not at that.
+    pub fn shortening(&mut self) -> bool {
+        let idle = self.session.is_some() && !self.busy && !self.shortens;
+        self.shortens |= idle;
+        idle
+    }
+
+    /// Whether the agent shortens the conversation.
+    pub fn shortens(&self) -> bool {
+        self.shortens
+    }
+
+    /// A turn ends that the agent has not been told of.
+    pub fn withdraw(&mut self, out: &mut Out) {
+        self.end_turn(TurnEnd::Interrupted, out);
+    }
+
+    /// A turn began, if none goes on.
     fn begin_turn(&mut self, out: &mut Out) {
-        if self.busy {
-            return;
+        if !self.busy && !self.shortens {
+            self.start_turn(out);
         }
+    }
+
+    fn start_turn(&mut self, out: &mut Out) {
         self.busy = true;
         self.turn += 1;
         out.tell(Happening::TurnStarted {
@@ -88,11 +125,24 @@ impl Events {
 
     /// Takes an event; false where it is none that belongs to the session's story.
     pub fn hear(&mut self, event: &Value, out: &mut Out) -> bool {
+        let summary = event["isSynthetic"] == true && event["type"] == "user";
+        if let Some(tokens_before) = self.shortened.take() {
+            let summary = summary.then(|| text_of(&event["message"]["content"]));
+            out.tell(Happening::Compacted {
+                summary: summary.filter(|text| !text.is_empty()),
+                tokens_before,
+                tokens_after: None,
+            });
+        }
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
         match (text("/type"), text("/subtype")) {
             (Some("system"), Some("init")) => self.init(event, out),
             (Some("system"), Some("api_retry")) => retry(event, out),
-            (Some("system"), Some("compact_boundary")) => out.tell(Happening::Compacted),
+            // Its summary is the next thing that is said.
+            (Some("system"), Some("compact_boundary")) => {
+                let before = event.pointer("/compact_metadata/pre_tokens");
+                self.shortened = Some(before.and_then(Value::as_u64));
+            }
             (Some("system"), Some("status")) => {
                 if let Some(error) = text("/compact_error") {
                     out.tell(Happening::Warning {
@@ -109,6 +159,7 @@ impl Events {
                 if let Some(task) = text("/task_id") {
                     self.background.remove(task);
                 }
+                self.subagent_ended(event, out);
             }
             (Some("assistant"), _) => self.assistant(event, out),
             (Some("user"), _) => self.user(event, out),
@@ -147,16 +198,25 @@ impl Events {
         self.begin_turn(out);
         if let Some(id) = message["id"].as_str() {
             let usage = usage_of_message(&message["usage"]);
-            let partial = (model.map(str::to_owned), usage);
+            let partial = Partial {
+                model: model.map(str::to_owned),
+                usage,
+                child: child.clone(),
+            };
             self.partial.insert(id.to_owned(), partial);
         }
         for block in message["content"].as_array().into_iter().flatten() {
             let text = |field: &str| block[field].as_str().unwrap_or_default().to_owned();
             match block["type"].as_str() {
-                Some("text") if !text("text").is_empty() => out.tell(Happening::Text {
-                    text: text("text"),
-                    child: child.clone(),
-                }),
+                Some("text") if !text("text").is_empty() => {
+                    if let Some(child) = &child {
+                        self.last_words.insert(child.clone(), text("text"));
+                    }
+                    out.tell(Happening::Text {
+                        text: text("text"),
+                        child: child.clone(),
+                    });
+                }
                 Some("thinking") if !text("thinking").is_empty() => {
                     out.tell(Happening::Thinking {
                         text: text("thinking"),
@@ -181,12 +241,14 @@ impl Events {
             tool: tool.to_owned(),
             title: title(input),
             input: input.clone(),
-            child,
+            child: child.clone(),
         });
         if delegates {
+            let named = input["description"].as_str().map(str::to_owned);
             out.tell(Happening::ChildStarted {
                 session: call.to_owned(),
-                title: title(input),
+                title: named.unwrap_or_else(|| title(input)),
+                parent: child,
             });
         }
     }
@@ -221,19 +283,52 @@ impl Events {
                     });
                 }
             }
-            if delegates {
+            if delegates && success && told["status"] == "async_launched" {
+                self.apart.insert(call.to_owned());
+            } else if delegates {
+                let last = self.last_words.remove(call);
+                let said = match (success, text_of(&told["content"])) {
+                    (true, said) if !said.is_empty() => said,
+                    (true, _) => last.unwrap_or_else(|| text_of(&block["content"])),
+                    (false, _) => text_of(&block["content"]),
+                };
                 out.tell(Happening::ChildEnded {
                     session: call.to_owned(),
                     success: Some(success),
+                    result: said,
                 });
             }
         }
+    }
+
+    /// A subagent in the background has ended.
+    fn subagent_ended(&mut self, event: &Value, out: &mut Out) {
+        let Some(call) = event["tool_use_id"].as_str() else {
+            return;
+        };
+        if !self.apart.remove(call) {
+            return;
+        }
+        let report = event["summary"].as_str().unwrap_or_default();
+        let last = self.last_words.remove(call).unwrap_or_default();
+        let said = match event["summary_is_report"] == true || last.is_empty() {
+            true => report.to_owned(),
+            false => last,
+        };
+        out.tell(Happening::ChildEnded {
+            session: call.to_owned(),
+            success: Some(event["status"] == "completed"),
+            result: said,
+        });
     }
 
     fn result(&mut self, event: &Value, out: &mut Out) {
         self.begin_turn(out);
         self.results += 1;
         self.tell_usage(event, out);
+        if std::mem::take(&mut self.shortens) {
+            return;
+        }
         let end = self.judge(event);
         if matches!(end, TurnEnd::Completed { .. }) && !self.background.is_empty() {
             self.held = Some(end);
@@ -244,32 +339,49 @@ impl Events {
     }
 
     /// What each model used since the last result. The agent's totals are running ones, subagents
-    /// included; of several numbers that it tells, these are those that add up.
+    /// included; of several numbers that it tells, these are those that add up. A subagent's share is
+    /// what its messages said, but for the output, of which they do not know the whole: that is what
+    /// the agent's own messages leave over.
     fn tell_usage(&mut self, event: &Value, out: &mut Out) {
+        let own_output = event.pointer("/usage/output_tokens");
+        let mut own_output = own_output.and_then(Value::as_u64).unwrap_or(0);
+        let partial = std::mem::take(&mut self.partial);
         let models = event["modelUsage"].as_object();
         for (model, told) in models.into_iter().flatten() {
-            let count = |field: &str| told[field].as_u64().unwrap_or(0);
-            let total = Usage {
-                input: count("inputTokens"),
-                output: count("outputTokens"),
-                cache_read: count("cacheReadInputTokens"),
-                cache_write: count("cacheCreationInputTokens"),
-                reasoning: 0,
-                cost_usd: told["costUSD"].as_f64(),
-                estimated: false,
-            };
+            let total = usage_of_model(told);
             let before = self.totals.insert(model.clone(), total).unwrap_or_default();
-            let usage = total.since(&before);
-            if !usage.is_zero() {
-                out.tell(Happening::ModelCall {
-                    call: format!("result-{}-{model}", self.results),
-                    model: Some(model.clone()),
-                    provider: Some("anthropic".to_owned()),
-                    usage,
-                    duration_ms: event["duration_api_ms"].as_u64(),
-                    child: None,
-                });
+            let mut rest = total.since(&before);
+            let whole = rest;
+            let mut children: BTreeMap<&str, (Usage, u64)> = BTreeMap::new();
+            for said in partial.values().filter(|said| said.is_of(model)) {
+                if let Some(child) = &said.child {
+                    let (usage, messages) = children.entry(child).or_default();
+                    usage.add(&said.usage);
+                    *messages += 1;
+                }
             }
+            let theirs = whole.output.saturating_sub(own_output);
+            own_output = own_output.saturating_sub(whole.output);
+            let messages: u64 = children.values().map(|(_, messages)| messages).sum();
+            let call = format!("result-{}-{model}", self.results);
+            for (child, (usage, count)) in children {
+                let output = theirs.saturating_mul(count).checked_div(messages);
+                let said = Usage {
+                    output: output.unwrap_or(0),
+                    ..usage
+                };
+                let share = share_of(&rest, &said, &whole);
+                rest = rest.since(&share);
+                tell_call(
+                    format!("{call}-{child}"),
+                    model,
+                    share,
+                    Some(child),
+                    event,
+                    out,
+                );
+            }
+            tell_call(call, model, rest, None, event, out);
         }
     }
 
@@ -309,17 +421,25 @@ impl Events {
 
     /// The process has ended; `why` says how.
     pub fn exited(&mut self, failure: Failure, out: &mut Out) {
+        self.shortens = false;
+        if let Some(tokens_before) = self.shortened.take() {
+            out.tell(Happening::Compacted {
+                summary: None,
+                tokens_before,
+                tokens_after: None,
+            });
+        }
         // Totals come with a result only: of a turn that was cut off, what its messages said of
         // themselves is all that is known.
-        for (id, (model, usage)) in std::mem::take(&mut self.partial) {
-            if !usage.is_zero() {
+        for (id, said) in std::mem::take(&mut self.partial) {
+            if !said.usage.is_zero() {
                 out.tell(Happening::ModelCall {
                     call: id,
-                    model,
+                    model: said.model,
                     provider: Some("anthropic".to_owned()),
-                    usage,
+                    usage: said.usage,
                     duration_ms: None,
-                    child: None,
+                    child: said.child,
                 });
             }
         }
@@ -329,6 +449,79 @@ impl Events {
         if self.busy || self.turn == 0 {
             self.end_turn(TurnEnd::Failed(failure), out);
         }
+    }
+}
+
+impl Partial {
+    /// Whether the message is a model's; totals name the model with its window's size behind it.
+    fn is_of(&self, model: &str) -> bool {
+        let bare = |name: &str| name.split('[').next().unwrap_or(name).to_owned();
+        self.model
+            .as_deref()
+            .is_some_and(|own| bare(own) == bare(model))
+    }
+}
+
+/// What of a subagent's usage there is in the rest of a model's, with its part of the cost: that is
+/// told for all of the model's calls together.
+fn share_of(rest: &Usage, said: &Usage, whole: &Usage) -> Usage {
+    let share = Usage {
+        input: said.input.min(rest.input),
+        output: said.output.min(rest.output),
+        cache_read: said.cache_read.min(rest.cache_read),
+        cache_write: said.cache_write.min(rest.cache_write),
+        ..Usage::default()
+    };
+    let part = weight(&share) / weight(whole).max(1.0);
+    Usage {
+        cost_usd: whole.cost_usd.map(|cost| cost * part.min(1.0)),
+        ..share
+    }
+}
+
+/// How the kinds of tokens are priced beside one another.
+#[allow(clippy::cast_precision_loss, reason = "counts of tokens are small")]
+fn weight(usage: &Usage) -> f64 {
+    let count = |tokens: u64| tokens as f64;
+    count(usage.input)
+        + count(usage.output) * 5.0
+        + count(usage.cache_read) * 0.1
+        + count(usage.cache_write) * 1.25
+}
+
+fn tell_call(
+    call: String,
+    model: &str,
+    usage: Usage,
+    child: Option<&str>,
+    event: &Value,
+    out: &mut Out,
+) {
+    if usage.is_zero() {
+        return;
+    }
+    out.tell(Happening::ModelCall {
+        call,
+        model: Some(model.to_owned()),
+        provider: Some("anthropic".to_owned()),
+        usage,
+        duration_ms: event["duration_api_ms"]
+            .as_u64()
+            .filter(|_| child.is_none()),
+        child: child.map(str::to_owned),
+    });
+}
+
+fn usage_of_model(told: &Value) -> Usage {
+    let count = |field: &str| told[field].as_u64().unwrap_or(0);
+    Usage {
+        input: count("inputTokens"),
+        output: count("outputTokens"),
+        cache_read: count("cacheReadInputTokens"),
+        cache_write: count("cacheCreationInputTokens"),
+        reasoning: 0,
+        cost_usd: told["costUSD"].as_f64(),
+        estimated: false,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fornax_core::agent::{Decision, Order, OrderKind, Permission, Permissions};
-use fornax_core::spec::ErrorClass;
 use serde_json::{Value, json};
 
+use super::codex_items::{classify_error, paths, started};
 use super::codex_usage::{Totals, total};
 use super::ended;
 use super::jsonrpc::{Message, Peer};
@@ -20,6 +20,7 @@ enum Asked {
     Initialize,
     Thread,
     Turn,
+    Compact,
     Other,
 }
 
@@ -30,10 +31,18 @@ pub(crate) struct Codex {
     thread: Option<String>,
     turn: Option<String>,
     turns: u32,
+    /// The server has begun the first of them.
+    began: bool,
+    /// It is known what the thread used before this task.
+    based: bool,
     busy: bool,
     prompt: String,
     /// Told to end a turn that the server has not begun yet.
     interrupt_wanted: bool,
+    /// The conversation is being shortened: a turn of the server's that is none of the task's.
+    shortens: bool,
+    /// The prompt that came meanwhile.
+    waiting: Option<String>,
     /// What the server asks: the request's id by the permission's.
     asked: BTreeMap<String, Value>,
     totals: Totals,
@@ -42,6 +51,12 @@ pub(crate) struct Codex {
     /// How the turn ended, while subagents still work.
     held: Option<TurnEnd>,
     last_message: String,
+    /// What each subagent said last.
+    last_words: BTreeMap<String, String>,
+    /// Tokens of the newest call in the thread.
+    tokens: Option<u64>,
+    /// Whether its shortening was told: newer servers say it twice.
+    shortened: bool,
     tries: u32,
 }
 
@@ -57,24 +72,40 @@ impl Codex {
             thread: None,
             turn: None,
             turns: 0,
+            began: false,
+            based: false,
             busy: false,
             prompt: String::new(),
             interrupt_wanted: false,
+            shortens: false,
+            waiting: None,
             asked: BTreeMap::new(),
             totals,
             children: BTreeSet::new(),
             held: None,
             last_message: String::new(),
+            last_words: BTreeMap::new(),
+            tokens: None,
+            shortened: false,
             tries: 0,
         }
     }
 
     fn prompt(&mut self, text: &str, out: &mut Out) {
-        let Some(thread) = self.thread.clone() else {
+        if self.thread.is_none() {
             return;
-        };
+        }
         text.clone_into(&mut self.prompt);
         self.begin_turn(out);
+        if self.shortens {
+            self.waiting = Some(text.to_owned());
+        } else {
+            self.start_turn(text, out);
+        }
+    }
+
+    fn start_turn(&mut self, text: &str, out: &mut Out) {
+        let thread = self.thread.clone();
         let input = json!([{ "type": "text", "text": text }]);
         let params = json!({ "threadId": thread, "input": input });
         self.peer.ask(Asked::Turn, "turn/start", params, out);
@@ -89,6 +120,20 @@ impl Codex {
             turn: self.turns,
             prompt: std::mem::take(&mut self.prompt),
         });
+    }
+
+    /// The conversation has been shortened, or not: what waited for that is done.
+    fn shortened(&mut self, error: &Value, out: &mut Out) {
+        self.shortens = false;
+        if !error.is_null() {
+            let why = error["message"].as_str().unwrap_or("it gave no reason");
+            out.tell(Happening::Warning {
+                message: format!("the conversation could not be shortened: {why}"),
+            });
+        }
+        if let Some(text) = self.waiting.take() {
+            self.start_turn(&text, out);
+        }
     }
 
     fn end_turn(&mut self, end: TurnEnd, out: &mut Out) {
@@ -129,12 +174,14 @@ impl Codex {
                 self.prompt(&prompt, out);
             }
             (Asked::Turn, Ok(result)) => {
+                self.began = true;
                 self.turn = result["turn"]["id"].as_str().map(str::to_owned);
                 if self.interrupt_wanted {
                     self.interrupt_turn(out);
                 }
             }
-            (Asked::Other, _) => {}
+            (Asked::Compact, Err(error)) => self.shortened(error, out),
+            (Asked::Compact | Asked::Other, _) => {}
             (_, Err(error)) => {
                 let message = error["message"].as_str().unwrap_or("it gave no reason");
                 if !self.busy {
@@ -224,27 +271,21 @@ impl Codex {
             "turn/started" if !own && self.thread.is_some() => {
                 self.children.insert(thread.to_owned());
             }
+            "turn/started" if self.shortens => {}
             "turn/started" => {
+                self.began = true;
                 self.turn = params["turn"]["id"].as_str().map(str::to_owned);
             }
-            "item/started" => self.item_started(&params["item"], child, out),
-            "item/completed" => self.item_completed(&params["item"], child, out),
-            "thread/tokenUsage/updated" => {
-                let told = total(&params["tokenUsage"]["total"], true);
-                if let Some((call, usage)) = self.totals.added(thread, told) {
-                    self.tries = 0;
-                    out.tell(Happening::ModelCall {
-                        call,
-                        model: None,
-                        provider: None,
-                        usage,
-                        duration_ms: None,
-                        child,
-                    });
+            "item/started" => {
+                if let Some(started) = started(&params["item"], child) {
+                    self.shortened &= !own;
+                    out.tell(started);
                 }
             }
+            "item/completed" => self.item_completed(&params["item"], child, out),
+            "thread/tokenUsage/updated" => self.used(&params["tokenUsage"], thread, child, out),
             "error" => self.error(params, child, out),
-            "thread/compacted" => out.tell(Happening::Compacted),
+            "thread/compacted" if child.is_none() => self.tell_shortened(out),
             "turn/completed" => self.turn_completed(thread, own, &params["turn"], out),
             "serverRequest/resolved" => {
                 let permission = params["requestId"].to_string();
@@ -269,42 +310,30 @@ impl Codex {
         }
     }
 
-    fn item_started(&mut self, item: &Value, child: Option<String>, out: &mut Out) {
-        let Some(call) = item["id"].as_str() else {
-            return;
-        };
-        let text = |field: &str| item[field].as_str().unwrap_or_default().to_owned();
-        let (tool, title, input) = match item["type"].as_str() {
-            Some("commandExecution") => {
-                let input = json!({ "command": item["command"], "cwd": item["cwd"] });
-                ("command".to_owned(), text("command"), input)
-            }
-            Some("fileChange") => {
-                let paths = paths(item).join(", ");
-                ("file_change".to_owned(), paths, item["changes"].clone())
-            }
-            Some("mcpToolCall") => {
-                let tool = format!("{}/{}", text("server"), text("tool"));
-                let title = item["arguments"].to_string();
-                (tool, title, item["arguments"].clone())
-            }
-            Some("collabAgentToolCall") => {
-                let input = json!({ "prompt": item["prompt"] });
-                (text("tool"), text("prompt"), input)
-            }
-            Some("webSearch") => {
-                let input = json!({ "query": item["query"] });
-                ("web_search".to_owned(), text("query"), input)
-            }
-            _ => return,
-        };
-        out.tell(Happening::ToolCall {
-            call: call.to_owned(),
-            tool,
-            title,
-            input,
-            child,
-        });
+    fn used(&mut self, told: &Value, thread: &str, child: Option<String>, out: &mut Out) {
+        if child.is_none() {
+            self.tokens = told["last"]["totalTokens"].as_u64();
+        }
+        let (all, last) = (total(&told["total"], true), total(&told["last"], true));
+        let shared = self.job.resume.as_ref().is_some_and(|resume| resume.shared);
+        if shared && child.is_none() && !self.based {
+            // Nobody else can know what the thread used in the meantime. It may tell that before
+            // this task's first turn; otherwise it is all but its first call.
+            self.based = true;
+            let before = if self.began { all.since(&last) } else { all };
+            self.totals.counted(thread, before);
+        }
+        if let Some((call, usage)) = self.totals.added(thread, all) {
+            self.tries = 0;
+            out.tell(Happening::ModelCall {
+                call,
+                model: None,
+                provider: None,
+                usage,
+                duration_ms: None,
+                child,
+            });
+        }
     }
 
     fn item_completed(&mut self, item: &Value, child: Option<String>, out: &mut Out) {
@@ -320,8 +349,11 @@ impl Codex {
         };
         match item["type"].as_str() {
             Some("agentMessage") => {
-                if child.is_none() {
-                    self.last_message = text("text");
+                match &child {
+                    None => self.last_message = text("text"),
+                    Some(child) => {
+                        self.last_words.insert(child.clone(), text("text"));
+                    }
                 }
                 out.tell(Happening::Text {
                     text: text("text"),
@@ -370,9 +402,13 @@ impl Codex {
                 let receivers = item["receiverThreadIds"].as_array();
                 if item["tool"] == "spawnAgent" {
                     for child in receivers.into_iter().flatten().filter_map(Value::as_str) {
+                        let sender = item["senderThreadId"].as_str();
+                        let parent =
+                            sender.filter(|sender| self.thread.as_deref() != Some(*sender));
                         out.tell(Happening::ChildStarted {
                             session: child.to_owned(),
                             title: text("prompt"),
+                            parent: parent.map(str::to_owned),
                         });
                     }
                 }
@@ -380,8 +416,19 @@ impl Codex {
             Some("webSearch") => {
                 out.tell(result("web_search".to_owned(), true, String::new(), None))
             }
-            Some("contextCompaction") if child.is_none() => out.tell(Happening::Compacted),
+            Some("contextCompaction") if child.is_none() => self.tell_shortened(out),
             _ => {}
+        }
+    }
+
+    /// The thread was shortened. What to, the server does not tell.
+    fn tell_shortened(&mut self, out: &mut Out) {
+        if !std::mem::replace(&mut self.shortened, true) {
+            out.tell(Happening::Compacted {
+                summary: None,
+                tokens_before: self.tokens,
+                tokens_after: None,
+            });
         }
     }
 
@@ -411,6 +458,7 @@ impl Codex {
             out.tell(Happening::ChildEnded {
                 session: thread.to_owned(),
                 success: Some(turn["status"] == "completed"),
+                result: self.last_words.remove(thread).unwrap_or_default(),
             });
             if self.children.is_empty()
                 && let Some(held) = self.held.take()
@@ -420,6 +468,9 @@ impl Codex {
             return;
         }
         let error = &turn["error"];
+        if self.shortens {
+            return self.shortened(error, out);
+        }
         let end = match turn["status"].as_str() {
             Some("completed") => {
                 let said = turn["items"].as_array().into_iter().flatten();
@@ -456,28 +507,6 @@ impl Codex {
         let params = json!({ "threadId": thread, "turnId": turn });
         self.peer.ask(Asked::Other, "turn/interrupt", params, out);
     }
-}
-
-/// Codex names the kind of an error as a word or as an object with one key.
-fn classify_error(error: &Value) -> ErrorClass {
-    let info = &error["codexErrorInfo"];
-    let inner = info.as_object().and_then(|info| info.iter().next());
-    let kind = info.as_str().or(inner.map(|(kind, _)| kind.as_str()));
-    let status = inner.and_then(|(_, fields)| fields["httpStatusCode"].as_u64());
-    let status = status.and_then(|status| u16::try_from(status).ok());
-    let text = |field: &str| error[field].as_str().unwrap_or_default();
-    let words = format!("{} {}", text("message"), text("additionalDetails"));
-    match kind {
-        Some("unauthorized") => ErrorClass::Auth,
-        _ => classify(status, kind, &words),
-    }
-}
-
-fn paths(item: &Value) -> Vec<&str> {
-    let changes = item["changes"].as_array().into_iter().flatten();
-    changes
-        .filter_map(|change| change["path"].as_str())
-        .collect()
 }
 
 /// The settings that name Fornax's server. It gets a bare environment: what it needs of the agent's is
@@ -561,11 +590,12 @@ impl Driver for Codex {
                 decision,
                 ..
             } => self.decide(permission, *decision, "human", out),
-            OrderKind::Compact => {
-                if let Some(thread) = self.thread.clone() {
+            OrderKind::Compact { .. } => {
+                if let Some(thread) = self.thread.clone().filter(|_| !self.busy && !self.shortens) {
+                    self.shortens = true;
                     let params = json!({ "threadId": thread });
-                    self.peer
-                        .ask(Asked::Other, "thread/compact/start", params, out);
+                    let method = "thread/compact/start";
+                    self.peer.ask(Asked::Compact, method, params, out);
                 }
             }
         }
@@ -576,6 +606,9 @@ impl Driver for Codex {
     }
 
     fn interrupt(&mut self, out: &mut Out) {
+        if self.waiting.take().is_some() {
+            return self.end_turn(TurnEnd::Interrupted, out);
+        }
         if self.held.is_some() {
             // Only subagents work still; they end with their server.
             return self.end_turn(TurnEnd::Interrupted, out);

@@ -6,6 +6,7 @@ mod claude_events;
 mod claude_print;
 mod codex;
 mod codex_exec;
+mod codex_items;
 mod codex_usage;
 mod jsonl;
 mod jsonrpc;

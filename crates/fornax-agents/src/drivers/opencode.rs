@@ -73,9 +73,7 @@ pub(crate) struct Opencode {
     error: Option<Value>,
     /// The first turn is to end before it begins.
     stopped: bool,
-    /// The conversation is to be shortened before the next prompt.
-    compact: bool,
-    /// It is being shortened; the prompts that came meanwhile.
+    /// The conversation is being shortened; the prompts that came meanwhile.
     held: Option<Vec<String>>,
     /// The event of a shortening that is told of by its answer: it may come before or after.
     expected: bool,
@@ -113,7 +111,6 @@ impl Opencode {
             judged: String::new(),
             error: None,
             stopped: false,
-            compact: false,
             held: None,
             expected: false,
         }
@@ -244,11 +241,7 @@ impl Opencode {
         }
         self.desk.clear();
         self.parts.end_children(out);
-        let waits = end == TurnEnd::Interrupted;
         out.tell(Happening::TurnEnded(end));
-        if waits && std::mem::take(&mut self.compact) {
-            self.summarize(out);
-        }
     }
 
     /// Looks at the session, or once more when the present look is over.
@@ -464,7 +457,7 @@ impl Opencode {
 
     fn shortened(&mut self, fine: bool, status: u16, body: &str, out: &mut Out) {
         if fine {
-            out.tell(Happening::Compacted);
+            out.tell(self.parts.shortened());
         } else {
             self.expected = false;
             let why = refusal(status, body);
@@ -556,12 +549,7 @@ impl Driver for Opencode {
 
     fn order(&mut self, order: &Order, out: &mut Out) {
         match &order.kind {
-            OrderKind::Prompt { text } => {
-                if std::mem::take(&mut self.compact) {
-                    self.summarize(out);
-                }
-                self.prompt(text, out);
-            }
+            OrderKind::Prompt { text } => self.prompt(text, out),
             OrderKind::Interrupt => self.stop(out),
             OrderKind::Decide {
                 permission,
@@ -572,9 +560,11 @@ impl Driver for Opencode {
                 let answer = self.desk.decide(permission, *decision, note, out);
                 self.answer(answer, out);
             }
-            OrderKind::Compact if self.turn.is_some() => self.compact = true,
-            OrderKind::Compact if self.turns > 0 && self.held.is_none() => self.summarize(out),
-            OrderKind::Compact => {}
+            OrderKind::Compact { .. } => {
+                if self.turn.is_none() && self.turns > 0 && self.held.is_none() {
+                    self.summarize(out);
+                }
+            }
         }
     }
 

@@ -24,6 +24,14 @@ pub(super) struct Parts {
     steps: BTreeMap<String, i64>,
     /// Answers by id, with the model that gave them.
     answers: BTreeMap<String, Option<String>>,
+    /// Answers that sum the conversation up, and whether that was told.
+    summaries: BTreeMap<String, bool>,
+    /// Tokens of the newest call in the conversation.
+    tokens: Option<u64>,
+    /// The conversation's tokens before it was summed up last.
+    tokens_before: Option<u64>,
+    /// What each subagent said last.
+    last_words: BTreeMap<String, String>,
     /// The text of each answer.
     texts: BTreeMap<String, String>,
     /// Parts that were told.
@@ -60,27 +68,31 @@ impl Parts {
         };
         if self.knows(parent) {
             let title = info["title"].as_str().unwrap_or_default();
-            self.child_works(id, title, out);
+            self.child_works(id, title, Some(parent), out);
         }
     }
 
-    fn child_works(&mut self, session: &str, title: &str, out: &mut Out) {
+    fn child_works(&mut self, session: &str, title: &str, parent: Option<&str>, out: &mut Out) {
+        let parent = parent.filter(|parent| self.own.as_deref() != Some(*parent));
         let works = self.children.entry(session.to_owned()).or_default();
         if !std::mem::replace(works, true) {
             out.tell(Happening::ChildStarted {
                 session: session.to_owned(),
                 title: title.to_owned(),
+                parent: parent.map(str::to_owned),
             });
         }
     }
 
     fn child_ended(&mut self, session: &str, success: Option<bool>, out: &mut Out) {
+        let result = self.last_words.remove(session).unwrap_or_default();
         if let Some(works) = self.children.get_mut(session)
             && std::mem::take(works)
         {
             out.tell(Happening::ChildEnded {
                 session: session.to_owned(),
                 success,
+                result,
             });
         }
     }
@@ -103,6 +115,27 @@ impl Parts {
             let model = text("providerID").zip(text("modelID"));
             let model = model.map(|(provider, model)| format!("{provider}/{model}"));
             self.answers.insert(id.to_owned(), model);
+            if info["summary"] == true && info["sessionID"].as_str() == self.own.as_deref() {
+                if !self.summaries.contains_key(id) {
+                    self.tokens_before = self.tokens;
+                }
+                self.summaries.entry(id.to_owned()).or_default();
+            }
+        }
+    }
+
+    /// The conversation was shortened: what is known of that.
+    pub fn shortened(&mut self) -> Happening {
+        let summary = self.summaries.iter_mut().next_back();
+        let new = summary.filter(|(_, told)| !**told).map(|(id, told)| {
+            *told = true;
+            id.clone()
+        });
+        let summary = new.and_then(|id| self.texts.get(&id).cloned());
+        Happening::Compacted {
+            tokens_before: self.tokens_before.take().filter(|_| summary.is_some()),
+            summary,
+            tokens_after: None,
         }
     }
 
@@ -156,6 +189,10 @@ impl Parts {
                     said.push_str("\n\n");
                 }
                 said.push_str(text("text"));
+                if let Some(child) = &child {
+                    self.last_words
+                        .insert(child.clone(), text("text").to_owned());
+                }
                 out.tell(Happening::Text {
                     text: text("text").to_owned(),
                     child,
@@ -191,6 +228,10 @@ impl Parts {
         if !self.told.insert(id.to_owned()) || usage.is_zero() {
             return;
         }
+        let message = part["messageID"].as_str().unwrap_or_default();
+        if child.is_none() && !self.summaries.contains_key(message) {
+            self.tokens = Some(usage.total());
+        }
         let provider = model.as_deref().and_then(|model| model.split_once('/'));
         out.tell(Happening::ModelCall {
             call: id.to_owned(),
@@ -220,7 +261,7 @@ impl Parts {
                 tool: tool.clone(),
                 title: title(&state["input"]),
                 input: state["input"].clone(),
-                child,
+                child: child.clone(),
             });
         }
         // A subagent is a session of its own, and the tool that runs it says which.
@@ -230,7 +271,7 @@ impl Parts {
         };
         if let Some(subagent) = subagent {
             let title = state["title"].as_str().unwrap_or_default();
-            self.child_works(subagent, title, out);
+            self.child_works(subagent, title, child.as_deref(), out);
         }
         if !over {
             return;

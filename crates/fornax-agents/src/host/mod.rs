@@ -15,7 +15,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use fornax_core::agent::{Failure, Order, OrderKind};
-use fornax_core::redact::Rules;
 use fornax_core::spec::ErrorClass;
 
 use crate::driver::{Driver, Heard, Launch, Out, Say};
@@ -23,7 +22,7 @@ use crate::happening::{Happening, TurnEnd};
 use crate::job::Job;
 use crate::{drivers, prices};
 use process::{Ended, Process};
-use record::Recorder;
+use record::{Recorder, rules};
 use server::Server;
 pub use socket::{Taken, send_order};
 use watchdog::Watchdog;
@@ -129,8 +128,8 @@ struct Host {
     server: Option<Server>,
     /// Orders that were taken, by id.
     taken: Vec<u32>,
-    /// Prompts for the turns to come.
-    prompts: Vec<Order>,
+    /// What is ordered for the time after the turn that goes on.
+    later: Vec<Order>,
     /// How the task ends, as far as it is known: the failure or none, and the result.
     verdict: Option<(Option<Failure>, String)>,
     /// The failure for which the agent is being interrupted.
@@ -163,7 +162,7 @@ impl Host {
             process: None,
             server: None,
             taken: Vec::new(),
-            prompts: Vec::new(),
+            later: Vec::new(),
             verdict: None,
             giving_up: None,
             deadline: None,
@@ -378,12 +377,14 @@ impl Host {
             self.verdict = Some((Some(failure), String::new()));
             return self.finish();
         }
-        if !self.prompts.is_empty() && !matches!(end, TurnEnd::Failed(_)) {
-            let next = self.prompts.remove(0);
-            self.phase = Phase::Turn;
-            let mut out = Out::default();
-            self.driver.order(&next, &mut out);
-            return self.carry_out(out);
+        // After the last turn nothing is gained by a shorter conversation.
+        let goes_on = match end {
+            TurnEnd::Completed { .. } => self.later.iter().any(is_prompt),
+            TurnEnd::Interrupted => true,
+            TurnEnd::Failed(_) => false,
+        };
+        if goes_on && self.give_next() {
+            return;
         }
         match end {
             TurnEnd::Completed { result } => self.verdict = Some((None, result)),
@@ -395,6 +396,24 @@ impl Host {
             }
         }
         self.finish();
+    }
+
+    /// Gives the agent what was ordered meanwhile, as far as the next prompt. Whether there was one.
+    fn give_next(&mut self) -> bool {
+        while !self.later.is_empty() {
+            let next = self.later.remove(0);
+            let prompt = is_prompt(&next);
+            if prompt {
+                self.phase = Phase::Turn;
+            }
+            let mut out = Out::default();
+            self.driver.order(&next, &mut out);
+            self.carry_out(out);
+            if prompt {
+                return true;
+            }
+        }
+        false
     }
 
     /// No further turn will come: the agent is to end by itself.
@@ -425,7 +444,9 @@ impl Host {
         self.taken.push(order.id);
         self.tell(Happening::OrderTaken { order: order.id });
         match (&order.kind, self.phase) {
-            (OrderKind::Prompt { .. }, Phase::Turn) => self.prompts.push(order),
+            (OrderKind::Prompt { .. } | OrderKind::Compact { .. }, Phase::Turn) => {
+                self.later.push(order)
+            }
             (OrderKind::Prompt { .. }, _) => {
                 self.phase = Phase::Turn;
                 self.watchdog.heard();
@@ -460,7 +481,7 @@ impl Host {
     /// Interrupts the agent for good; it has a while to end its turn.
     fn give_up(&mut self, failure: Failure) {
         self.giving_up = Some(failure);
-        self.prompts.clear();
+        self.later.clear();
         self.deadline = Some(Instant::now() + INTERRUPT_GRACE);
         let mut out = Out::default();
         self.driver.interrupt(&mut out);
@@ -547,17 +568,8 @@ impl Host {
     }
 }
 
-/// What is taken out of what is written.
-fn rules(job: &Job) -> Option<Rules> {
-    job.redact.then(|| {
-        let known = Rules::builtin().with_secrets(job.secrets.iter().cloned());
-        job.redact_rules
-            .iter()
-            .fold(known, |rules, (name, pattern)| {
-                // One that does not compile has been refused where it was written.
-                rules.clone().with_custom(name, pattern).unwrap_or(rules)
-            })
-    })
+fn is_prompt(order: &Order) -> bool {
+    matches!(order.kind, OrderKind::Prompt { .. })
 }
 
 fn signals(sender: Sender<Input>) -> std::io::Result<()> {

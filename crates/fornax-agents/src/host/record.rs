@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::transcript;
 use crate::happening::{Entry, Happening, VERSION};
+use crate::job::Job;
 
 /// The longest text within an entry, in bytes; of a longer one, head and tail are kept.
 const TEXT_MAX_BYTES: usize = 20 << 10;
@@ -154,6 +155,19 @@ fn head_and_tail(text: &str) -> String {
     }
     let (head, cut, tail) = (&text[..head], tail - head, &text[tail..]);
     format!("{head}\n… {cut} bytes left out …\n{tail}")
+}
+
+/// What is taken out of what is written.
+pub(super) fn rules(job: &Job) -> Option<Rules> {
+    job.redact.then(|| {
+        let known = Rules::builtin().with_secrets(job.secrets.iter().cloned());
+        job.redact_rules
+            .iter()
+            .fold(known, |rules, (name, pattern)| {
+                // One that does not compile has been refused where it was written.
+                rules.clone().with_custom(name, pattern).unwrap_or(rules)
+            })
+    })
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn text(happening: &Happening) -> Option<String> {
         Happening::PermissionAnswered { decision, by, .. } => {
             format!("[{} by {by}]", decision.as_str())
         }
-        Happening::Compacted => "[the conversation was shortened]".to_owned(),
+        Happening::Compacted { .. } => "[the conversation was shortened]".to_owned(),
         Happening::TurnEnded(TurnEnd::Interrupted) => "[interrupted]".to_owned(),
         Happening::Warning { message } => format!("[{}]", short(message)),
         Happening::Ended {

@@ -94,7 +94,7 @@ impl Watchdog {
                 self.compactions = 0;
                 self.heard();
             }
-            Happening::Compacted => {
+            Happening::Compacted { .. } => {
                 self.compactions += 1;
                 return (self.compactions >= COMPACTIONS_MAX).then(|| Failure {
                     class: ErrorClass::ContextOverflow,

@@ -32,6 +32,7 @@ pub struct Bench {
     /// In which the model runs.
     _runtime: tokio::runtime::Runtime,
     config: Value,
+    since: Instant,
     instance: Mutex<(u32, Option<Child>)>,
 }
 
@@ -82,6 +83,7 @@ impl Bench {
             stub,
             _runtime: runtime,
             config,
+            since: Instant::now(),
             instance: Mutex::new((0, None)),
         }
     }
@@ -175,6 +177,30 @@ impl Bench {
             server::ask(&address, "GET", &path, None, Duration::from_secs(30)).unwrap();
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
+    }
+
+    /// The processes at work in the project whose command line has this in it. Another test run's
+    /// are none of them.
+    pub fn processes(&self, mark: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let at = fs::read_link(process.path().join("cwd")).unwrap_or_default();
+            if line.contains(mark) && at.starts_with(&self.project) {
+                found.push(line);
+            }
+        }
+        found
+    }
+
+    /// Waits for the end of the processes at work in the project whose command line has this in it:
+    /// the server says that a turn is over while it still ends them.
+    pub fn ended(&self, mark: &str) {
+        while !self.processes(mark).is_empty() {
+            assert!(self.since.elapsed() < 2 * DEADLINE, "{mark} goes on");
+            std::thread::yield_now();
+        }
     }
 
     /// What the server counts for a session and its subagents.
@@ -443,17 +469,4 @@ pub fn same(one: &Usage, other: &Usage) -> bool {
         ..*usage
     };
     close && tokens(one) == tokens(other)
-}
-
-/// The processes whose command line has this in it.
-pub fn processes(mark: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(mark) {
-            found.push(line);
-        }
-    }
-    found
 }

@@ -12,7 +12,7 @@ use fornax_agents::happening::{Happening, TurnEnd};
 use fornax_agents::job::Resume;
 use fornax_core::agent::{Decision, OrderKind, Permissions, Usage};
 use fornax_core::spec::ErrorClass;
-use kit::{Bench, End, Task, processes, same};
+use kit::{Bench, End, Task, same};
 use script::rules;
 use serde_json::json;
 
@@ -81,7 +81,11 @@ fn tasks_at_one_server_end_as_they_should() {
             });
         }
     });
-    assert_eq!(processes(" 860"), Vec::<String>::new(), "tools are left");
+    assert_eq!(
+        bench.processes(" 860"),
+        Vec::<String>::new(),
+        "tools are left"
+    );
     assert_eq!(bench.get("/session/status"), json!({}), "sessions work");
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "these failed, see above: {failed:?}");
@@ -290,7 +294,10 @@ fn the_answer_is_truncated(bench: &Bench) {
 fn an_overflow_is_mended(bench: &Bench) {
     let end = run(bench, "OVERFLOW", Permissions::Allow);
     assert_eq!(end.failure, None);
-    assert_eq!(end.count(|entry| *entry == Happening::Compacted), 1);
+    assert_eq!(
+        end.count(|entry| matches!(entry, Happening::Compacted { .. })),
+        1
+    );
 }
 
 fn a_subagent_works(bench: &Bench) {
@@ -305,6 +312,7 @@ fn a_subagent_works(bench: &Bench) {
     let ended = Happening::ChildEnded {
         session: child.clone().unwrap(),
         success: Some(true),
+        result: "The part is done.".to_owned(),
     };
     assert_eq!(end.count(|entry| *entry == ended), 1);
     let by_child =
@@ -319,7 +327,7 @@ fn a_subagent_is_interrupted(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86021"), Vec::<String>::new());
+    bench.ended("sleep 86021");
     task.prompt("GO-ON");
     assert_eq!(task.end().failure, None);
 }
@@ -338,7 +346,7 @@ fn is_interrupted_and_goes_on(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     assert_eq!(task.turn_ended(1), TurnEnd::Interrupted);
-    assert_eq!(processes("sleep 86011"), Vec::<String>::new());
+    bench.ended("sleep 86011");
     assert!(!bench.works(&session));
     task.prompt("GO-ON");
     let end = task.end();
@@ -372,7 +380,7 @@ fn is_shortened_on_order(bench: &Bench) {
     task.tool_runs("bash");
     task.order(OrderKind::Interrupt);
     task.turn_ended(1);
-    task.order(OrderKind::Compact);
+    task.order(OrderKind::Compact { guide: None });
     task.prompt("GO-ON");
     let end = task.end();
     assert_eq!(
@@ -380,7 +388,15 @@ fn is_shortened_on_order(bench: &Bench) {
         (None, "Went on.")
     );
     let place = |wanted: fn(&Happening) -> bool| end.entries.iter().rposition(wanted).unwrap();
-    let shortened = place(|entry| *entry == Happening::Compacted);
+    let shortened = place(|entry| {
+        matches!(
+            entry,
+            Happening::Compacted {
+                summary: Some(_),
+                ..
+            }
+        )
+    });
     assert!(shortened < place(|entry| matches!(entry, Happening::TurnStarted { .. })));
 }
 
@@ -416,6 +432,7 @@ fn is_resumed_and_forked(bench: &Bench) {
         job.resume = Some(Resume {
             session: session.clone(),
             counted: Usage::default(),
+            shared: false,
             fork,
         });
         let task = Task::start(job);
@@ -457,6 +474,7 @@ fn what_is_not_there(bench: &Bench) {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -491,6 +509,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: session.unwrap(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -526,6 +545,7 @@ fn opencode_for_one_prompt() {
     job.resume = Some(Resume {
         session: "ses_nowhere".to_owned(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -555,6 +575,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
     job.resume = Some(Resume {
         session: session.clone(),
         counted: Usage::default(),
+        shared: false,
         fork: false,
     });
     let end = Task::start(job).end();
@@ -571,7 +592,7 @@ fn a_server_that_dies_in_mid_turn_fails_the_turn_and_the_session_can_be_resumed(
         message(&end)
     );
     // SIGKILL leaves what the server had started: the shim's sweep is not here.
-    for line in processes("sleep 86013") {
+    for line in bench.processes("sleep 86013") {
         assert!(line.contains("sleep"), "{line}");
     }
 }

@@ -137,7 +137,7 @@ impl Player {
         if said.contains("/abort?") {
             self.order(OrderKind::Interrupt);
         } else if said.contains("/summarize?") {
-            self.order(OrderKind::Compact);
+            self.order(OrderKind::Compact { guide: None });
         } else if let Some(text) = prompt(said) {
             self.prompts += 1;
             // As the host does: only between turns.

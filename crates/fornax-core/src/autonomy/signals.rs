@@ -153,7 +153,10 @@ impl Trace {
             }
             // Work that others do for it is work.
             Report::ChildBegan { .. } | Report::ChildWorked { .. } => self.worked = true,
-            Report::Began { .. } | Report::Ended | Report::ChildEnded { .. } => {}
+            Report::Began { .. }
+            | Report::Ended
+            | Report::ChildIdle { .. }
+            | Report::ChildEnded { .. } => {}
         }
         self.signals.elapsed_ms = at.ms_since(began);
         self.signals.unchanged_ms = at.ms_since(self.changed.unwrap_or(began));

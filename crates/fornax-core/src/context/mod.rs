@@ -5,13 +5,23 @@
 //! itself, and what was left out. Each section has a share of the budget; what one leaves unused
 //! flows on to those after it and never back, so that a change shows only from its section on.
 //!
+//! The budget is a hard bound. Within it, what every context must hold comes first: the goals of the
+//! frame and of its parent, and what came of every direct child and dependency, shortened fairly.
+//! Where there are so many of those that not even their elements have room (a thousand children in
+//! 200 tokens), those that count least are merged into one element that says how many they are and
+//! names as many as fit: that each is accounted for holds for any tree and any budget.
+//!
+//! The work is bounded too: of one family the newest are looked at, of the ancestors the nearest and
+//! the root, so that a frame in a tree of thousands costs no more than one in a tree of hundreds.
+//!
 //! The same frames always give the same bytes: nothing here reads a clock.
 
 mod allot;
 mod cache;
+mod explain;
 mod relevance;
 mod sections;
-mod text;
+pub(crate) mod text;
 pub mod tokens;
 
 #[cfg(test)]
@@ -25,9 +35,11 @@ use crate::ids::FrameId;
 use crate::status::FrameStatus;
 use crate::time::Time;
 
-use allot::allot;
+use allot::{allot, reserves};
 pub use cache::{Cache, Stamp};
+pub use explain::explain;
 pub(crate) use relevance::words;
+pub(crate) use sections::{FAMILY_MAX, shown_above};
 use tokens::estimate;
 
 /// The budget where nobody says otherwise, in tokens.
@@ -48,6 +60,9 @@ const CLOSE: &str = "</context>\n";
 pub trait Stack {
     /// A frame.
     fn entry(&self, id: FrameId) -> Option<Entry<'_>>;
+
+    /// The outermost of the frames around a frame.
+    fn root(&self, id: FrameId) -> Option<FrameId>;
 }
 
 /// A frame, as a context shows it.
@@ -55,6 +70,8 @@ pub trait Stack {
 pub struct Entry<'a> {
     /// Its parent.
     pub parent: Option<FrameId>,
+    /// How many frames lie around it.
+    pub depth: usize,
     /// The frames within it, oldest first.
     pub children: &'a [FrameId],
     /// The frames that it depends on.
@@ -113,6 +130,8 @@ pub struct SectionUse {
     pub shown: usize,
     /// What it does not show, or not whole.
     pub cut: Vec<Cut>,
+    /// How many frames more there are, which were not looked at.
+    pub unseen: usize,
 }
 
 /// Something that a context does not show, or not whole.
@@ -140,6 +159,9 @@ struct Item<'a> {
     priority: u32,
     /// Shown in every context, however short.
     required: bool,
+    /// The tokens of its element without its text, and those of its text.
+    shell: usize,
+    wanted: usize,
 }
 
 /// A part of the context, before it is known what of it fits.
@@ -154,13 +176,15 @@ struct Section<'a> {
     cut: Vec<Cut>,
     /// Frames that were not looked at: too many.
     unseen: usize,
+    /// Whether those that have no room and those not looked at are told of in one element.
+    merges: bool,
 }
 
 /// The context of a frame, in at most `budget` tokens (not less than [`BUDGET_MIN`]); none where there
 /// is no such frame.
 pub fn assemble(stack: &impl Stack, id: FrameId, budget: usize) -> Option<Context> {
     let budget = budget.clamp(BUDGET_MIN, BUDGET_MAX);
-    let sections = sections::of(stack, id)?;
+    let mut sections = sections::of(stack, id)?;
     let mut xml = OPEN.to_owned();
     let fixed = estimate(OPEN) + estimate(CLOSE);
     let guided = estimate(GUIDANCE) * 4 <= budget;
@@ -170,21 +194,25 @@ pub fn assemble(stack: &impl Stack, id: FrameId, budget: usize) -> Option<Contex
     let left_out = LeftOut::room(budget);
     let guidance = if guided { estimate(GUIDANCE) } else { 0 };
     let room = budget.saturating_sub(fixed + guidance + left_out);
+    for section in &mut sections {
+        section.measure(budget);
+    }
+    let reserves = reserves(&sections, room);
     let mut uses = Vec::with_capacity(sections.len());
     let mut spare = room;
     let mut flow = 0;
-    let mut later: usize = sections.iter().map(Section::least).sum();
+    let mut later: usize = reserves.iter().sum();
     let mut counts = LeftOut::default();
-    for section in sections {
-        later -= section.least();
+    for (section, reserve) in sections.iter().zip(reserves) {
+        later -= reserve;
         let share = room * section.share / 100 + flow;
         // More than its share only for what must be shown, and not at the cost of what must be shown
         // after it.
         let most = spare.saturating_sub(later);
-        let (text, used) = allot(&section, share.min(most), most);
+        let (text, used) = allot(section, share.min(most), reserve.min(most));
         flow = share.saturating_sub(used.used);
         spare = spare.saturating_sub(used.used);
-        counts.add(section.name, &used, section.unseen);
+        counts.add(section.name, &used);
         xml.push_str(&text);
         uses.push(used);
     }
@@ -208,8 +236,8 @@ impl LeftOut {
         (budget / 10).clamp(16, 60)
     }
 
-    fn add(&mut self, section: &'static str, used: &SectionUse, unseen: usize) {
-        let dropped = used.cut.iter().filter(|cut| cut.dropped).count() + unseen;
+    fn add(&mut self, section: &'static str, used: &SectionUse) {
+        let dropped = used.cut.iter().filter(|cut| cut.dropped).count() + used.unseen;
         if dropped > 0 {
             self.0.push((section, dropped));
         }
@@ -232,40 +260,4 @@ impl LeftOut {
         let short = format!("<left_out count=\"{all}\"/>\n");
         if estimate(&long) <= room { long } else { short }
     }
-}
-
-/// What a context holds, what was cut and why, and how much of it is as it was before: as a table.
-#[must_use]
-pub fn explain(context: &Context, before: Option<&Context>) -> String {
-    use std::fmt::Write;
-    let mut text = format!(
-        "about {} of {} tokens\n\n{:<14}{:>7}{:>7}{:>7}{:>6}\n",
-        context.tokens, context.budget, "section", "room", "used", "shown", "cut"
-    );
-    for section in &context.sections {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<14}{:>7}{:>7}{:>7}{:>6}",
-            section.name,
-            section.room,
-            section.used,
-            section.shown,
-            section.cut.len()
-        );
-    }
-    let cuts = context.sections.iter().flat_map(|section| &section.cut);
-    for cut in cuts {
-        let verb = if cut.dropped { "left out" } else { "shortened" };
-        let _ = write!(text, "\n{verb}: {} of {}: {}", cut.what, cut.frame, cut.why);
-    }
-    if let Some(before) = before {
-        let same = context.shared_prefix(before);
-        let _ = write!(
-            text,
-            "\nThe first {same} of {} bytes are as they were before: a prefix cache keeps them.",
-            context.xml.len()
-        );
-    }
-    text
 }

@@ -15,6 +15,12 @@ const HALF_LIFE_MS: f64 = 4.0 * 60.0 * 60.0 * 1_000.0;
 /// What scores less than this is left out.
 pub(super) const THRESHOLD: f64 = 0.05;
 
+/// How many letters of a word are compared.
+const BEGINNING: usize = 5;
+
+/// How much of a text is looked at.
+const TEXT_MAX_BYTES: usize = 256;
+
 /// A text that may matter: what is said of a frame, and when it last changed.
 pub(super) struct Document<'a> {
     pub texts: Vec<&'a str>,
@@ -25,20 +31,15 @@ pub(super) struct Document<'a> {
 /// How much each document matters to the query, from 0 to 1. Ages are counted from the newest of
 /// them, so that the same frames always score the same.
 pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f64> {
-    let wanted: HashSet<String> = words(&query.texts).chain(paths(&query.paths)).collect();
-    let counted: Vec<(HashMap<String, f64>, f64)> = documents
+    let mut wanted = HashSet::new();
+    each_word(query, |word| {
+        if !wanted.contains(word) {
+            wanted.insert(word.to_owned());
+        }
+    });
+    let counted: Vec<(HashMap<&str, f64>, f64)> = documents
         .iter()
-        .map(|document| {
-            let mut counts = HashMap::new();
-            let mut length = 0.0;
-            for word in words(&document.texts).chain(paths(&document.paths)) {
-                length += 1.0;
-                if wanted.contains(&word) {
-                    *counts.entry(word).or_insert(0.0) += 1.0;
-                }
-            }
-            (counts, length)
-        })
+        .map(|document| count(&wanted, document))
         .collect();
     let all = documents.len() as f64;
     let average = counted.iter().map(|(_, length)| length).sum::<f64>() / all.max(1.0);
@@ -53,10 +54,10 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
     // What a text would score that repeats every word without end.
     let best: f64 = wanted.iter().map(|word| idf(word) * (K1 + 1.0)).sum();
     let newest = documents.iter().map(|document| document.at).max();
-    let score = |((counts, length), document): (&(HashMap<String, f64>, f64), &Document<'_>)| {
+    let score = |((counts, length), document): (&(HashMap<&str, f64>, f64), &Document<'_>)| {
         let mut words: Vec<_> = counts.iter().collect();
         // The order of a sum changes its last digits.
-        words.sort_unstable_by_key(|(word, _)| word.as_str());
+        words.sort_unstable_by_key(|(word, _)| **word);
         let bm25: f64 = words
             .iter()
             .map(|(word, count)| {
@@ -76,20 +77,67 @@ pub(super) fn scores(query: &Document<'_>, documents: &[Document<'_>]) -> Vec<f6
     counted.iter().zip(documents).map(score).collect()
 }
 
-/// Words of two letters and more, in small letters; those of an identifier, too.
-pub(crate) fn words<'a>(texts: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-    let parts = texts
-        .iter()
-        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
-    parts
-        .filter(|word| word.chars().nth(1).is_some())
-        .map(str::to_lowercase)
-        .filter(|word| !is_common(word))
+/// The beginnings of the words of some texts, as they are compared.
+pub(crate) fn words(texts: &[&str]) -> impl Iterator<Item = String> {
+    let document = Document {
+        texts: texts.to_vec(),
+        paths: Vec::new(),
+        at: Time(0),
+    };
+    let mut words = Vec::new();
+    each_word(&document, |word| words.push(word.to_owned()));
+    words.into_iter()
 }
 
-/// Paths as words of their own: two frames that touched the same file have something in common.
-fn paths<'a>(paths: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-    paths.iter().map(|path| format!("path:{path}"))
+/// How often a document has each of the wanted words, and how many words it has.
+fn count<'a>(wanted: &'a HashSet<String>, document: &Document<'_>) -> (HashMap<&'a str, f64>, f64) {
+    let mut counts = HashMap::new();
+    let mut length = 0.0;
+    each_word(document, |word| {
+        length += 1.0;
+        if let Some(word) = wanted.get(word) {
+            *counts.entry(word.as_str()).or_insert(0.0) += 1.0;
+        }
+    });
+    (counts, length)
+}
+
+/// The beginnings of words of two letters and more, in small letters; of those of an identifier, too.
+/// What differs behind them is most often an ending: renewed, renewals. Paths are words of their own:
+/// two frames that touched the same file have something in common.
+fn each_word(document: &Document<'_>, mut see: impl FnMut(&str)) {
+    let mut word = String::new();
+    for text in &document.texts {
+        for part in beginning(text).split(|c: char| !c.is_alphanumeric()) {
+            if part.chars().nth(1).is_none() {
+                continue;
+            }
+            word.clear();
+            // One letter more than is compared: enough to tell a common word from a longer one.
+            let start = part.chars().take(BEGINNING + 1);
+            word.extend(start.flat_map(char::to_lowercase));
+            if is_common(&word) {
+                continue;
+            }
+            if let Some((end, _)) = word.char_indices().nth(BEGINNING) {
+                word.truncate(end);
+            }
+            see(&word);
+        }
+    }
+    for path in &document.paths {
+        word.clear();
+        word.push_str("path:");
+        word.push_str(path);
+        see(&word);
+    }
+}
+
+/// What of a text is looked at: what it is about shows in its beginning.
+fn beginning(text: &str) -> &str {
+    let end = text.len().min(TEXT_MAX_BYTES);
+    let end = (0..=end).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Words that say nothing of what a text is about.
@@ -130,6 +178,13 @@ mod tests {
         assert!(scores[0] > THRESHOLD && scores[1] > THRESHOLD, "{scores:?}");
         assert_eq!(scores[2], 0.0);
         assert!(scores.iter().all(|score| (0.0..=1.0).contains(score)));
+    }
+
+    #[test]
+    fn endings_do_not_matter() {
+        let query = document("Count late renewals", &[], 0);
+        let scores = scores(&query, &[document("How leases are renewed", &[], 0)]);
+        assert!(scores[0] > THRESHOLD, "{scores:?}");
     }
 
     #[test]

@@ -10,56 +10,74 @@ use super::text::fit;
 use super::{Cut, Entry, Item, Section, Stack};
 
 /// The most tokens of a title.
-const TITLE_MAX_TOKENS: usize = 16;
+const TITLE_MAX_TOKENS: usize = 12;
 /// How many ancestors are looked at, the nearest; with the root.
 const ANCESTORS_MAX: usize = 64;
 /// How many frames of one family are looked at, the newest.
-const FAMILY_MAX: usize = 256;
+pub(crate) const FAMILY_MAX: usize = 256;
 /// How many decisions and artifacts of one frame are looked at, the newest.
 const NOTES_MAX: usize = 50;
 
 /// The sections of a frame's context; none where there is no such frame.
 pub(super) fn of<'a>(stack: &'a impl Stack, id: FrameId) -> Option<Vec<Section<'a>>> {
     let own = stack.entry(id)?;
-    let mut path = Vec::new();
-    let mut above = own.parent;
-    while let Some(ancestor) = above
-        && let Some(entry) = stack.entry(ancestor)
-    {
-        above = entry.parent;
-        path.push((ancestor, entry));
+    let mut path: Vec<(FrameId, Entry<'a>)> = Vec::new();
+    for ancestor in shown_above(stack, id, own.parent) {
+        path.push((ancestor, stack.entry(ancestor)?));
     }
+    let parent = path.first().map(|(_, parent)| parent);
+    let siblings = siblings(stack, id, &own, parent);
     Some(vec![
-        ancestors(stack, id, &path),
+        ancestors(stack, id, &own, &path),
         dependencies(stack, &own),
-        siblings(stack, id, &own, path.first().map(|(_, parent)| parent)),
+        siblings,
         children(stack, &own),
-        itself(stack, id, &own, path.first().map(|(_, parent)| parent)),
+        itself(stack, id, &own, parent),
     ])
 }
 
-/// The ancestors, root first, and what came of the frames beside the way down.
-fn ancestors<'a>(stack: &'a impl Stack, id: FrameId, path: &[(FrameId, Entry<'a>)]) -> Section<'a> {
-    let mut section = section("ancestors", 25);
-    let mut shown: Vec<usize> = (0..path.len().min(ANCESTORS_MAX)).collect();
-    if path.len() > ANCESTORS_MAX {
-        shown.push(path.len() - 1);
-        section.unseen += path.len() - shown.len();
+/// The ancestors that a context shows: the nearest, nearest first, and the root.
+pub(crate) fn shown_above(
+    stack: &impl Stack,
+    id: FrameId,
+    parent: Option<FrameId>,
+) -> Vec<FrameId> {
+    let mut shown = Vec::new();
+    let mut above = parent;
+    while let Some(ancestor) = above
+        && shown.len() < ANCESTORS_MAX
+        && let Some(entry) = stack.entry(ancestor)
+    {
+        above = entry.parent;
+        shown.push(ancestor);
     }
-    for distance in shown.into_iter().rev() {
-        let (ancestor, entry) = &path[distance];
+    if above.is_some() {
+        let known = |root: &FrameId| stack.entry(*root).is_some() && !shown.contains(root);
+        shown.extend(stack.root(id).filter(known));
+    }
+    shown
+}
+
+/// The ancestors, root first, and what came of the frames beside the way down.
+fn ancestors<'a>(
+    stack: &'a impl Stack,
+    id: FrameId,
+    own: &Entry<'a>,
+    path: &[(FrameId, Entry<'a>)],
+) -> Section<'a> {
+    let mut section = section("ancestors", 25);
+    section.unseen = own.depth.saturating_sub(path.len());
+    let mut uncles_left = FAMILY_MAX;
+    let mut items = Vec::new();
+    // From the nearest on, so that those far away get what is left of what may be looked at.
+    for (distance, (ancestor, entry)) in path.iter().enumerate() {
+        let mut of_this = Vec::new();
         let far = u32::try_from(distance).unwrap_or(u32::MAX / 100);
         let of = || vec![("of", ancestor.to_string())];
-        section.items.push(Item {
+        let named = titled(*ancestor, entry);
+        of_this.push(Item {
             required: distance == 0,
-            ..item(
-                *ancestor,
-                "ancestor",
-                "goal",
-                titled(*ancestor, entry),
-                entry.goal,
-                far * 10,
-            )
+            ..item(*ancestor, "ancestor", "goal", named, entry.goal, far * 10)
         });
         let texts = [
             ("criteria", "criteria", entry.criteria, 3),
@@ -67,56 +85,57 @@ fn ancestors<'a>(stack: &'a impl Stack, id: FrameId, path: &[(FrameId, Entry<'a>
         ];
         for (tag, what, text, rank) in texts {
             if !text.trim().is_empty() {
-                section
-                    .items
-                    .push(item(*ancestor, tag, what, of(), text, far * 10 + rank));
+                of_this.push(item(*ancestor, tag, what, of(), text, far * 10 + rank));
             }
         }
         for decision in newest(entry.decisions) {
             let body = decision.decision.as_str();
-            section.items.push(item(
-                *ancestor,
-                "decision",
-                "decision",
-                of(),
-                body,
-                far * 10 + 5,
-            ));
+            let what = "decision";
+            of_this.push(item(*ancestor, what, what, of(), body, far * 10 + 5));
         }
         // The parent's other children are the siblings, which have a section of their own.
-        if distance == 0 {
-            continue;
+        if distance > 0 {
+            let below = path[distance - 1].0;
+            debug_assert_ne!(below, id);
+            let (uncles, unseen) = family(stack, entry.children, uncles_left, |uncle, entry| {
+                let tells = matches!(entry.status, FrameStatus::Completed | FrameStatus::Failed);
+                uncle != below && tells
+            });
+            uncles_left -= entry.children.len() - unseen;
+            section.unseen += unseen;
+            let count = u32::try_from(uncles.len()).unwrap_or(u32::MAX / 10);
+            for (age, (uncle, entry)) in (0..count).rev().zip(uncles) {
+                let rank = far.saturating_mul(10).saturating_add(6 + age.min(1_000));
+                of_this.push(told("uncle", uncle, &entry, rank, false));
+            }
         }
-        let below = path[distance - 1].0;
-        debug_assert_ne!(below, id);
-        let (uncles, unseen) = family(stack, entry.children, |uncle, entry| {
-            uncle != below && matches!(entry.status, FrameStatus::Completed | FrameStatus::Failed)
-        });
-        section.unseen += unseen;
-        let count = u32::try_from(uncles.len()).unwrap_or(u32::MAX / 10);
-        for (age, (uncle, entry)) in (0..count).rev().zip(uncles) {
-            let rank = far.saturating_mul(10).saturating_add(6 + age.min(1_000));
-            section
-                .items
-                .push(told("uncle", uncle, &entry, rank, false));
-        }
+        items.push(of_this);
     }
+    section.items = items.into_iter().rev().flatten().collect();
     section
 }
 
 fn dependencies<'a>(stack: &'a impl Stack, own: &Entry<'a>) -> Section<'a> {
     let mut section = section("dependencies", 20);
+    section.merges = true;
+    let looked_at = last(own.depends_on, FAMILY_MAX);
+    section.unseen = own.depends_on.len() - looked_at.len();
     let mut seen = HashSet::new();
-    for id in own.depends_on.iter().filter(|id| seen.insert(**id)) {
-        let Some(entry) = stack.entry(*id) else {
+    let mut artifacts_left = FAMILY_MAX;
+    for (rank, id) in (0_u32..).zip(looked_at) {
+        let Some(entry) = stack.entry(*id).filter(|_| seen.insert(*id)) else {
             continue;
         };
-        section.items.push(told("dependency", *id, &entry, 0, true));
-        for artifact in newest(entry.artifacts) {
+        let told = told("dependency", *id, &entry, rank, true);
+        section.items.push(told);
+        for artifact in newest(entry.artifacts).take(artifacts_left) {
+            artifacts_left -= 1;
             let of = vec![("of", id.to_string())];
+            let path = artifact.path.as_str();
+            let rank = rank.saturating_add(1);
             section
                 .items
-                .push(item(*id, "artifact", "artifact", of, &artifact.path, 1));
+                .push(item(*id, "artifact", "artifact", of, path, rank));
         }
     }
     section
@@ -133,8 +152,8 @@ fn siblings<'a>(
     let Some(parent) = parent else {
         return section;
     };
-    let depends: HashSet<FrameId> = own.depends_on.iter().copied().collect();
-    let (beside, unseen) = family(stack, parent.children, |other, entry| {
+    let depends: HashSet<&FrameId> = last(own.depends_on, FAMILY_MAX).iter().collect();
+    let (beside, unseen) = family(stack, parent.children, FAMILY_MAX, |other, entry| {
         let tells = matches!(
             entry.status,
             FrameStatus::Completed | FrameStatus::Failed | FrameStatus::InProgress
@@ -169,18 +188,12 @@ fn siblings<'a>(
 /// What came of the frames within this one: the returned values, newest last.
 fn children<'a>(stack: &'a impl Stack, own: &Entry<'a>) -> Section<'a> {
     let mut section = section("children", 20);
-    let mut within: Vec<(FrameId, Entry<'a>)> = own
-        .children
-        .iter()
-        .filter_map(|id| Some((*id, stack.entry(*id)?)))
-        .filter(|(_, entry)| {
-            !matches!(
-                entry.status,
-                FrameStatus::Planned | FrameStatus::Invalidated
-            )
-        })
-        .collect();
-    within.sort_by_key(|(_, entry)| entry.at);
+    section.merges = true;
+    let (within, unseen) = family(stack, own.children, FAMILY_MAX, |_, entry| {
+        use FrameStatus::{Invalidated, Planned};
+        !matches!(entry.status, Planned | Invalidated)
+    });
+    section.unseen = unseen;
     let count = u32::try_from(within.len()).unwrap_or(u32::MAX);
     for (age, (id, entry)) in (0..count).rev().zip(within) {
         let required = entry.status.is_settled();
@@ -240,7 +253,7 @@ fn itself<'a>(
             4,
         ));
     }
-    let (planned, unseen) = family(stack, own.children, |_, entry| {
+    let (planned, unseen) = family(stack, own.children, FAMILY_MAX, |_, entry| {
         entry.status == FrameStatus::Planned
     });
     section.unseen = unseen;
@@ -283,6 +296,8 @@ fn item<'a>(
         body,
         priority,
         required: false,
+        shell: 0,
+        wanted: 0,
     }
 }
 
@@ -334,21 +349,22 @@ fn titled(id: FrameId, entry: &Entry<'_>) -> Vec<(&'static str, String)> {
     attributes
 }
 
-/// The frames of a family that are wanted, newest last, and how many more there are.
+/// The frames of a family that are wanted, newest last, and how many were not looked at: of very many,
+/// only the newest are worth a look.
 fn family<'a>(
     stack: &'a impl Stack,
     ids: &[FrameId],
+    most: usize,
     wanted: impl Fn(FrameId, &Entry<'a>) -> bool,
 ) -> (Vec<(FrameId, Entry<'a>)>, usize) {
-    // Only the newest are worth a look where there are very many.
-    let skipped = ids.len().saturating_sub(FAMILY_MAX);
-    let looked_at = ids.iter().skip(skipped);
+    let looked_at = last(ids, most);
     let mut found: Vec<(FrameId, Entry<'a>)> = looked_at
+        .iter()
         .filter_map(|id| Some((*id, stack.entry(*id)?)))
         .filter(|(id, entry)| wanted(*id, entry))
         .collect();
     found.sort_by_key(|(_, entry)| entry.at);
-    (found, skipped)
+    (found, ids.len() - looked_at.len())
 }
 
 fn document<'a>(entry: &Entry<'a>) -> Document<'a> {
@@ -368,5 +384,9 @@ fn document<'a>(entry: &Entry<'a>) -> Document<'a> {
 }
 
 fn newest<T>(items: &[T]) -> impl Iterator<Item = &T> {
-    items.iter().skip(items.len().saturating_sub(NOTES_MAX))
+    last(items, NOTES_MAX).iter()
+}
+
+fn last<T>(items: &[T], most: usize) -> &[T] {
+    &items[items.len().saturating_sub(most)..]
 }

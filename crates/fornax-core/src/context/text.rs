@@ -34,14 +34,18 @@ fn is_xml(c: char) -> bool {
 
 /// The text escaped and in at most `tokens` tokens, and whether it was shortened for that: at the end
 /// of a sentence where one is near, else of a word, else of a character.
-pub(super) fn fit(text: &str, tokens: usize) -> (String, bool) {
+pub(crate) fn fit(text: &str, tokens: usize) -> (String, bool) {
     let text = text.trim();
-    // No text has more tokens than bytes, and few characters in it are escaped.
-    let whole = escape(text);
-    if estimate(&whole) <= tokens {
-        return (whole.into_owned(), false);
+    if text.len().div_ceil(4) <= tokens {
+        let whole = escape(text);
+        if estimate(&whole) <= tokens {
+            return (whole.into_owned(), false);
+        }
     }
     let room = tokens.saturating_sub(estimate(ELLIPSIS));
+    // A token has no more than four bytes by the estimate: what is behind need not be read.
+    let all = text;
+    let text = &all[..floor_char(all, all.len().min(room * 4))];
     let (mut low, mut high) = (0, text.len());
     while low < high {
         let middle = floor_char(text, (low + high).div_ceil(2));
@@ -58,11 +62,14 @@ pub(super) fn fit(text: &str, tokens: usize) -> (String, bool) {
             high = floor_char(text, middle - 1);
         }
     }
-    let cut = &text[..good_end(text, low)];
-    if cut.is_empty() {
-        return (String::new(), true);
+    // A word's beginning can have more tokens than the word: what was found may not end well.
+    let ends = [good_end(all, low), all[..low].trim_end().len()];
+    let cut = ends.map(|end| escape(&all[..end]));
+    let cut = cut.into_iter().find(|cut| estimate(cut) <= room);
+    match cut.filter(|cut| !cut.is_empty()) {
+        Some(cut) => (cut.into_owned() + ELLIPSIS, true),
+        None => (String::new(), true),
     }
-    (escape(cut).into_owned() + ELLIPSIS, true)
 }
 
 fn floor_char(text: &str, mut at: usize) -> usize {
@@ -110,7 +117,7 @@ mod tests {
         assert_eq!(fit(text, 9).0, "The parser is done. …");
         assert_eq!(
             fit("one two three four five six seven eight", 8).0,
-            "one two three four …"
+            "one two three four five …"
         );
         assert_eq!(fit("short", 10), ("short".to_owned(), false));
     }

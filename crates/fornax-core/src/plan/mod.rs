@@ -37,6 +37,7 @@ use diagnostic::{At, Problem, Report, Span, show};
 
 pub use diagnostic::{Diagnostic, Place, Related, Severity};
 pub use task::{Task, single_task};
+pub(crate) use title::of as title_of;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

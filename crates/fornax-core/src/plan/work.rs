@@ -398,6 +398,7 @@ impl<'a> Maker<'a, '_> {
             model_retries: tool.model_retries,
             stack: tool.stack,
             mapping: tool.mapping.clone(),
+            resume: None,
         };
         self.guard(&mut invocation, &prompt, name);
         self.bind(&mut invocation);

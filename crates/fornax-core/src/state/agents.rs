@@ -1,10 +1,11 @@
 //! Agents at work: what they ask, what they are told, what is seen of them.
 
-use crate::agent::{Activity, Decision, Order, OrderKind, Permission};
+use crate::agent::{Activity, Decision, DriverKind, Order, OrderKind, Permission};
 use crate::error::{Error, ErrorKind};
 use crate::event::{
     Event, InputGiven, InputRequested, PermissionRequested, PermissionResolved, RetryScheduled,
 };
+use crate::frame::SessionId;
 use crate::ids::TaskId;
 use crate::status::TaskState;
 
@@ -126,6 +127,16 @@ impl State {
                 return Err(conflict(format!(
                     "{id} is interrupted already and waits for a prompt"
                 )));
+            }
+            // What to keep goes with the order, for the one agent that takes it so.
+            OrderKind::Compact { guide: None }
+                if driver.is_some_and(DriverKind::compacts_with_a_guide) =>
+            {
+                let guide = self.compaction_guide(&SessionId::of_task(id));
+                let kind = OrderKind::Compact { guide };
+                Event::InputGiven(InputGiven {
+                    order: Order { id: order_id, kind },
+                })
             }
             kind => Event::InputGiven(InputGiven {
                 order: Order {

@@ -101,6 +101,7 @@ impl State {
     }
 
     fn apply_created(&mut self, record: &Record, id: FrameId, created: &FrameCreated) {
+        let around = created.parent_id.and_then(|id| self.frames.get(&id));
         let mut frame = Frame {
             run: record.run_id,
             parent: created.parent_id,
@@ -120,6 +121,8 @@ impl State {
             summaries: Vec::new(),
             summary_wanted: None,
             made_by: created.session_id.clone(),
+            subagent_of: created.subagent_of.clone(),
+            subagent_usage: Usage::default(),
             stale: false,
             ends_as: None,
             attempts: 0,
@@ -132,6 +135,7 @@ impl State {
             waiting_on: 0,
             broken: 0,
             open_children: 0,
+            depth: around.map_or(0, |around| around.depth + 1),
             version: self.version,
             family_version: self.version,
         };
@@ -159,6 +163,9 @@ impl State {
             if created.parent_id.is_none() {
                 run.root = Some(id);
             }
+        }
+        if let (Some(of), Some(child)) = (&created.subagent_of, &created.session_id) {
+            self.note_subagent_frame(of, child, id);
         }
         self.frames.insert(id, frame);
         self.agenda.push_back(id);
@@ -361,6 +368,7 @@ impl State {
             idle: false,
             activity: None,
             asked: Vec::new(),
+            subagents: Vec::new(),
             counted: Usage::default(),
             lane,
             place,
@@ -411,7 +419,7 @@ impl State {
         task.waits.clear();
         task.idle = false;
         self.settle_usage(id);
-        self.sessions.remove(&crate::frame::SessionId::of_task(id));
+        self.leave_sessions(record.ts, id);
     }
 
     fn remember_answer(&mut self, record: &Record) {

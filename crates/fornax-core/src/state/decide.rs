@@ -8,12 +8,12 @@ use crate::event::{
     Event, FrameCompleted, FrameCreated, FrameEnded, FrameUpdated, RetryScheduled, RunStarted,
     RunStopping, Signalled, TaskEnding,
 };
-use crate::frame::SessionId;
 use crate::ids::{FrameId, RunId, TaskId, mix};
 use crate::spec::{ErrorClass, OnFailure, Retry, RunSpec};
 use crate::status::{FrameStatus, RunStatus, TaskState};
 use crate::time::Time;
 
+use super::stack::{ConversationEnd, ended_within};
 use super::{Command, Fact, Frame, Outcome, Run, State, Target, Task};
 
 /// How often in a row a frame waits until the moment that its provider names, without that being
@@ -48,7 +48,7 @@ impl State {
                 session,
                 report,
                 id,
-            } => Ok(self.decide_report(session, report, *id)),
+            } => Ok(self.decide_report(now, session, report, *id)),
             Command::Call {
                 session,
                 call,
@@ -106,6 +106,7 @@ impl State {
                 depends_on: frame.depends_on.iter().map(|place| ids[*place]).collect(),
                 result_from: frame.result_from.map(|place| ids[place]),
                 session_id: None,
+                subagent_of: None,
                 spec: Arc::new(frame.clone()),
             }),
         });
@@ -128,13 +129,15 @@ impl State {
         let mut facts = vec![task_fact(task, id, end_event(id, outcome))];
         // What nobody wants any more has ended before its task has.
         if frame.status.is_settled() {
+            let why = frame.reason().unwrap_or_default();
+            facts.extend(self.left_open(id, ConversationEnd::stopped(why)));
             return facts;
         }
         match &outcome.verdict {
             Ok(()) => {
-                let session = SessionId::of_task(id);
-                let left_open = self.left_open(&session, id.frame, &outcome.results);
-                let still_open = frame.open_children as usize > left_open.len();
+                let left_open = self.left_open(id, ConversationEnd::Well(&outcome.results));
+                let closed = ended_within(self, id.frame, &left_open);
+                let still_open = frame.open_children as usize > closed;
                 facts.extend(left_open);
                 facts.push(frame_fact(
                     frame,
@@ -167,6 +170,7 @@ impl State {
         let (class, message) = (failure.class, failure.message.as_str());
         if class == ErrorClass::Cancelled {
             let reason = task.stopping.clone().unwrap_or_else(|| message.to_owned());
+            facts.extend(self.left_open(id, ConversationEnd::stopped(&reason)));
             facts.push(blocked(frame, id.frame, format!("stopped: {reason}"), None));
             return;
         }
@@ -176,9 +180,11 @@ impl State {
                 frame: id.frame,
                 attempt: retry.attempt,
             };
+            facts.extend(self.left_open(id, ConversationEnd::failed(message, true)));
             facts.push(task_fact(task, next, Event::TaskRetryScheduled(retry)));
             return;
         }
+        facts.extend(self.left_open(id, ConversationEnd::failed(message, false)));
         let failed = Event::FrameFailed(FrameEnded {
             reason: message.to_owned(),
             error_class: Some(class),
@@ -397,9 +403,13 @@ fn end_event(id: TaskId, outcome: &Outcome) -> Event {
 fn work_done(frame: &Frame, outcome: &Outcome, still_open: bool) -> Event {
     let said = !frame.results.trim().is_empty() && frame.ends_as.is_some();
     let results = if said {
-        &frame.results
+        frame.results.as_str()
     } else {
-        &outcome.results
+        outcome.results.as_str()
+    };
+    let results = match (results.trim(), frame.ends_as) {
+        ("", None | Some(FrameStatus::Completed)) => frame.last_summary().unwrap_or_default(),
+        _ => results,
     };
     let mut artifacts = frame.artifacts.clone();
     artifacts.retain(|known| !outcome.artifacts.iter().any(|new| new.path == known.path));
@@ -416,12 +426,12 @@ fn work_done(frame: &Frame, outcome: &Outcome, still_open: bool) -> Event {
         Some(FrameStatus::Failed) => Event::FrameFailed(ended()),
         Some(FrameStatus::Blocked) => Event::FrameBlocked(ended()),
         _ if still_open => Event::FrameUpdated(FrameUpdated {
-            results: Some(results.clone()),
+            results: Some(results.to_owned()),
             artifacts: Some(artifacts),
             ..FrameUpdated::default()
         }),
         _ => Event::FrameCompleted(FrameCompleted {
-            results: results.clone(),
+            results: results.to_owned(),
             results_compact: frame.results_compact.clone(),
             artifacts,
             skipped: false,

@@ -53,7 +53,7 @@ impl State {
             FrameStatus::InProgress
                 if frame.open_children == 0 && self.waits_for_frames(id, frame) =>
             {
-                self.go_on(id, frame).into_iter().collect()
+                self.continue_with_results(id, frame).into_iter().collect()
             }
             status if status.is_settled() && frame.is_held() && frame.parent.is_none() => {
                 self.finish(now, frame).into_iter().collect()
@@ -109,7 +109,7 @@ impl State {
 
     /// What was pushed in a frame has ended: its agent goes on with the results, in the conversation
     /// that pushed it. A run that is being stopped goes on with nothing.
-    fn go_on(&self, id: FrameId, frame: &Frame) -> Option<Fact> {
+    fn continue_with_results(&self, id: FrameId, frame: &Frame) -> Option<Fact> {
         let run = self.runs.get(&frame.run)?;
         if run.ends_as.is_some() {
             return Some(blocked(frame, id, "the run was stopped".to_owned(), None));

@@ -11,6 +11,7 @@ mod agents;
 mod apply;
 mod decide;
 mod follow;
+mod go_on;
 mod launch;
 mod queue;
 mod rerun;
@@ -46,7 +47,8 @@ use crate::view::{Answer, Counts};
 pub use launch::{Launch, LaunchContext};
 pub use queue::Limits;
 use queue::Queue;
-pub use stack::{Answering, Auto, AutonomyReply, Invalidation, new_frames};
+use stack::Subagents;
+pub use stack::{Answering, Auto, AutonomyReply, Invalidation, Subagent, new_frames};
 
 /// How many answers to commands are remembered, so that a command sent twice is carried out once.
 const ANSWERS_MAX: usize = 10_000;
@@ -65,6 +67,7 @@ pub struct State {
     answers_order: VecDeque<CmdId>,
     /// Conversations that are no task's own, and where tasks' own have gone from their frame.
     sessions: BTreeMap<SessionId, Session>,
+    subagents: Subagents,
     /// What is seen in sessions' traces, and what comes of it. Not from the journal.
     autonomy: stack::Autonomy,
     /// Counts what is applied, so that one can tell whether a frame has changed.
@@ -100,6 +103,17 @@ pub struct Asked {
     pub since: Time,
     /// The answer.
     pub answer: Option<String>,
+}
+
+/// What a conversation was shortened to, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortened {
+    /// The session whose conversation it was.
+    pub session: SessionId,
+    /// When.
+    pub at: Time,
+    /// What to.
+    pub summary: Summary,
 }
 
 /// A run.
@@ -176,11 +190,15 @@ pub struct Frame {
     /// What was asked of humans in it.
     pub checkpoints: Vec<Asked>,
     /// What its conversation was shortened to, each time.
-    pub summaries: Vec<Summary>,
+    pub summaries: Vec<Shortened>,
     /// What the summary that somebody asked for is to heed, until it comes.
     pub summary_wanted: Option<String>,
     /// The session that made it; none for a plan's own.
     pub made_by: Option<SessionId>,
+    /// Where it is a subagent's: the session that began the subagent.
+    pub subagent_of: Option<SessionId>,
+    /// What the subagent whose frame it is used, as far as that is written down.
+    pub subagent_usage: Usage,
     /// Whether something that it was built on was invalidated since it was completed.
     pub stale: bool,
     /// How its task's agent said that it will end, once the task has ended.
@@ -205,6 +223,8 @@ pub struct Frame {
     broken: u32,
     /// Children that are not settled.
     open_children: u32,
+    /// How many frames lie around it.
+    depth: u32,
     /// When it last changed, by the state's count, and when a frame within it last did.
     version: u64,
     family_version: u64,
@@ -243,6 +263,8 @@ pub struct Task {
     pub activity: Option<Box<Activity>>,
     /// The ids of all that its agent ever asked.
     asked: Vec<String>,
+    /// The frames of its agent's subagents, and of theirs.
+    subagents: Vec<FrameId>,
     /// What of its usage is in its run's.
     counted: Usage,
     /// The queue's lane that it waits or runs in.
@@ -459,6 +481,12 @@ impl State {
                 answer,
             });
         }
+        if let Command::Report {
+            session, report, ..
+        } = command
+        {
+            self.see_subagent(now, session, report);
+        }
         let facts = self.decide(now, command)?;
         let mut records = Vec::with_capacity(facts.len());
         self.commit(now, actor, cmd_id, facts, &mut records);
@@ -586,9 +614,11 @@ impl State {
                 for task in frame.tasks(frame_id) {
                     self.tasks.remove(&task);
                 }
+                self.subagents.forget_frame(&frame);
             }
         }
         self.sessions.retain(|_, session| session.run != id);
+        self.subagents.forget(id);
         self.forget_traces();
         self.queue.forget(id);
     }
@@ -626,8 +656,9 @@ impl State {
     /// The next moment at which something becomes due by itself.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        let both = [self.queue.next_due(), self.autonomy.next_expiry()];
-        both.into_iter().flatten().min()
+        let autonomy = self.autonomy.next_expiry();
+        let all = [self.queue.next_due(), autonomy, self.subagents_due()];
+        all.into_iter().flatten().min()
     }
 
     /// Changes the limits; a lower one lets what runs go on.
@@ -666,6 +697,13 @@ impl Frame {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.spec.invocation.is_none() && self.made_by.is_some()
+    }
+
+    /// What its conversation was shortened to last, where that was told.
+    #[must_use]
+    pub fn last_summary(&self) -> Option<&str> {
+        let texts = self.summaries.iter().map(|short| short.summary.text.trim());
+        texts.filter(|text| !text.is_empty()).next_back()
     }
 
     /// Its tasks, oldest first. `id` is the frame's own.

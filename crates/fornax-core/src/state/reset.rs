@@ -54,6 +54,13 @@ impl State {
                 )
             }
         };
+        // What a conversation held that is over is history: whoever does the frame around it again
+        // begins what it needs anew.
+        let mut frames = frames;
+        frames.retain(|id| {
+            let frame = self.frames.get(id);
+            !frame.is_some_and(|frame| self.is_of_a_task(frame))
+        });
         let run = self.known_run(run_id)?;
         if run.ends_as.is_some() {
             return Err(

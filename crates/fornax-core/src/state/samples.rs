@@ -91,6 +91,7 @@ pub(super) fn frame_spec(key: &str, parent: Option<usize>, work: bool) -> FrameS
         model_retries: None,
         stack: Default::default(),
         mapping: None,
+        resume: None,
     };
     FrameSpec {
         key: key.to_owned(),

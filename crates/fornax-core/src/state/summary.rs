@@ -88,7 +88,7 @@ impl State {
             Event::InputGiven(given) => match &given.order.kind {
                 OrderKind::Prompt { text } => format!("{key} was told: {text}"),
                 OrderKind::Interrupt => format!("{key} was interrupted"),
-                OrderKind::Compact => format!("{key} was told to shorten its conversation"),
+                OrderKind::Compact { .. } => format!("{key} was told to shorten its conversation"),
                 OrderKind::Decide { .. } => format!("{key} was answered"),
             },
             Event::TaskCompleted(ending) => {

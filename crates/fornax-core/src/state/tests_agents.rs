@@ -132,7 +132,7 @@ fn only_an_agent_at_work_can_be_told_something() {
     let task = bench.task_id();
     let order = Command::Tell {
         task,
-        order: OrderKind::Compact,
+        order: OrderKind::Compact { guide: None },
     };
     assert!(bench.refuse(&order).message.contains("cannot be told"));
     let mut bench = working();
@@ -263,4 +263,68 @@ fn a_provider_that_always_names_a_moment_is_given_up_in_the_end() {
     }
     assert_eq!(bench.state.run(RUN).unwrap().status, RunStatus::Failed);
     assert_eq!(bench.task_id().attempt, 21);
+}
+
+/// What an agent's task is gone on with: the spec that is made for it.
+fn go_on(bench: &Bench, fork: bool) -> Result<RunSpec, Error> {
+    let context = LaunchContext {
+        project_dir: std::path::Path::new("/project"),
+        artifacts_dir: std::path::Path::new(""),
+        env: &|_| None,
+    };
+    bench
+        .state
+        .go_on(bench.task_id(), "and now?", fork, &context)
+}
+
+fn talked(session: &str, input: u64) -> Outcome {
+    Outcome {
+        agent: Some(AgentOutcome {
+            session: Some(session.to_owned()),
+            usage: Usage {
+                input,
+                ..Usage::default()
+            },
+            ..AgentOutcome::default()
+        }),
+        ..Outcome::done(String::new())
+    }
+}
+
+#[test]
+fn a_conversation_is_gone_on_with_once_its_task_is_over() {
+    let mut bench = working();
+    assert_eq!(go_on(&bench, false).unwrap_err().kind, ErrorKind::Conflict);
+    bench.end("work", talked("s-1", 10));
+    let spec = go_on(&bench, false).unwrap();
+    let invocation = spec.frames[1].invocation.clone().unwrap();
+    assert_eq!(invocation.prompt.unwrap().to_string(), "and now?");
+    let resume = invocation.resume.unwrap();
+    assert_eq!((resume.session.as_str(), resume.fork), ("s-1", false));
+    assert_eq!(resume.counted.input, 10);
+    // Of a conversation that is gone on with twice, all is counted that was counted before.
+    let mut bench = Bench::start(spec, 4);
+    bench.end("work", talked("s-1", 5));
+    let spec = go_on(&bench, true).unwrap();
+    let resume = spec.frames[1].invocation.clone().unwrap().resume.unwrap();
+    assert_eq!((resume.counted.input, resume.fork), (15, true));
+}
+
+#[test]
+fn who_cannot_go_on_with_a_conversation_is_not_asked_to() {
+    for (driver, resumes, forks) in [
+        (DriverKind::Claude, true, true),
+        (DriverKind::CodexExec, true, false),
+        (DriverKind::Acp, false, false),
+    ] {
+        let mut run = spec(&[("work", &[])]);
+        agent(&mut run, 1).driver = Some(driver);
+        let mut bench = Bench::start(run, 4);
+        bench.end("work", talked("s-1", 10));
+        assert_eq!(go_on(&bench, false).is_ok(), resumes, "{driver:?}");
+        assert_eq!(go_on(&bench, true).is_ok(), forks, "{driver:?}");
+    }
+    let mut silent = working();
+    silent.end("work", Outcome::done(String::new()));
+    assert_eq!(go_on(&silent, false).unwrap_err().kind, ErrorKind::Conflict);
 }

@@ -116,6 +116,8 @@ impl State {
             status_history: history.collect(),
             results: frame.results.clone(),
             artifacts: frame.artifacts.clone(),
+            usage: self.frame_usage(id),
+            usage_within: self.usage_within(id),
             children: frame.children.clone(),
             dependants: frame.dependants.clone(),
             tasks: frame
@@ -124,6 +126,41 @@ impl State {
                 .collect(),
             spec: std::sync::Arc::clone(&frame.spec),
         })
+    }
+
+    /// What the model calls in a frame used, each counted in one frame only: a task's usage is its
+    /// subagents' too, and theirs is that of their own frames.
+    #[must_use]
+    pub fn frame_usage(&self, id: FrameId) -> Usage {
+        let Some(frame) = self.frames.get(&id) else {
+            return Usage::default();
+        };
+        let mut usage = self.subagent_usage(frame);
+        for task in frame.tasks(id).filter_map(|id| self.tasks.get(&id)) {
+            let used = task_usage(task.activity.as_deref(), task.ending.as_ref());
+            let mut theirs = Usage::default();
+            let subagents = task.subagents.iter().filter_map(|id| self.frames.get(id));
+            subagents.for_each(|frame| theirs.add(&self.subagent_usage(frame)));
+            usage.add(&used.unwrap_or_default().since(&theirs));
+        }
+        usage
+    }
+
+    /// What the model calls in a frame and in all frames within it used.
+    #[must_use]
+    pub fn usage_within(&self, id: FrameId) -> Usage {
+        let mut usage = Usage::default();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            usage.add(&self.frame_usage(id));
+            open.extend(
+                self.frames
+                    .get(&id)
+                    .into_iter()
+                    .flat_map(|frame| &frame.children),
+            );
+        }
+        usage
     }
 
     /// A task.

@@ -59,6 +59,8 @@ impl Engine {
 struct Before {
     ids: Vec<FrameId>,
     dropped: Option<Invalidation>,
+    /// What it is answered, where that is known before.
+    told: Option<Reply>,
 }
 
 impl Worker {
@@ -100,23 +102,18 @@ impl Worker {
         records: &mut Vec<Record>,
     ) -> Result<Answer, Error> {
         let command = match report {
-            Report::Began { title } if !self.state.is_open(session) && session.task().is_none() => {
+            Report::Began { title }
+                if !self.state.is_open(session)
+                    && session.task().is_none()
+                    && self.state.parent_by_title(session, &title).is_none() =>
+            {
                 self.opening(session, title)?
             }
-            report => {
-                let Some(writer) = &mut self.writer else {
-                    return Err(self.refused());
-                };
-                let id = writer.reserve_frames(1)?.pop();
-                let Some(id) = id else {
-                    return Err(self.refused());
-                };
-                Command::Report {
-                    session: session.clone(),
-                    report,
-                    id,
-                }
-            }
+            report => Command::Report {
+                session: session.clone(),
+                report,
+                id: self.spare_frame()?,
+            },
         };
         let noticed = match &command {
             Command::Report { report, .. } => vec![(self.look().now, report.clone())],
@@ -154,6 +151,14 @@ impl Worker {
         records: &mut Vec<Record>,
     ) -> Result<Answer, Error> {
         let Asked { session, call, .. } = asked;
+        let done = asked
+            .cmd_id
+            .as_ref()
+            .and_then(|id| self.state.answer_to(id));
+        if let Some(done) = done {
+            before.ids.clone_from(&done.frames);
+            return Ok(done);
+        }
         if let Call::Invalidate(invalidate) = call {
             let id = self
                 .state
@@ -162,6 +167,10 @@ impl Worker {
             if invalidate.preview {
                 return Ok(Answer::default());
             }
+        }
+        if let Call::SubagentConfig(_) | Call::SubagentStats(_) = call {
+            before.told = self.subagent_settings_called(session, call)?;
+            return Ok(Answer::default());
         }
         if call.tool().read_only || matches!(call, Call::CacheClear(_)) {
             return Ok(Answer::default());
@@ -187,6 +196,12 @@ impl Worker {
     }
 
     fn reply_to(&self, asked: &Asked, before: &Before) -> Result<Reply, Error> {
+        if let Some(told) = &before.told {
+            return Ok(told.clone());
+        }
+        if let Some(reply) = self.subagent_replied(&asked.session, &asked.call) {
+            return reply;
+        }
         let look = self.look();
         let answering = Answering {
             session: &asked.session,

@@ -15,6 +15,7 @@ mod calls;
 mod collector;
 mod launcher;
 mod storage;
+mod subagents;
 mod worker;
 
 use std::cell::RefCell;
@@ -361,6 +362,23 @@ impl Engine {
             look.state.rerun(task, &context)
         });
         rerun.await?
+    }
+
+    /// A run that goes on with a task's conversation, or with a copy of it.
+    ///
+    /// # Errors
+    /// Where the task has none that could be gone on with.
+    pub async fn go_on(&self, task: TaskId, prompt: String, fork: bool) -> Result<RunSpec, Error> {
+        let root = self.project.root().to_owned();
+        let go_on = self.look(move |look| {
+            let context = LaunchContext {
+                project_dir: &root,
+                artifacts_dir: Path::new(""),
+                env: &|_| None,
+            };
+            look.state.go_on(task, &prompt, fork, &context)
+        });
+        go_on.await?
     }
 
     /// What is taken out of what is written.

@@ -12,7 +12,7 @@ use fornax_core::context::Cache;
 use fornax_core::error::Error;
 use fornax_core::event::Event;
 use fornax_core::frame::{FrameLimits, SessionId};
-use fornax_core::ids::{RunId, TaskId};
+use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
 use fornax_core::time::Time;
@@ -46,7 +46,7 @@ pub(super) fn answer_to(waiting: oneshot::Sender<Result<Answer, Error>>) -> Repl
 
 pub(super) struct Worker {
     id: String,
-    project: Project,
+    pub(super) project: Project,
     shared: Shared,
     pub(super) state: State,
     limits: Limits,
@@ -64,13 +64,15 @@ pub(super) struct Worker {
     contexts: RefCell<Cache>,
     context_budget: usize,
     pub(super) frame_limits: FrameLimits,
-    clock: Clock,
+    /// An id for the next frame that comes of a report, whichever that is.
+    pub(super) spare: Option<FrameId>,
+    pub(super) clock: Clock,
     ended_runs: VecDeque<RunId>,
 }
 
 /// The wall clock, read once; from then on time goes by monotonically, whatever is done to the
 /// wall clock.
-struct Clock {
+pub(super) struct Clock {
     wall_ms: i64,
     since: Instant,
 }
@@ -86,7 +88,7 @@ impl Clock {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         Time(self.wall_ms)
             .plus_ms(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -122,10 +124,12 @@ impl Worker {
             contexts: RefCell::default(),
             context_budget: settings.context_budget,
             frame_limits: settings.frame_limits,
+            spare: None,
             rules: own_rules,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
         };
+        worker.read_subagent_settings();
         worker.read_journals()?;
         worker.read_autonomy();
         Ok(worker)
@@ -145,6 +149,7 @@ impl Worker {
         }
         state.keep_unrecorded(&mut self.state);
         self.state = state;
+        self.spare = None;
         self.writer = Some(writer);
         Ok(())
     }
@@ -218,6 +223,7 @@ impl Worker {
                 Message::Close => open = false,
             }
         }
+        self.report_what_is_due(&mut records);
         self.execute(&Actor::DAEMON, None, &Command::Tick, &mut records);
         self.make_durable(&records, replies);
         self.tell_observed(&observed);
@@ -250,6 +256,7 @@ impl Worker {
         for command in asked.chain(answered).chain(idle) {
             self.execute(&Actor::DAEMON, None, &command, records);
         }
+        self.hear_story(task, &seen.story, seen.shortened, records);
         self.notice(&SessionId::of_task(task), &seen.reports, records);
         self.state.observe(task, seen.activity).then_some(task)
     }

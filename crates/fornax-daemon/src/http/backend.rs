@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fornax_core::error::Error;
 use fornax_core::ids::RunId;
 use fornax_core::record::Actor;
-use fornax_core::request::{CommandRequest, ReportRequest, ToolRequest};
+use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::tools::Reply;
 use fornax_core::view::{Answer, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Takes in what happened in a session.
     fn report(&self, request: ReportRequest) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What an agent's compaction prompt is to say of the frame that its session works in; nothing
+    /// where it works in none.
+    fn compacting(&self, caller: Caller) -> impl Future<Output = Result<String, Error>> + Send;
 
     /// Takes trace events, one a line, into a run's telemetry.
     fn trace(

@@ -40,6 +40,11 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/tools", get(tools::list)),
         ("POST", "/api/tools/{name}", post(tools::call::<B>)),
         ("POST", "/api/sessions/report", post(tools::report::<B>)),
+        (
+            "POST",
+            "/api/sessions/compacting",
+            post(tools::compacting::<B>),
+        ),
         ("POST", MCP_PATH, post(tools::mcp::<B>)),
         ("POST", "/api/trace", post(api::trace)),
         ("POST", "/api/login-links", post(api::login_link)),

@@ -134,3 +134,18 @@ pub(crate) async fn report<B: Backend>(
     app.backend.report(request).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Answer of `POST /api/sessions/compacting`.
+#[derive(Serialize)]
+pub(crate) struct Guide {
+    text: String,
+}
+
+/// `POST /api/sessions/compacting`
+pub(crate) async fn compacting<B: Backend>(
+    State(app): Site<B>,
+    Input(caller): Input<Caller>,
+) -> Result<Json<Guide>, Fail> {
+    let text = app.backend.compacting(caller).await?;
+    Ok(Json(Guide { text }))
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::Actor;
-use fornax_core::request::{CommandRequest, ReportRequest, Request, ToolRequest};
+use fornax_core::request::{Caller, CommandRequest, ReportRequest, Request, ToolRequest};
 use fornax_core::state::{Command, State, Target};
 use fornax_core::tools::Reply;
 use fornax_core::view::{
@@ -16,6 +16,7 @@ use fornax_core::view::{
     TaskColumns, TaskView,
 };
 
+use super::callers::Known;
 use super::{Ending, Entry, Hub, blocking, project_id};
 use crate::engine::Engine;
 use crate::feed::Feed;
@@ -238,6 +239,7 @@ impl Backend for Hub {
         match &request.command {
             Request::RunPlan { .. } | Request::RunTask { .. } => self.start(&request, actor).await,
             Request::Rerun { .. } => self.rerun(&request, actor).await,
+            Request::Resume { .. } => self.resume(&request, actor).await,
             Request::Stop { .. } => self.stop(&request, actor).await,
             Request::Retry { .. } => self.retry(&request, actor).await,
             Request::UndoAuto { .. } => self.undo(&request, actor).await,
@@ -268,6 +270,12 @@ impl Backend for Hub {
             .engine
             .report(known.session, request.report, actor)
             .await
+    }
+
+    async fn compacting(&self, caller: Caller) -> Result<String, Error> {
+        let Known { engine, session } = self.known(&caller).await?;
+        let guide = engine.look(move |look| look.state.compaction_guide(&session));
+        Ok(guide.await?.unwrap_or_default())
     }
 
     async fn trace(&self, project: &str, run: RunId, body: Bytes) -> Result<Ingested, Error> {

@@ -341,15 +341,20 @@ fn look_at(root: &Path, named: &str) -> Result<Artifact, Error> {
     if named.contains("://") {
         return Ok(bare(named));
     }
+    let outside = |to: &Path| {
+        let message = format!("{named} leads out of the project, to {}", to.display());
+        Err(Error::new(ErrorKind::Usage, message).with_help("name a file in the project, or a URL"))
+    };
     let path = root.join(named);
     let Ok(real) = path.canonicalize() else {
-        return Ok(bare(named));
+        // It is not there yet: where it will be is all that can be told.
+        return match stays_within(root, &path) {
+            true => Ok(bare(named)),
+            false => outside(&path),
+        };
     };
     let Ok(within) = real.strip_prefix(root) else {
-        let message = format!("{named} leads out of the project, to {}", real.display());
-        return Err(
-            Error::new(ErrorKind::Usage, message).with_help("name a file in the project, or a URL")
-        );
+        return outside(&real);
     };
     let path = within.display().to_string();
     let size =
@@ -370,6 +375,22 @@ fn look_at(root: &Path, named: &str) -> Result<Artifact, Error> {
         bytes,
         sha256,
         ..bare(&path)
+    })
+}
+
+/// Whether a path names something in the root, by its words alone.
+fn stays_within(root: &Path, path: &Path) -> bool {
+    let Ok(within) = path.strip_prefix(root) else {
+        return false;
+    };
+    let mut depth = 0_i64;
+    within.components().all(|part| {
+        depth += match part {
+            std::path::Component::ParentDir => -1,
+            std::path::Component::Normal(_) => 1,
+            _ => 0,
+        };
+        depth >= 0
     })
 }
 

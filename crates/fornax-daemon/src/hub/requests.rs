@@ -70,6 +70,38 @@ impl Hub {
             .await
     }
 
+    /// Goes on with the conversation of a task that is over, in a run of its own.
+    pub(super) async fn resume(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let Request::Resume {
+            target,
+            prompt,
+            fork,
+        } = &request.command
+        else {
+            return Err(Error::new(ErrorKind::Internal, "not a resumption"));
+        };
+        if prompt.trim().is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "there is nothing to tell it"));
+        }
+        let engine = self.engine(&request.project)?;
+        let task = task_of(&engine, target).await?;
+        let spec = engine.go_on(task, prompt.clone(), *fork).await?;
+        let root = engine.project().root().to_owned();
+        let resolved = blocking(move || {
+            let settings = settings(&load_config(&root)?);
+            refuse_secrets(&spec, &settings.rules)?;
+            Ok::<_, Error>((spec, settings))
+        });
+        let (spec, settings) = resolved.await??;
+        engine
+            .start(spec, settings, actor, request.cmd_id.clone())
+            .await
+    }
+
     /// Tells a task's agent something.
     pub(super) async fn tell(
         &self,
@@ -86,7 +118,7 @@ impl Hub {
                 (target, OrderKind::Prompt { text: text.clone() })
             }
             Request::Interrupt { target } => (target, OrderKind::Interrupt),
-            Request::Compact { target } => (target, OrderKind::Compact),
+            Request::Compact { target } => (target, OrderKind::Compact { guide: None }),
             Request::Decide {
                 target,
                 permission,

@@ -67,6 +67,31 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             "",
         ),
         ("POST", "/api/commands", "/api/commands".into(), command),
+        ("GET", "/api/tools", "/api/tools?profile=all".into(), ""),
+        (
+            "POST",
+            "/api/tools/{name}",
+            "/api/tools/flame_status".into(),
+            r#"{"project":"0123abcd"}"#,
+        ),
+        (
+            "POST",
+            "/api/sessions/report",
+            "/api/sessions/report".into(),
+            r#"{"project":"0123abcd","report":{"type":"turn_ended"}}"#,
+        ),
+        (
+            "POST",
+            "/api/sessions/compacting",
+            "/api/sessions/compacting".into(),
+            r#"{"project":"0123abcd"}"#,
+        ),
+        (
+            "POST",
+            "/mcp",
+            format!("/mcp?{project}"),
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+        ),
         (
             "POST",
             "/api/trace",

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::Actor;
-use fornax_core::request::CommandRequest;
+use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::status::{RunStatus, TaskState};
+use fornax_core::tools::Reply;
 use fornax_core::view::{
     Answer, Change, Counts, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
     TaskColumns, TaskView,
@@ -246,6 +247,23 @@ impl Backend for Memory {
             moved: 7,
             ..Answer::default()
         })
+    }
+
+    async fn tool(&self, name: &str, request: ToolRequest) -> Result<Reply, Error> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        Ok(Reply {
+            text: format!("{name} for {:?}", request.caller.session),
+            data: request.arguments,
+        })
+    }
+
+    async fn report(&self, request: ReportRequest) -> Result<(), Error> {
+        self.check(request.caller.project.as_deref().unwrap_or_default())
+    }
+
+    async fn compacting(&self, caller: Caller) -> Result<String, Error> {
+        self.check(caller.project.as_deref().unwrap_or_default())?;
+        Ok("keep the port".to_owned())
     }
 
     async fn trace(&self, project: &str, _: RunId, body: Bytes) -> Result<Ingested, Error> {

@@ -62,6 +62,7 @@ pub fn record(run_id: RunId, seq: u64, event: Event) -> Record {
 /// The first record of a run.
 pub fn started(run_id: RunId) -> Record {
     let event = RunStarted {
+        limits: fornax_core::frame::FrameLimits::default(),
         name: "test".to_owned(),
         plan: None,
         inputs: BTreeMap::new(),
@@ -84,6 +85,7 @@ pub fn summary(run_id: RunId, seq: u64, text: &str) -> Record {
 /// A frame comes to be.
 pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
     let spec = FrameSpec {
+        success_criteria: None,
         key: "main".to_owned(),
         parent: None,
         depends_on: Vec::new(),
@@ -102,9 +104,11 @@ pub fn created(run_id: RunId, seq: u64, id: FrameId) -> Record {
         retry: Retry::default(),
     };
     let event = FrameCreated {
+        session_id: None,
         parent_id: None,
         depends_on: Vec::new(),
         result_from: None,
+        subagent_of: None,
         spec: spec.into(),
     };
     Record {

@@ -1,7 +1,7 @@
 //! Daemons come and go; tasks stay.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -41,22 +41,32 @@ pub const TESTS: &[Test] = &[
         no_socket,
     ),
     ("adopt::a_deleted_folder_still_ends", deleted_folder),
+    (
+        "adopt::a_daemon_without_descriptors_loses_no_task",
+        no_descriptors,
+    ),
 ];
 
 /// A daemon in a process of its own, which has started `spec` and seen it run.
 fn other_daemon(spec: &TaskSpec, tasks: &Tasks) -> Child {
+    let (child, mut lines) = daemon_says("__daemon", spec, tasks);
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.starts_with("Started"), "{line}");
+    child
+}
+
+/// A daemon in a process of its own that is given `spec`, and what it says.
+fn daemon_says(kind: &str, spec: &TaskSpec, tasks: &Tasks) -> (Child, Lines<impl BufRead>) {
     let file = tasks.root.join("spec");
     fs::write(&file, serde_json::to_vec(spec).unwrap()).unwrap();
     let mut child = Command::new(myself())
-        .arg("__daemon")
+        .arg(kind)
         .arg(file)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    assert!(line.starts_with("Started"), "{line}");
-    child
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
 }
 
 /// Runs until the file `go` is there.
@@ -95,6 +105,26 @@ fn killed_daemon() {
     assert_eq!(daemon.supervisor.pids()[0].pid, pid);
     go(&tasks);
     finished(&spec, &daemon.ended());
+}
+
+fn no_descriptors() {
+    for adopted in [true, false] {
+        let tasks = Tasks::new();
+        let spec = patient(&tasks);
+        if adopted {
+            let mut other = other_daemon(&spec, &tasks);
+            other.kill().unwrap();
+            other.wait().unwrap();
+        }
+        let mut lines = daemon_says("__starved", &spec, &tasks).1;
+        let mut next = || lines.next().unwrap().unwrap();
+        assert!(next().starts_with("stalled: the task cannot be watched"));
+        let started = next();
+        let pid = pid_in_task(&spec, "child");
+        assert_eq!(started, format!("started {pid}"));
+        go(&tasks);
+        assert_eq!(next(), "ended Some(6)");
+    }
 }
 
 fn dropped() {

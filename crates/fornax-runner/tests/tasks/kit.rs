@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use fornax_runner::{Exit, Grace, RedactSpec, Report, SHIM_ARG, Supervisor, TaskSpec};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 /// A test's name and body.
@@ -225,6 +226,26 @@ pub fn daemon(file: &str) -> ! {
     loop {
         std::thread::park();
     }
+}
+
+/// A daemon that has no descriptor left when it is given a task, and then has again. It says what it
+/// is told.
+pub fn starved(file: &str) -> ! {
+    let spec: TaskSpec = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let daemon = Daemon::start();
+    let usual = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(0),
+        ..usual
+    };
+    setrlimit(Resource::Nofile, none).unwrap();
+    daemon.supervisor.ensure(spec);
+    let reason = daemon.stalled();
+    setrlimit(Resource::Nofile, usual).unwrap();
+    println!("stalled: {reason}");
+    println!("started {}", daemon.started());
+    println!("ended {:?}", daemon.ended().code);
+    std::process::exit(0)
 }
 
 /// The text that `__emit` writes: `bytes` of numbered lines that begin with `name`.

@@ -20,6 +20,7 @@ fn main() {
     match args.get(1).map(String::as_str) {
         Some(fornax_runner::SHIM_ARG) => fornax_runner::shim_main(),
         Some("__daemon") => kit::daemon(&args[2]),
+        Some("__starved") => kit::starved(&args[2]),
         Some("__emit") => kit::emit(&args[2], &args[3]),
         _ => {}
     }

@@ -40,6 +40,14 @@ pub async fn task(context: &Context, args: Task) -> Outcome {
             };
             (request, again.follow.manner())
         }
+        (Some(TaskAgain::Resume(further)), ..) => {
+            let request = Request::Resume {
+                target: further.id,
+                prompt: text_or_stdin(further.prompt)?,
+                fork: further.fork,
+            };
+            (request, further.follow.manner())
+        }
         (None, Some(tool), Some(prompt)) => {
             let request = Request::RunTask {
                 tool,

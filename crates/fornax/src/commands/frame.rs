@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::Context;
 use super::acts::text_or_stdin;
 use crate::cli::{Answer, Frame, Mcp};
-use crate::daemon::Daemon;
-use crate::failure::Outcome;
+use crate::daemon::{Daemon, fresh_id};
+use crate::failure::{Failure, Outcome};
 use crate::out;
 use crate::render::table::Table;
 use crate::text::safe;
@@ -43,13 +43,12 @@ pub async fn frame(context: &Context, args: Frame) -> Outcome {
             }
         }
     };
-    let client = reach().await?;
     let request = ToolRequest {
         caller,
         cmd_id: None,
         arguments: args.call.arguments,
     };
-    let reply = call(&client, args.call.tool, &request).await?;
+    let reply = call(args.call.tool, &request).await?;
     if args.json {
         out::json(&reply.data)?;
     } else {
@@ -130,34 +129,41 @@ impl Callee for Speaking {
             cmd_id: None,
             arguments,
         };
-        let client = reach().await?;
-        call(&client, tool, &request).await
+        call(tool, &request).await
     }
 }
 
-async fn call(client: &Client, tool: &Tool, request: &ToolRequest) -> Result<Reply, Error> {
-    let path = format!("/api/tools/{}", encode(tool.name));
-    client.post_json(&path, request).await
-}
-
-/// The daemon of the task that this runs in, once it answers; else the user's own, started where none
-/// runs.
-async fn reach() -> Result<Client, Error> {
-    let Some(socket) = std::env::var_os(SOCKET).map(PathBuf::from) else {
-        let home = Home::from_env()?;
-        Daemon::reach(&home)
-            .await
-            .map_err(|failure| failure.into_error())?;
-        return Client::connect(&home).await;
+/// Calls a tool. A daemon that dies meanwhile is found again, and the call's id sees to it that it is
+/// carried out once.
+async fn call(tool: &Tool, request: &ToolRequest) -> Result<Reply, Error> {
+    let request = ToolRequest {
+        cmd_id: Some(fresh_id()?),
+        ..request.clone()
     };
+    let path = format!("/api/tools/{}", encode(tool.name));
     let mut tries = 0;
     loop {
-        match Client::at(socket.clone()).await {
+        let reply = match reach().await {
+            Ok(client) => client.post_json(&path, &request).await,
+            Err(error) => Err(error),
+        };
+        match reply {
             Err(error) if error.kind == ErrorKind::Unavailable && tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(AGAIN).await;
             }
-            reached => return reached,
+            reply => return reply,
         }
     }
+}
+
+/// The daemon of the task that this runs in; else the user's own, started where none runs.
+async fn reach() -> Result<Client, Error> {
+    if let Some(socket) = std::env::var_os(SOCKET) {
+        return Client::at(PathBuf::from(socket)).await;
+    }
+    let home = Home::from_env()?;
+    let reached = Daemon::reach(&home).await;
+    reached.map_err(Failure::into_error)?;
+    Client::connect(&home).await
 }

@@ -93,6 +93,41 @@ fn a_conversation_can_be_opened() {
 }
 
 #[test]
+fn terminals_that_show_a_conversation_can_be_told_something() {
+    let stage = Stage::set("opencode");
+    let run = stage.start("SLOW please");
+    stage.allow_until(|| stage.place.dir().join("began").exists());
+    let task = stage.task(&run);
+    let heard = stage.listen_at_server();
+    stage.place.ok(&["tell", &task, "look here", "--toast"]);
+    stage.place.ok(&["tell", &task, "a draft", "--draft"]);
+    let mut wanted = vec![
+        ("tui.toast.show", "look here"),
+        ("tui.prompt.append", "a draft"),
+    ];
+    for line in heard {
+        wanted.retain(|(kind, text)| !(line.contains(kind) && line.contains(text)));
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    assert!(wanted.is_empty(), "{wanted:?} did not come");
+    stage.place.ok(&["stop", &task]);
+    // Another agent has no terminals that could be told.
+    let claude = Stage::set("claude");
+    let run = claude.start("BUSYLESS please");
+    claude.wait_for_end(&run);
+    let refused = claude
+        .place
+        .run(&["tell", &claude.task(&run), "look", "--toast"]);
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.stderr.contains("only OpenCode's can"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_plan_is_rehearsed_beside_the_work_at_no_cost() {
     let stage = Stage::set("claude");
     let dir = stage.place.dir();

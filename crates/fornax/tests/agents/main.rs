@@ -12,11 +12,14 @@ mod support;
 
 mod chains;
 mod commands;
+mod conversations;
+mod frames;
 mod stage;
 mod surfaces;
 
 use std::time::Duration;
 
+use frames::pushes_a_frame_and_goes_on_with_its_results;
 use serde_json::Value;
 use stage::Stage;
 use support::wait_until;
@@ -39,10 +42,13 @@ each_agent!(
     is_interrupted_and_prompted_again,
     outlives_the_daemon,
     goes_on_after_its_own_end,
+    pushes_a_frame_and_goes_on_with_its_results,
 );
 
 fn works_and_is_allowed(agent: &str) {
     let stage = Stage::set(agent);
+    // A subagent has a frame with its first word.
+    stage.place_ok(&["frame", "subagent-config", "--min-messages", "1"]);
     let run = stage.start("WORK please");
     let asked = stage.allow_all_until_over(&run);
     let detail = stage.run(&run);
@@ -68,6 +74,31 @@ fn works_and_is_allowed(agent: &str) {
     assert!(log.contains("All is done."), "{log}");
     let frame = stage.place.json(&["show", &stage.frame(&run), "--json"]);
     assert_eq!(frame["results"], "All is done.");
+    let child = stage
+        .place
+        .json(&["show", &frame_within(&detail, &stage.frame(&run)), "--json"]);
+    assert_eq!(child["frame"]["status"], "completed", "{child:#}");
+    assert_eq!(child["results"], "the child is done");
+    let made_by = child["made_by"].as_str().unwrap();
+    assert!(made_by.starts_with(&format!("{agent}:")), "{made_by}");
+    // What it used counts in its own frame, and not in its parent's as well.
+    assert_eq!(total(&child["usage"]), CALL_TOKENS, "{child:#}");
+    assert_eq!(
+        total(&frame["usage"]),
+        (calls - 1) * CALL_TOKENS,
+        "{frame:#}"
+    );
+    assert_eq!(total(&frame["usage_within"]), calls * CALL_TOKENS);
+}
+
+/// The only frame within another.
+fn frame_within(run: &Value, parent: &str) -> String {
+    let frames = &run["frames"];
+    let parents = frames["parent"].as_array().unwrap();
+    let within = parents.iter().enumerate().filter(|(_, id)| **id == parent);
+    let within: Vec<usize> = within.map(|(place, _)| place).collect();
+    assert_eq!(within.len(), 1, "{frames:#}");
+    frames["id"][within[0]].as_str().unwrap().to_owned()
 }
 
 fn is_denied(agent: &str) {
@@ -199,6 +230,15 @@ fn goes_on_after_its_own_end(agent: &str) {
         session(&detail, 1),
         "the same conversation"
     );
+    // Nothing of the first attempt is counted again. What the answer used in the midst of which the
+    // agent was killed, only an agent can tell that had time to.
+    let calls = stage.answered_whole();
+    let counted = total(&detail["run"]["usage"]);
+    assert!(
+        (calls - 1) * CALL_TOKENS <= counted && counted <= calls * CALL_TOKENS,
+        "{counted} of {calls} calls"
+    );
+    assert_eq!(stage.telemetry_tokens(&run), counted);
 }
 
 /// OpenCode's server is shared: what a task began there must not go on after it, however it ended.

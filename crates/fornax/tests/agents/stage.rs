@@ -1,13 +1,17 @@
 //! A project with one real agent and the model that it talks to.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fornax_agents::opencode_server;
 use fornax_stub_model::{Options, Script, StubModel, recipes};
 use serde_json::Value;
 
+use crate::PATIENCE;
 use crate::support::{Ended, Place};
 
 /// What the tool `agent` is, for each agent.
@@ -44,16 +48,26 @@ impl Stage {
         Stage::with_tools(agent, &TOOLS.replace("AGENT", agent))
     }
 
+    /// A project whose tool `agent` is the agent, with a model of its own script.
+    pub fn with_script(agent: &str, script: &str) -> Stage {
+        Stage::with(agent, &TOOLS.replace("AGENT", agent), script)
+    }
+
     /// A project with these tools, where the agent can be run and asks the scripted model.
     pub fn with_tools(agent: &str, tools: &str) -> Stage {
+        Stage::with(agent, tools, include_str!("model.json"))
+    }
+
+    fn with(agent: &str, tools: &str, script: &str) -> Stage {
         let place = Place::new();
         let dir = place.dir().canonicalize().unwrap();
         let init = Command::new("git").args(["init", "-q"]).arg(&dir).status();
         assert!(init.unwrap().success());
         place.write("fornax.yaml", tools);
-        let script = Script::parse(include_str!("model.json")).unwrap();
+        let script = Script::parse(script).unwrap();
         let options = Options {
             vars: [("dir".to_owned(), dir.display().to_string())].into(),
+            log_bodies: true,
             ..Options::default()
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -172,6 +186,59 @@ impl Stage {
         of_rule.count() as u64
     }
 
+    /// What the model was asked by a rule, each request as it came.
+    pub fn bodies(&self, rule: &str) -> Vec<String> {
+        let requests = self.stub.as_ref().unwrap().requests();
+        let of_rule = requests
+            .into_iter()
+            .filter(|request| request.rule.as_deref() == Some(rule));
+        of_rule
+            .map(|request| {
+                request
+                    .body
+                    .map_or_else(String::new, |body| body.to_string())
+            })
+            .collect()
+    }
+
+    /// How many answers the model gave within conversations: titles are nobody's usage.
+    pub fn answered_whole(&self) -> u64 {
+        let requests = self.stub.as_ref().unwrap().requests();
+        let whole = requests.iter().filter(|request| {
+            request.api.is_some()
+                && request.rule.as_deref() != Some("title")
+                && request.outcome == fornax_stub_model::Outcome::Ok
+        });
+        whole.count() as u64
+    }
+
+    /// How many of its own answers "The second is done." the model was last told of.
+    pub fn remembered(&self) -> usize {
+        let requests = self.stub.as_ref().unwrap().requests();
+        let asked = requests
+            .iter()
+            .rfind(|request| request.rule.as_deref() == Some("second"));
+        let body = asked.unwrap().body.as_ref().unwrap().to_string();
+        assert!(body.contains("The first answer."), "{body}");
+        body.matches("The second is done.").count() + 1
+    }
+
+    /// The kinds of all that happened in the agents' sessions.
+    pub fn happened(&self) -> Vec<String> {
+        let sessions = walk(&self.place.dir().join(".fornax"), "session.jsonl");
+        let texts = sessions
+            .iter()
+            .map(|file| fs::read_to_string(file).unwrap());
+        let text: String = texts.collect();
+        // The last line may be being written.
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .map(|line| line["type"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// How often the model was asked anything.
     pub fn stub_requests(&self) -> usize {
         self.stub.as_ref().unwrap().requests().len()
@@ -188,6 +255,29 @@ impl Stage {
         calls
             .map(|line| line["tokens_total"].as_u64().unwrap())
             .sum()
+    }
+
+    /// The lines of the events of OpenCode's server, from now on.
+    pub fn listen_at_server(&self) -> impl Iterator<Item = String> + use<> {
+        let services = self.place.dir().join(".fornax/services");
+        let mut servers = fs::read_dir(&services).unwrap().flatten();
+        let server = servers.find_map(|entry| opencode_server::address(&entry.path()).unwrap());
+        let server = server.expect("the server runs");
+        let host = server.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let dir = self.place.dir().canonicalize().unwrap();
+        let request = format!(
+            "GET /event?directory={} HTTP/1.1\r\nhost: {host}\r\nauthorization: {}\r\n\r\n",
+            dir.display(),
+            server.authorization
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        // From this word on nothing is missed.
+        let connected = lines.any(|line| line.contains("server.connected"));
+        assert!(connected, "the server tells no events");
+        lines
     }
 
     /// Kills the daemon, as a crash would.

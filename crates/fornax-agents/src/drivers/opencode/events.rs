@@ -45,7 +45,7 @@ impl Opencode {
                 self.error = Some(properties["error"].clone());
             }
             Some("session.compacted") if own && std::mem::take(&mut self.expected) => {}
-            Some("session.compacted") if own => out.tell(Happening::Compacted),
+            Some("session.compacted") if own => out.tell(self.parts.shortened()),
             Some("permission.asked") => {
                 let answer = self.desk.asked(properties, out);
                 self.answer(answer, out);

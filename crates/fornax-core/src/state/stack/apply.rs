@@ -6,7 +6,7 @@ use crate::ids::FrameId;
 use crate::record::Record;
 use crate::status::FrameStatus;
 
-use super::super::{Asked, Session, State};
+use super::super::{Asked, Session, Shortened, State};
 use super::limits::RAISE;
 
 impl State {
@@ -55,7 +55,11 @@ impl State {
             }
             Event::SummaryRecorded(recorded) => {
                 if let Some(frame) = self.frames.get_mut(&id) {
-                    frame.summaries.push(recorded.summary.clone());
+                    frame.summaries.push(Shortened {
+                        session: recorded.session_id.clone(),
+                        at: record.ts,
+                        summary: recorded.summary.clone(),
+                    });
                     frame.summary_wanted = None;
                 }
             }
@@ -95,6 +99,7 @@ impl State {
         if let Some(artifacts) = &updated.artifacts {
             frame.artifacts.clone_from(artifacts);
         }
+        frame.subagent_usage = updated.usage.unwrap_or(frame.subagent_usage);
         frame.ends_as = updated.ends_as.or(frame.ends_as);
         if updated.summary_wanted.is_some() {
             frame.summary_wanted.clone_from(&updated.summary_wanted);

@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Frames within another, all or none.
-    fn create(
+    pub(super) fn create(
         &self,
         session: &SessionId,
         parent_id: FrameId,
@@ -120,6 +120,7 @@ impl State {
                     depends_on,
                     result_from: None,
                     session_id: Some(session.clone()),
+                    subagent_of: None,
                     spec: Arc::new(self.new_spec(session, parent, new, *id)?),
                 }),
             });
@@ -196,6 +197,8 @@ impl State {
         };
         let invocation = self.worked_apart(session).map(|invocation| Invocation {
             prompt: Some(Template::literal(prompt(goal, new.criteria))),
+            // Its conversation is its own, whatever that of the one who makes it goes on with.
+            resume: None,
             ..invocation.clone()
         });
         Ok(FrameSpec {
@@ -203,7 +206,7 @@ impl State {
             parent: None,
             depends_on: Vec::new(),
             result_from: None,
-            title: new.title.map_or_else(|| title::of("", goal), str::to_owned),
+            title: titled(new.title, goal),
             goal: goal.to_owned(),
             success_criteria: new.criteria.map(str::to_owned),
             fallbacks: Vec::new(),
@@ -234,6 +237,15 @@ impl State {
         let invocation = frame.spec.invocation_at(place)?;
         let resumes = invocation.driver.is_some_and(|driver| driver.resumes());
         (invocation.stack == StackUse::Apart && resumes).then_some(invocation)
+    }
+}
+
+/// A title of its own, or the goal's first words.
+fn titled(title: Option<&str>, goal: &str) -> String {
+    let title = title.map_or_else(|| title::of("", goal), str::to_owned);
+    match title.trim() {
+        "" => goal.chars().take(40).collect(),
+        title => title.to_owned(),
     }
 }
 

@@ -49,6 +49,11 @@ impl State {
             .map(Some)
     }
 
+    /// Whether no further frame may be added within a frame.
+    pub(super) fn is_full(&self, parent: FrameId) -> bool {
+        !matches!(self.reached(parent, 1), Ok(None))
+    }
+
     fn reached(&self, parent: FrameId, more: usize) -> Result<Option<(Limit, String)>, Error> {
         let frame = self.known_frame(parent)?;
         let run = self.known_run(frame.run)?;

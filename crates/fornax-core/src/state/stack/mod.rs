@@ -3,15 +3,21 @@
 mod apply;
 mod autonomy;
 mod checkpoints;
+mod compaction;
 mod create;
+mod ends;
 mod invalidate;
 mod limits;
 mod moves;
 mod replies;
 mod reports;
 mod source;
+mod subagent_tools;
+mod subagents;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_subagents;
 mod tree;
 
 use std::sync::Arc;
@@ -32,8 +38,11 @@ use super::{Fact, Session, State};
 pub(super) use autonomy::Autonomy;
 pub use autonomy::{Auto, AutonomyReply};
 use create::New;
+pub(in crate::state) use ends::{ConversationEnd, ended_within};
 pub use invalidate::Invalidation;
 pub use replies::Answering;
+pub use subagents::Subagent;
+pub(in crate::state) use subagents::Subagents;
 
 /// The most frames that one call plans.
 const CHILDREN_MAX: usize = 100;
@@ -184,6 +193,7 @@ impl State {
             depends_on: Vec::new(),
             result_from: None,
             session_id: Some(session.clone()),
+            subagent_of: None,
             spec: Arc::new(spec),
         });
         vec![
@@ -300,10 +310,12 @@ impl State {
                     &request.options,
                 )
             }
-            other => Err(Error::new(
-                ErrorKind::Internal,
-                format!("{} changes no frame", other.tool().name),
-            )),
+            Call::Summarize(summarize) => {
+                let note = summarize.note.as_deref().unwrap_or_default();
+                self.decide_summarize(session, named(&summarize.frame_id)?, note)
+            }
+            Call::SubagentComplete(complete) => self.decide_subagent_complete(session, complete),
+            other => Err(not_ours(other)),
         }
     }
 
@@ -332,6 +344,12 @@ fn said<'a>(what: &str, text: &'a str) -> Result<&'a str, Error> {
         )),
         text => Ok(text),
     }
+}
+
+/// Whoever took the call knows what to do with it.
+fn not_ours(call: &Call) -> Error {
+    let message = format!("{} is not for the call stack to answer", call.tool().name);
+    Error::new(ErrorKind::Internal, message)
 }
 
 fn conflict(message: impl Into<String>) -> Error {

@@ -9,7 +9,7 @@ use crate::tools::PopStatus;
 
 use super::super::decide::frame_fact;
 use super::super::{Fact, Frame, State, Target};
-use super::{activated, conflict, invalidate};
+use super::{activated, conflict};
 
 impl State {
     pub(super) fn decide_pop(
@@ -159,41 +159,6 @@ impl State {
         Ok(vec![frame_fact(frame, id, activated(session))])
     }
 
-    /// What of a session's frames is open when its task ends well: the last words are the results of
-    /// what it still stood in; what it planned to do itself will not be done.
-    pub(in crate::state) fn left_open(
-        &self,
-        session: &SessionId,
-        home: FrameId,
-        results: &str,
-    ) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        let Some(run) = self
-            .frames
-            .get(&home)
-            .and_then(|frame| self.runs.get(&frame.run))
-        else {
-            return facts;
-        };
-        let mine = |id: &&FrameId| {
-            let frame = self.frames.get(id);
-            let held = |frame: &Frame| frame.is_held() && frame.made_by.as_ref() == Some(session);
-            frame.is_some_and(|frame| held(frame) && !frame.status.is_settled())
-        };
-        // Inner ones first: a frame cannot end before what is in it.
-        for id in run.frames.iter().rev().filter(mine) {
-            let Some(frame) = self.frames.get(id) else {
-                continue;
-            };
-            let event = match frame.status {
-                FrameStatus::InProgress => ended(frame, PopStatus::Completed, results, ""),
-                _ => invalidate::invalidated("the conversation that planned it has ended"),
-            };
-            facts.push(frame_fact(frame, *id, event));
-        }
-        facts
-    }
-
     /// Whether a frame's task has ended well, but frames that its agent had others work on have not;
     /// or all of them have, and it is time to go on.
     pub(in crate::state) fn waits_for_frames(&self, id: FrameId, frame: &Frame) -> bool {
@@ -204,8 +169,13 @@ impl State {
     }
 }
 
-/// The end of a frame in which sessions work.
+/// The end of a frame in which sessions work. Where nobody said what came of it, what its
+/// conversation was shortened to last says that.
 pub(super) fn ended(frame: &Frame, status: PopStatus, results: &str, compact: &str) -> Event {
+    let results = match results.trim() {
+        "" if status == PopStatus::Completed => frame.last_summary().unwrap_or_default(),
+        _ => results,
+    };
     let why = || FrameEnded {
         reason: match results.trim() {
             "" => "it gave no reason".to_owned(),

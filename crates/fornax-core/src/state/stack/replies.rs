@@ -127,6 +127,10 @@ impl State {
                     data: json!({ "dropped": count }),
                 })
             }
+            Call::Summarize(_) | Call::CompactionInfo(_) | Call::GetSummary(_) => {
+                let (text, data) = self.compaction_reply(session, call)?;
+                Ok(Reply { text, data })
+            }
             other => Err(Error::new(
                 ErrorKind::Internal,
                 format!("{} is answered elsewhere", other.tool().name),

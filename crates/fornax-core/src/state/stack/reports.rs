@@ -3,16 +3,19 @@
 use crate::event::{Event, SummaryRecorded};
 use crate::frame::{CompactionKind, Report, SessionId, Summary};
 use crate::ids::FrameId;
+use crate::time::Time;
+use crate::tools::PopStatus;
 
 use super::super::decide::frame_fact;
-use super::super::{Fact, State};
+use super::super::{Fact, Frame, State};
 
 impl State {
     pub(in crate::state) fn decide_report(
         &self,
+        now: Time,
         session: &SessionId,
         report: &Report,
-        _id: FrameId,
+        id: FrameId,
     ) -> Vec<Fact> {
         match report {
             Report::Compacted {
@@ -20,11 +23,28 @@ impl State {
                 tokens_before,
                 tokens_after,
             } => self.compacted(session, summary, *tokens_before, *tokens_after),
+            Report::ChildBegan { child, .. } | Report::ChildWorked { child, .. } => {
+                self.decide_subagent(now, child, id)
+            }
+            // It may be a subagent by its title.
+            Report::Began { .. } => self.decide_subagent(now, session, id),
+            Report::ChildEnded {
+                child,
+                success,
+                result,
+            } => {
+                let status = match success {
+                    true => PopStatus::Completed,
+                    false => PopStatus::Failed,
+                };
+                self.end_subagent(child, status, result)
+            }
             _ => Vec::new(),
         }
     }
 
-    /// The conversation of a session was shortened: the frame that it works in has the summary.
+    /// The conversation of a session was shortened: the frame that it works in has the summary. A
+    /// session is read again after a restart, and what is known is not told twice.
     fn compacted(
         &self,
         session: &SessionId,
@@ -38,20 +58,25 @@ impl State {
         else {
             return Vec::new();
         };
-        let kind = match (&frame.summary_wanted, frame.ends_as) {
-            (Some(_), _) => CompactionKind::ManualSummary,
-            (None, Some(_)) => CompactionKind::FrameCompletion,
-            (None, None) => CompactionKind::Overflow,
-        };
         let event = Event::SummaryRecorded(SummaryRecorded {
             session_id: session.clone(),
             summary: Summary {
-                kind,
+                kind: pending_kind(frame).unwrap_or(CompactionKind::Overflow),
                 text: text.to_owned(),
                 tokens_before,
                 tokens_after,
             },
         });
         vec![frame_fact(frame, id, event)]
+    }
+}
+
+/// What the next shortening of the conversation in a frame will have been for, where that is plain
+/// before.
+pub(super) fn pending_kind(frame: &Frame) -> Option<CompactionKind> {
+    match (&frame.summary_wanted, frame.ends_as) {
+        (Some(_), _) => Some(CompactionKind::ManualSummary),
+        (None, Some(_)) => Some(CompactionKind::FrameCompletion),
+        (None, None) => None,
     }
 }

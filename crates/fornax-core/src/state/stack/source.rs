@@ -1,6 +1,6 @@
 //! The state as contexts see it.
 
-use crate::context::{Context, Entry, Stack, Stamp, assemble};
+use crate::context::{Context, Entry, FAMILY_MAX, Stack, Stamp, assemble, shown_above};
 use crate::ids::FrameId;
 use crate::time::Time;
 
@@ -11,6 +11,7 @@ impl Stack for State {
         let frame = self.frames.get(&id)?;
         Some(Entry {
             parent: frame.parent,
+            depth: frame.depth as usize,
             children: &frame.children,
             depends_on: &frame.depends_on,
             title: &frame.spec.title,
@@ -27,6 +28,10 @@ impl Stack for State {
             advice: self.autonomy.told(id),
         })
     }
+
+    fn root(&self, id: FrameId) -> Option<FrameId> {
+        self.runs.get(&self.frames.get(&id)?.run)?.root
+    }
 }
 
 impl State {
@@ -36,22 +41,22 @@ impl State {
         assemble(self, id, budget)
     }
 
-    /// What a frame's context is made of, as of now: while this is the same, the context is.
+    /// What a frame's context is made of, as of now: while this is the same, the context is. Only what
+    /// a context looks at is in it, so that it costs the same in a large tree as in a small one.
     #[must_use]
     pub fn context_stamp(&self, id: FrameId) -> Stamp {
-        let mut stamp = Vec::new();
-        let mut next = Some(id);
-        while let Some(id) = next
-            && let Some(frame) = self.frames.get(&id)
-        {
-            stamp.push((id, frame.version.max(frame.family_version)));
-            next = frame.parent;
-        }
-        let own = self
-            .frames
-            .get(&id)
-            .map(|frame| frame.depends_on.as_slice());
-        for id in own.unwrap_or_default() {
+        let Some(own) = self.frames.get(&id) else {
+            return Stamp::new();
+        };
+        let with_family = |id: FrameId| {
+            let frame = self.frames.get(&id);
+            let version = frame.map_or(0, |frame| frame.version.max(frame.family_version));
+            (id, version)
+        };
+        let above = shown_above(self, id, own.parent);
+        let mut stamp: Stamp = std::iter::once(id).chain(above).map(with_family).collect();
+        let unseen = own.depends_on.len().saturating_sub(FAMILY_MAX);
+        for id in &own.depends_on[unseen..] {
             stamp.push((*id, self.frames.get(id).map_or(0, |frame| frame.version)));
         }
         // Advice is in no record, so that no frame's number tells of it.

@@ -16,17 +16,17 @@ use crate::status::TaskState;
 use crate::time::Time;
 
 /// A state in which sessions call tools.
-struct Stage {
-    bench: Bench,
-    next: u32,
+pub(super) struct Stage {
+    pub bench: Bench,
+    pub next: u32,
 }
 
-fn id(text: &str) -> SessionId {
+pub(super) fn id(text: &str) -> SessionId {
     text.parse().unwrap()
 }
 
 impl Stage {
-    fn empty() -> Stage {
+    pub fn empty() -> Stage {
         let state = State::new(Limits::default());
         let bench = Bench {
             state,
@@ -37,7 +37,7 @@ impl Stage {
     }
 
     /// A plan of one frame, `a`, whose agent works.
-    fn agent() -> (Stage, SessionId) {
+    pub fn agent() -> (Stage, SessionId) {
         let mut spec = spec(&[("a", &[])]);
         let work = spec.frames[1].invocation.as_mut().unwrap();
         work.driver = Some(DriverKind::Claude);
@@ -47,7 +47,7 @@ impl Stage {
         (Stage { bench, next: 1_000 }, session)
     }
 
-    fn ids(&mut self, count: usize) -> Vec<FrameId> {
+    pub fn ids(&mut self, count: usize) -> Vec<FrameId> {
         let first = self.next;
         self.next += u32::try_from(count).unwrap();
         (first..self.next)
@@ -55,7 +55,7 @@ impl Stage {
             .collect()
     }
 
-    fn open(&mut self, session: &SessionId, run: u32) {
+    pub fn open(&mut self, session: &SessionId, run: u32) {
         let command = Command::OpenSession {
             session: session.clone(),
             run: RunId { number: run, ..RUN },
@@ -66,7 +66,7 @@ impl Stage {
         self.bench.must(&command);
     }
 
-    fn call(
+    pub fn call(
         &mut self,
         session: &SessionId,
         name: &str,
@@ -86,7 +86,12 @@ impl Stage {
         Ok(executed.records)
     }
 
-    fn must(&mut self, session: &SessionId, name: &str, arguments: serde_json::Value) -> FrameId {
+    pub fn must(
+        &mut self,
+        session: &SessionId,
+        name: &str,
+        arguments: serde_json::Value,
+    ) -> FrameId {
         let records = self.call(session, name, arguments).unwrap();
         let created = records
             .iter()
@@ -94,15 +99,15 @@ impl Stage {
         created.map_or(self.active(session), |record| record.frame_id.unwrap())
     }
 
-    fn active(&self, session: &SessionId) -> FrameId {
+    pub fn active(&self, session: &SessionId) -> FrameId {
         self.bench.state.session(session).unwrap().active
     }
 
-    fn frame(&self, id: FrameId) -> &Frame {
+    pub fn frame(&self, id: FrameId) -> &Frame {
         self.bench.state.frame(id).unwrap()
     }
 
-    fn end(&mut self, id: FrameId, results: &str) {
+    pub fn end(&mut self, id: FrameId, results: &str) {
         let task = self.frame(id).newest_task(id).unwrap();
         let outcome = Outcome {
             agent: Some(AgentOutcome {
@@ -115,7 +120,7 @@ impl Stage {
     }
 
     /// The journal gives the same state.
-    fn check_replay(&self) {
+    pub fn check_replay(&self) {
         let mut again = State::new(Limits::default());
         again.load(self.bench.now, &self.bench.records);
         assert_eq!(again.frames, self.bench.state.frames);

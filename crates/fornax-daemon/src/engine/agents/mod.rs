@@ -10,7 +10,7 @@ mod telemetry;
 use std::path::{Path, PathBuf};
 
 use fornax_agents::job::{Job, Limits, Resume};
-use fornax_core::agent::{DriverKind, Usage};
+use fornax_core::agent::DriverKind;
 use fornax_core::frame::StackUse;
 use fornax_core::ids::TaskId;
 use fornax_core::spec::{ErrorClass, Invocation};
@@ -62,12 +62,14 @@ pub(super) fn job(
     let place = state.task(id)?.fallback;
     let invocation = frame.spec.invocation_at(place)?;
     let driver = invocation.driver?;
-    let resume = resume(state, frame, id, driver);
     let continues = state.task(id).is_some_and(|task| task.continues);
-    let prompt = match &resume {
-        Some(_) if continues => CONTINUE_PROMPT.to_owned(),
-        Some(_) => RESUME_PROMPT.to_owned(),
-        None => launch.prompt.clone().unwrap_or_default(),
+    let (resume, prompt) = match earlier(state, frame, id, driver) {
+        Some(resume) if continues => (Some(resume), CONTINUE_PROMPT.to_owned()),
+        Some(resume) => (Some(resume), RESUME_PROMPT.to_owned()),
+        None => (
+            invocation.resume.clone(),
+            launch.prompt.clone().unwrap_or_default(),
+        ),
     };
     let told = driver.takes_tools() && invocation.stack != StackUse::Off;
     let context = state
@@ -121,7 +123,7 @@ fn prices() -> Option<PathBuf> {
 /// The conversation that an attempt goes on with: that of the attempt before, where the same tool
 /// was cut off in the middle of its work, or pushed frames that have ended since. After any other end
 /// the agent starts anew.
-fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
+fn earlier(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Option<Resume> {
     if !driver.resumes() {
         return None;
     }
@@ -130,7 +132,8 @@ fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Optio
     let mut earlier = frame
         .tasks(id.frame)
         .filter(|task| task.attempt < id.attempt);
-    let last = state.task(earlier.next_back()?)?;
+    let last_id = earlier.next_back()?;
+    let last = state.task(last_id)?;
     let ending = last.ending.as_ref().filter(|_| last.fallback == place)?;
     let cut_off = matches!(
         ending.error_class,
@@ -146,20 +149,11 @@ fn resume(state: &State, frame: &Frame, id: TaskId, driver: DriverKind) -> Optio
     );
     let goes_on = cut_off || own.continues;
     let session = ending.session_id.clone().filter(|_| goes_on)?;
-    // The agent may count over its whole conversation; what earlier attempts counted is theirs.
-    let mut counted = Usage::default();
-    for task in frame
-        .tasks(id.frame)
-        .filter(|task| task.attempt < id.attempt)
-    {
-        let ending = state.task(task).and_then(|task| task.ending.as_ref());
-        if let Some(ending) = ending.filter(|ending| ending.session_id.as_ref() == Some(&session)) {
-            counted.add(&ending.usage.unwrap_or_default());
-        }
-    }
     Some(Resume {
+        // The agent may count over its whole conversation; what earlier attempts counted is theirs.
+        counted: state.counted(last_id, &session),
         session,
-        counted,
+        shared: frame.spec.invocation_at(place)?.resume.is_some(),
         fork: false,
     })
 }

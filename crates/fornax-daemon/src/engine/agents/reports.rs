@@ -62,7 +62,7 @@ impl Calls {
             } => Some(Report::Used {
                 tokens: usage.total(),
             }),
-            Happening::Compacted => Some(Report::Compacted {
+            Happening::Compacted { .. } => Some(Report::Compacted {
                 summary: String::new(),
                 tokens_before: None,
                 tokens_after: None,

@@ -41,6 +41,10 @@ pub(in crate::engine) struct Seen {
     pub reports: Vec<(Time, Report)>,
     /// Where it stands.
     pub activity: Activity,
+    /// What is told of its subagents, and when its conversation was shortened.
+    pub story: Vec<Entry>,
+    /// How often it had been shortened before.
+    pub shortened: usize,
 }
 
 /// All that the sessions of a project's running tasks say.
@@ -67,6 +71,7 @@ struct Followed {
     activity: Activity,
     ended: Option<(Option<Failure>, String)>,
     taken: u32,
+    shortened: usize,
     calls: Calls,
     tracer: Tracer,
 }
@@ -118,6 +123,7 @@ impl Sessions {
             activity: Activity::default(),
             ended: None,
             taken: 0,
+            shortened: 0,
             calls: Calls::default(),
             tracer: Tracer::new(run, task, known),
         };
@@ -223,6 +229,12 @@ impl Followed {
             idle_after: None,
             reports: Vec::new(),
             activity: Activity::default(),
+            story: entries
+                .iter()
+                .filter(|entry| is_story(entry))
+                .cloned()
+                .collect(),
+            shortened: self.shortened,
         };
         for entry in entries {
             fold(&mut self.activity, entry);
@@ -236,6 +248,7 @@ impl Followed {
                 Happening::OrderTaken { order } => self.taken = self.taken.max(*order),
                 Happening::TurnStarted { .. } => seen.idle_after = None,
                 Happening::TurnEnded(TurnEnd::Interrupted) => seen.idle_after = Some(self.taken),
+                Happening::Compacted { .. } => self.shortened += 1,
                 Happening::Ended { failure, result } => {
                     self.ended = Some((failure.clone(), result.clone()));
                 }
@@ -244,6 +257,19 @@ impl Followed {
         }
         seen.activity = self.activity.clone();
         seen
+    }
+}
+
+/// Whether an entry matters to the call stack.
+fn is_story(entry: &Entry) -> bool {
+    match &entry.happening {
+        Happening::ChildStarted { .. }
+        | Happening::ChildEnded { .. }
+        | Happening::Compacted { .. } => true,
+        Happening::Text { child, .. }
+        | Happening::ToolCall { child, .. }
+        | Happening::ModelCall { child, .. } => child.is_some(),
+        _ => false,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Signs in sessions' traces: taken in, told as advice, and acted upon where that is wanted.
 
+#[cfg(test)]
+#[path = "autonomy_tests.rs"]
+mod tests;
+
 use std::borrow::Cow;
 
 use fornax_core::autonomy::Settings;

@@ -257,6 +257,7 @@ impl State {
     /// Takes over what no journal holds from the state that this one follows.
     pub fn keep_unrecorded(&mut self, before: &mut State) {
         self.autonomy = std::mem::take(&mut before.autonomy);
+        self.keep_subagents_of(before);
     }
 
     /// Takes in what happened in a session, each with the moment at which it did. What happened
