@@ -165,6 +165,7 @@ impl Teller {
                 own(Report::ChildBegan {
                     child,
                     title: title.to_owned(),
+                    began: None,
                 })
             }),
             "SubagentStop" => self.child().map_or_else(Vec::new, |child| {
