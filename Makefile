@@ -24,6 +24,7 @@ test: setup web
 	cargo build --locked --workspace
 	$(NEXTEST) --locked
 	cargo test --locked --workspace --doc
+	node --test integrations/opencode/
 	cd web && npm run check && npm test
 	cd web && npm run e2e
 	cd web && npm run e2e:live

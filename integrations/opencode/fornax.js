@@ -17,8 +17,10 @@ import { isAbsolute, join } from "node:path"
 const ABSENT_MS = 3000
 /** How long a directory that is no project of Fornax's is taken for none. */
 const FOREIGN_MS = 15000
-/** The longest that OpenCode is held up by anything but a call of a tool. */
-const PATIENCE_MS = 2000
+/** The longest that OpenCode is held up by anything but a call of a tool, where the daemon hangs. */
+const PATIENCE_MS = 5000
+/** The same at its start, when it has so much to do that it comes to hear of answers late. */
+const START_PATIENCE_MS = 15000
 /** Reports that wait at most; when the daemon hangs, the newest are dropped. */
 const WAITING_MAX = 1000
 /** The longest text that is reported, in characters. */
@@ -192,7 +194,8 @@ class Sessions {
     if (!session.parent) this.lastRoot = session.id
     if (session.began) return
     session.began = true
-    const line = prompt.trim().split("\n")[0].slice(0, 200)
+    // `opencode run` puts what it is told into quotes.
+    const line = firstLine(prompt.trim().replace(/^"([^"]*)"$/s, "$1"))
     const title = (UNNAMED.test(session.title) ? line : session.title || line) || session.title || "OpenCode"
     if (session.parent) {
       session.failed = false
@@ -432,7 +435,7 @@ export const FornaxPlugin = async (input, options) => {
   const wantsTitle = !isTask && (options?.title ?? env.FORNAX_TITLE === "1")
   const signs = new Signs(daemon, client, sessions, wantsTitle)
   const profile = encodeURIComponent(options?.tools ?? env.FORNAX_TOOLS ?? "core")
-  const offered = await daemon.ask("GET", `/api/tools?profile=${profile}`)
+  const offered = await daemon.ask("GET", `/api/tools?profile=${profile}`, undefined, { timeout: START_PATIENCE_MS })
   const definitions = Array.isArray(offered?.body) ? offered.body : []
   const schemas = new Map(definitions.map((tool) => [tool.name, tool.input_schema]))
   const summarizing = new Set()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::frame_cli::{Answer, Frame, Mcp};
+use crate::install_cli::{Hook, Install};
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -465,41 +466,6 @@ pub enum AgentsAction {
 pub struct AgentsTest {
     /// The agent, or any tool with one
     pub name: String,
-}
-
-#[derive(Args)]
-pub struct Install {
-    /// The agent
-    pub agent: InstalledAgent,
-
-    /// Where: in the project, for all who work on it, or in your home, for all your projects
-    #[arg(long, default_value = "project")]
-    pub scope: InstallScope,
-
-    /// Only show what would be written
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// Agents whose settings are known.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InstalledAgent {
-    Opencode,
-    Claude,
-    Codex,
-}
-
-/// Whose settings.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InstallScope {
-    Project,
-    User,
-}
-
-#[derive(Args)]
-pub struct Hook {
-    /// The agent
-    pub agent: InstalledAgent,
 }
 
 #[derive(Args)]

@@ -30,6 +30,10 @@ pub struct Mcp {
     #[arg(long)]
     pub session: Option<String>,
 
+    /// Act for the session of the agent that started this: the one that its hooks tell of
+    #[arg(long, value_name = "NAME", conflicts_with = "session")]
+    pub agent: Option<String>,
+
     /// Print the tools and what they cost in a model's prompt
     #[arg(long)]
     pub explain: bool,

@@ -6,6 +6,7 @@ mod commands;
 mod daemon;
 mod failure;
 mod frame_cli;
+mod install_cli;
 mod log_text;
 mod out;
 mod project;

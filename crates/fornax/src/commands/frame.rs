@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::acts::text_or_stdin;
+use crate::agent_session::agent_session;
 use crate::daemon::{Daemon, fresh_id};
 use crate::failure::{Failure, Outcome};
 use crate::frame_cli::{Answer, Frame, FrameCall, Mcp};
@@ -95,7 +96,10 @@ pub async fn mcp(context: &Context, args: Mcp) -> Outcome {
         },
         None => Caller {
             dir: Some(context.project_dir()?.dir),
-            session: args.session,
+            session: match &args.agent {
+                Some(agent) => Some(agent_session(agent)?.to_string()),
+                None => args.session,
+            },
             ..Caller::default()
         },
     };
