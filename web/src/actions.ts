@@ -39,6 +39,16 @@ export function decide(project: string, task: string, permission: string, decisi
   return send(project, { type: "decide", target: task, permission, decision, note: null }, did);
 }
 
+/** Answers a question. */
+export function answer(project: string, checkpoint: string, text: string): Promise<void> {
+  return send(project, { type: "answer", checkpoint, answer: text }, "Answered");
+}
+
+/** Undoes what Fornax last did in a frame by itself. */
+export function undo(project: string, frame: string): Promise<void> {
+  return send(project, { type: "undo_auto", frame }, "Undone");
+}
+
 /** Tells an agent at work something further. */
 export function tell(project: string, task: string, text: string): Promise<void> {
   return send(project, { type: "prompt", target: task, text }, "Told");

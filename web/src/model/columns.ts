@@ -190,6 +190,8 @@ export class FrameTable extends Table<FrameView> {
   readonly created = this.column("created_ms", new Numbers<number>());
   readonly started = this.column("started_ms", new Numbers<number | null>());
   readonly ended = this.column("ended_ms", new Numbers<number | null>());
+  readonly asks = this.column("asks", new Values<FrameView["asks"]>());
+  readonly advice = this.column("advice", new Values<FrameView["advice"]>());
 }
 
 /** The tasks of a run. */

@@ -1,9 +1,9 @@
 // All about a frame, or what matters about a run.
 
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
-import type { Artifact, FrameDetail, FrameStatus, RunView, TaskView } from "../api/types.gen.ts";
+import type { Artifact, Checkpoint, FrameDetail, FrameStatus, RunView, TaskView } from "../api/types.gen.ts";
 import { ApiError, address, getFrame } from "../api/client.ts";
-import { decide, interrupt, retry, retryFrom, stop, tell } from "../actions.ts";
+import { answer, decide, interrupt, retry, retryFrom, stop, tell, undo } from "../actions.ts";
 import { bytes, cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
 import { FRAME_STATUSES } from "../model/status.ts";
 import { runPath } from "../router.ts";
@@ -87,10 +87,15 @@ function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onL
         </div>
       </header>
       <Show when={frame().reason}>{(reason) => <p class={`why why-${frame().status}`}>{reason()}</p>}</Show>
+      <For each={frame().asks}>{(asked) => <Question project={props.run.project} asked={asked} />}</For>
+      <Show when={frame().advice}>{(advice) => <p class="hint" role="note">{advice()}</p>}</Show>
       <div class="details-columns">
         <div>
           <Show when={props.detail.goal !== ""}><Text title="Goal" text={props.detail.goal} /></Show>
-          <Show when={props.detail.results !== ""}><Text title="Results" text={props.detail.results} /></Show>
+          <Show when={props.detail.success_criteria}>{(criteria) => <Text title="It is done when" text={criteria()} />}</Show>
+          <Show when={props.detail.results !== ""}><Text title={props.detail.stale ? "Results (stale: what they were built on was dropped)" : "Results"} text={props.detail.results} /></Show>
+          <Show when={props.detail.results_compact !== ""}><Text title="In short" text={props.detail.results_compact} /></Show>
+          <Show when={props.detail.decisions.length > 0}><Decisions project={props.run.project} detail={props.detail} /></Show>
           <Show when={props.detail.artifacts.length > 0}>
             <Artifacts project={props.run.project} artifacts={props.detail.artifacts} />
           </Show>
@@ -104,6 +109,54 @@ function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onL
         </div>
       </div>
     </article>
+  );
+}
+
+/** What is asked of a human in a frame: one of its options is chosen, or any text given. */
+function Question(props: { project: string; asked: Checkpoint }) {
+  const [text, setText] = createSignal("");
+  const give = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (text().trim() !== "") void answer(props.project, props.asked.id, text());
+  };
+  return (
+    <div class="question" role="group" aria-label="A question">
+      <p>{props.asked.question}</p>
+      <Show
+        when={props.asked.options}
+        fallback={
+          <form class="tell" onSubmit={give}>
+            <label>Answer<input value={text()} onInput={(event) => setText(event.currentTarget.value)} /></label>
+            <button type="submit" class="primary" disabled={text().trim() === ""}>Answer</button>
+          </form>
+        }
+      >
+        {(options) => <For each={options()}>{(option) => <button onClick={() => void answer(props.project, props.asked.id, option)}>{option}</button>}</For>}
+      </Show>
+    </div>
+  );
+}
+
+function Decisions(props: { project: string; detail: FrameDetail }) {
+  /** The last act that can be undone. */
+  const undoable = () => props.detail.decisions.findLastIndex((decision) => decision.by_itself !== undefined && decision.by_itself !== null);
+  return (
+    <section>
+      <h3>Decisions</h3>
+      <ul class="artifacts">
+        <For each={props.detail.decisions}>
+          {(decision, i) => (
+            <li>
+              <span>{decision.decision}</span>
+              <Show when={decision.reason}>{(reason) => <span class="muted">{reason()}</span>}</Show>
+              <Show when={i() === undoable()}>
+                <button class="link" onClick={() => void undo(props.project, props.detail.frame.id)}>undo</button>
+              </Show>
+            </li>
+          )}
+        </For>
+      </ul>
+    </section>
   );
 }
 

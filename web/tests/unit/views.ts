@@ -22,7 +22,7 @@ export function frame(runId: string, id: string, parent: string | null, more: Pa
   return {
     id, run: runId, parent, key: id, title: `frame ${id}`, status: "planned", reason: null, group: false,
     skipped: false, phase: null, agent_role: null, tool: "shell", depends_on: [], task: null,
-    created_ms: T0, started_ms: null, ended_ms: null, ...more,
+    created_ms: T0, started_ms: null, ended_ms: null, asks: [], advice: null, ...more,
   };
 }
 

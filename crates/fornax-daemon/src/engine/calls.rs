@@ -101,6 +101,10 @@ impl Worker {
         actor: &Actor,
         records: &mut Vec<Record>,
     ) -> Result<Answer, Error> {
+        // Of a task's own conversation its host tells, once.
+        if session.task().is_some() {
+            return Ok(Answer::default());
+        }
         let command = match report {
             Report::Began { title }
                 if !self.state.is_open(session)

@@ -365,6 +365,7 @@ impl State {
                 "run": own.run,
                 "active": self.brief(own.active),
                 "path": path,
+                "advice": self.frame_view(own.active).and_then(|view| view.advice),
                 "counts": counts,
                 "context": { "tokens": context.tokens, "budget": context.budget, "estimated": true },
             }),
