@@ -337,12 +337,12 @@ fn a_change_to_one_sibling_leaves_the_bytes_before_its_section() {
         json!({ "frame_id": root.to_string() }),
     );
     let own = stage.must(&me, "flame_push", json!({ "goal": "Test the login" }));
-    let before = assemble(&stage.bench.state, own, 1_200).unwrap();
+    let before = assemble(&stage.bench.state, own, 2_000).unwrap();
     let stamp = stage.bench.state.context_stamp(own);
     let goal =
         json!({ "goal": "Build the login form with two factors", "frame_id": other.to_string() });
     stage.must(&me, "flame_set_goal", goal);
-    let after = assemble(&stage.bench.state, own, 1_200).unwrap();
+    let after = assemble(&stage.bench.state, own, 2_000).unwrap();
     let section = before.xml.find("<siblings>").unwrap();
     assert!(after.shared_prefix(&before) >= section);
     assert_ne!(after.xml, before.xml);
