@@ -66,7 +66,7 @@ impl Proven {
     /// The session that is meant: the one that the token is of, or a given one of those that it is of.
     pub fn session(&self, given: Option<&str>) -> Option<SessionId> {
         let fits = |given: &str| match self.session.strip_suffix('*') {
-            Some(beginning) => given.starts_with(beginning) && given.len() > beginning.len(),
+            Some(beginning) => given.starts_with(beginning) && given != self.session,
             None => given == self.session,
         };
         given

@@ -49,6 +49,7 @@ enum Asked {
     Waiting,
     /// To shorten the conversation.
     Summary,
+    Shortened,
     /// Something whose answer says nothing.
     Word(&'static str),
 }
@@ -421,7 +422,18 @@ impl Opencode {
                 self.look_after_children(out);
             }
             Asked::Waiting => self.waiting(fine, &told, out),
+            // What it was shortened to may not have been told yet: it is looked up.
+            Asked::Summary if fine && !self.parts.knows_summary() => {
+                let messages = self.at("/message");
+                self.call(Asked::Shortened, "GET", &messages, None, out);
+            }
             Asked::Summary => self.shortened(fine, status, body, out),
+            Asked::Shortened => {
+                if fine {
+                    self.catch_up(&told, out);
+                }
+                self.shortened(true, status, body, out);
+            }
             Asked::Word(_) if fine || status == 404 => {}
             Asked::Word(what) => out.tell(Happening::Warning {
                 message: format!(
@@ -465,8 +477,10 @@ impl Opencode {
                 message: format!("OpenCode did not shorten the conversation: {why}"),
             });
         }
-        for prompt in self.held.take().unwrap_or_default() {
-            self.prompt(&prompt, out);
+        // Several are told in one turn: each of its own would begin before the last has ended.
+        let held = self.held.take().unwrap_or_default();
+        if !held.is_empty() {
+            self.prompt(&held.join("\n\n"), out);
         }
     }
 

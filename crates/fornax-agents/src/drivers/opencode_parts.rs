@@ -124,6 +124,12 @@ impl Parts {
         }
     }
 
+    /// Whether it is known what the conversation was shortened to last.
+    pub fn knows_summary(&self) -> bool {
+        let newest = self.summaries.keys().next_back();
+        newest.is_some_and(|id| self.texts.contains_key(id))
+    }
+
     /// The conversation was shortened: what is known of that.
     pub fn shortened(&mut self) -> Happening {
         let summary = self.summaries.iter_mut().next_back();
