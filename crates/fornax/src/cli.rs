@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::agents_cli::{Agents, Hook, Install};
 use crate::frame_cli::{Answer, Frame, Mcp};
-use crate::install_cli::{Hook, Install};
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -439,33 +439,6 @@ pub struct Down {
     /// Stop all tasks first
     #[arg(long)]
     pub stop_tasks: bool,
-}
-
-#[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Agents {
-    #[command(subcommand)]
-    pub action: Option<AgentsAction>,
-
-    /// Print the built-in price table, in the form of a user's own
-    #[arg(long, conflicts_with = "json")]
-    pub prices: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Subcommand)]
-pub enum AgentsAction {
-    /// Have an agent say a word: one harmless turn, which costs a few tokens
-    Test(AgentsTest),
-}
-
-#[derive(Args)]
-pub struct AgentsTest {
-    /// The agent, or any tool with one
-    pub name: String,
 }
 
 #[derive(Args)]

@@ -1,12 +1,12 @@
 //! The command line of Fornax.
 
 mod agent_session;
+mod agents_cli;
 mod cli;
 mod commands;
 mod daemon;
 mod failure;
 mod frame_cli;
-mod install_cli;
 mod log_text;
 mod out;
 mod project;

@@ -4,6 +4,7 @@ mod acp;
 mod claude;
 mod claude_events;
 mod claude_print;
+mod claude_usage;
 mod codex;
 mod codex_exec;
 mod codex_items;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::follow::{command, watching};
-use crate::cli::{Agents, AgentsAction};
+use crate::agents_cli::{Agents, AgentsAction};
 use crate::failure::{Outcome, fail};
 use crate::out::{self, GREEN, RED, YELLOW, paint};
 use crate::render::table::Table;

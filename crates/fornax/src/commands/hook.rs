@@ -33,7 +33,7 @@ const TRANSCRIPT_BYTES: usize = 1 << 20;
 const OWN_TOOLS: &str = "mcp__fornax__";
 
 /// `fornax hook AGENT`
-pub fn hook(args: &crate::install_cli::Hook) -> Outcome {
+pub fn hook(args: &crate::agents_cli::Hook) -> Outcome {
     // A task of Fornax's own is followed by its host, which knows more.
     if std::env::var_os("FORNAX_SESSION_TOKEN").is_some() {
         return Ok(EXIT_DONE);

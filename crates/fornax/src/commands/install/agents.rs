@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::json::Entry;
 use super::name_of;
+use crate::agents_cli::{InstallScope, InstalledAgent};
 use crate::failure::{Failure, fail};
-use crate::install_cli::{InstallScope, InstalledAgent};
 
 /// The moments at which Claude Code tells its hooks something that matters to frames.
 const CLAUDE_EVENTS: &[&str] = &[

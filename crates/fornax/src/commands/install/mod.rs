@@ -23,8 +23,8 @@ use self::edits::{Edit, digest, undo};
 use self::files::Current;
 use self::record::{Installed, Record};
 use super::Context;
+use crate::agents_cli::{InstallScope, InstalledAgent};
 use crate::failure::{Failure, Outcome};
-use crate::install_cli::{InstallScope, InstalledAgent};
 use crate::out::{self, BOLD, DIM, GREEN, RED, paint};
 use crate::text::safe;
 
@@ -43,16 +43,16 @@ struct Change {
 }
 
 /// `fornax install`
-pub fn install(context: &Context, args: &crate::install_cli::Install) -> Outcome {
+pub fn install(context: &Context, args: &crate::agents_cli::Install) -> Outcome {
     carry_out(context, args, true)
 }
 
 /// `fornax uninstall`
-pub fn uninstall(context: &Context, args: &crate::install_cli::Install) -> Outcome {
+pub fn uninstall(context: &Context, args: &crate::agents_cli::Install) -> Outcome {
     carry_out(context, args, false)
 }
 
-fn carry_out(context: &Context, args: &crate::install_cli::Install, is_install: bool) -> Outcome {
+fn carry_out(context: &Context, args: &crate::agents_cli::Install, is_install: bool) -> Outcome {
     let home = Home::from_env()?;
     let mut installed = Installed::read(home.dir())?;
     let base = match args.scope {
