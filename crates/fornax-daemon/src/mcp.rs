@@ -104,7 +104,10 @@ impl<C: Callee> ServerHandler for McpServer<C> {
         // What went wrong is for the model to read and to act upon.
         let result = match reply {
             Ok(reply) => CallToolResult::success(vec![ContentBlock::text(reply.text)]),
-            Err(error) => CallToolResult::error(vec![ContentBlock::text(error.to_string())]),
+            Err(Error { message, help, .. }) => {
+                let help = help.map_or_else(String::new, |help| format!("\n{help}"));
+                CallToolResult::error(vec![ContentBlock::text(message + &help)])
+            }
         };
         Ok(result.into())
     }

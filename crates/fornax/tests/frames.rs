@@ -326,3 +326,138 @@ fn two_sessions_at_once_never_move_each_other() {
         two.await.unwrap();
     });
 }
+
+#[test]
+fn an_agent_that_orchestrates_starts_work_and_follows_it() {
+    let place = Place::new();
+    place.write("two.yaml", "name: Two\nframes:\n- {id: one, run: echo hello}\n- {id: two, run: echo bye, depends_on: one}\n");
+    let mut mcp = Mcp::start(&place, &["--tools", "all", "--session", "conductor"]);
+    // Whoever works in a directory that nobody looks after is told what to do.
+    let stranger = mcp.call("run_plan", &json!({ "path": "two.yaml" }));
+    assert_eq!(stranger["isError"], true, "{stranger}");
+    assert!(
+        text(&stranger).contains("run a `fornax` command in it"),
+        "{stranger}"
+    );
+    place.ok(&["frame", "tree"]);
+    let checked = mcp.call("plan_check", &json!({ "path": "two.yaml" }));
+    assert!(text(&checked).contains("2 frames"), "{checked}");
+    let wrong = mcp.call("plan_check", &json!({ "path": "none.yaml" }));
+    assert_eq!(wrong["isError"], true);
+    let begun = mcp.call("run_plan", &json!({ "path": "two.yaml" }));
+    let run = text(&begun).split(' ').next().unwrap().to_owned();
+    assert!(wait_until(PATIENCE, || {
+        let status = mcp.call("run_status", &json!({ "id": run }));
+        text(&status).contains("is completed")
+    }));
+    let detail = place.json(&["show", &run, "--json"]);
+    let task = detail["tasks"]["id"][0].as_str().unwrap().to_owned();
+    let status = mcp.call("task_status", &json!({ "id": task }));
+    assert!(text(&status).contains("is completed"), "{status}");
+    let logs = mcp.call("task_logs", &json!({ "id": task }));
+    assert_eq!(text(&logs), "hello\n");
+    let slow = mcp.call(
+        "task_start",
+        &json!({ "tool": "shell", "prompt": "touch began; sleep 600" }),
+    );
+    let run = text(&slow).split(' ').next().unwrap().to_owned();
+    support::wait_for_file(&place.dir().join("began"));
+    let stopped = mcp.call("task_stop", &json!({ "id": run, "reason": "enough" }));
+    assert!(text(&stopped).contains("is being stopped"), "{stopped}");
+    assert!(wait_until(PATIENCE, || {
+        !place.json(&["show", &run, "--json"])["run"]["ended_ms"].is_null()
+    }));
+    mcp.end();
+}
+
+#[test]
+fn what_is_dropped_is_as_the_preview_says_and_its_task_stops() {
+    let place = Place::new();
+    place.write(
+        "plan.yaml",
+        "name: P\nframes:\n- {id: slow, run: 'touch began; sleep 600'}\n\
+         - {id: after, run: echo after, depends_on: slow}\n- {id: beside, run: echo beside}\n",
+    );
+    let run = place
+        .ok(&["run", "plan.yaml", "--detach"])
+        .trim()
+        .to_owned();
+    support::wait_for_file(&place.dir().join("began"));
+    let frames = place.json(&["show", &run, "--json"])["frames"].clone();
+    let id = |key: &str| {
+        let at = frames["key"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|known| known == key);
+        frames["id"][at.unwrap()].as_str().unwrap().to_owned()
+    };
+    let (slow, after) = (id("slow"), id("after"));
+    let drop = [
+        "frame",
+        "invalidate",
+        "no longer wanted",
+        "--frame-id",
+        &slow,
+        "--json",
+    ];
+    let preview = place.json(&[&drop[..], &["--preview"]].concat());
+    assert_eq!(
+        preview["invalidation"]["cascaded"],
+        json!([after]),
+        "{preview}"
+    );
+    assert_eq!(
+        preview["invalidation"]["tasks"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(
+        place.json(&["show", &slow, "--json"])["frame"]["status"],
+        "in_progress"
+    );
+    let done = place.json(&drop);
+    assert_eq!(done["invalidation"], preview["invalidation"]);
+    assert!(wait_until(PATIENCE, || {
+        !place.json(&["show", &run, "--json"])["run"]["ended_ms"].is_null()
+    }));
+    for id in [&slow, &after] {
+        assert_eq!(
+            place.json(&["show", id, "--json"])["frame"]["status"],
+            "invalidated"
+        );
+    }
+    let task = place.json(&["show", &slow, "--json"])["tasks"][0]["state"].clone();
+    assert_eq!(task, "cancelled");
+}
+
+#[test]
+fn a_script_acts_for_its_own_task_and_for_no_other() {
+    let place = Place::new();
+    let fornax = env!("CARGO_BIN_EXE_fornax");
+    let run = format!(
+        "{fornax} frame add-decision 'Use it' && {fornax} frame status && ! {fornax} frame set-goal x \
+         --frame-id f-zzzzzz && echo $FORNAX_SESSION_TOKEN"
+    );
+    place.write(
+        "plan.yaml",
+        &format!("name: P\nframes:\n- id: own\n  run: \"{run}\"\n"),
+    );
+    let run = place
+        .ok(&["run", "plan.yaml", "--detach"])
+        .trim()
+        .to_owned();
+    assert!(wait_until(PATIENCE, || {
+        !place.json(&["show", &run, "--json"])["run"]["ended_ms"].is_null()
+    }));
+    let detail = place.json(&["show", &run, "--json"]);
+    assert_eq!(detail["run"]["status"], "completed", "{detail:#}");
+    let frame = detail["frames"]["id"][1].as_str().unwrap();
+    let frame = place.json(&["show", frame, "--json"]);
+    assert_eq!(frame["decisions"][0]["decision"], "Use it", "{frame:#}");
+    // The token that it had is in no log, and is good for nothing once the task is over.
+    let results = frame["results"].as_str().unwrap();
+    assert!(
+        results.contains("[redacted:") && results.contains("you work here"),
+        "{results}"
+    );
+}

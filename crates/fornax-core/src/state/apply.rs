@@ -327,6 +327,8 @@ impl State {
     fn apply_continues(&mut self, id: TaskId) {
         if let Some(frame) = self.frames.get_mut(&id.frame) {
             frame.attempts_forgiven += 1;
+            // What was said of the frame's end was said before its results were known.
+            frame.ends_as = None;
         }
         if let Some(task) = self.tasks.get_mut(&id) {
             task.continues = true;

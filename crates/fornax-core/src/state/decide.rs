@@ -137,12 +137,13 @@ impl State {
             Ok(()) => {
                 let left_open = self.left_open(id, ConversationEnd::Well(&outcome.results));
                 let closed = ended_within(self, id.frame, &left_open);
-                let still_open = frame.open_children as usize > closed;
+                let goes_on =
+                    frame.open_children as usize > closed || self.has_untold_results(id, frame);
                 facts.extend(left_open);
                 facts.push(frame_fact(
                     frame,
                     id.frame,
-                    work_done(frame, outcome, still_open),
+                    work_done(frame, outcome, goes_on),
                 ));
             }
             Err((class, message)) => {
@@ -400,7 +401,7 @@ fn end_event(id: TaskId, outcome: &Outcome) -> Event {
 
 /// What becomes of a frame whose task has ended well: it has ended as its agent said, or it waits for
 /// the frames that were pushed in it.
-fn work_done(frame: &Frame, outcome: &Outcome, still_open: bool) -> Event {
+fn work_done(frame: &Frame, outcome: &Outcome, goes_on: bool) -> Event {
     let said = !frame.results.trim().is_empty() && frame.ends_as.is_some();
     let results = if said {
         frame.results.as_str()
@@ -425,7 +426,7 @@ fn work_done(frame: &Frame, outcome: &Outcome, still_open: bool) -> Event {
     match frame.ends_as {
         Some(FrameStatus::Failed) => Event::FrameFailed(ended()),
         Some(FrameStatus::Blocked) => Event::FrameBlocked(ended()),
-        _ if still_open => Event::FrameUpdated(FrameUpdated {
+        _ if goes_on => Event::FrameUpdated(FrameUpdated {
             results: Some(results.to_owned()),
             artifacts: Some(artifacts),
             ..FrameUpdated::default()

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fornax_core::agent::Activity;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::frame::SessionId;
 use fornax_core::record::Actor;
@@ -53,7 +54,7 @@ impl Hub {
             let session = given.unwrap_or(BY_HAND).parse();
             let session =
                 session.map_err(|error| Error::new(ErrorKind::Usage, format!("{error}")))?;
-            let session = own_task(&engine, session).await?;
+            let session = acting(&engine, session).await?;
             return Ok(Known { engine, session });
         };
         let refused = |why: &str| {
@@ -69,7 +70,13 @@ impl Hub {
             return refused("is of another session");
         };
         let engine = self.engine(&proven.project)?;
-        let session = own_task(&engine, session).await?;
+        let session = acting(&engine, session).await?;
+        // An agents' server serves tasks: a conversation that is of none has no business here.
+        let of_server = proven.session(None).is_none();
+        let named = session.clone();
+        if of_server && !engine.look(move |look| look.state.is_open(&named)).await? {
+            return refused("serves tasks, and this conversation is of none");
+        }
         if let Some(task) = session.task() {
             let open =
                 move |state: &State| state.task(task).is_some_and(|task| !task.state.is_over());
@@ -94,18 +101,19 @@ impl Hub {
     }
 }
 
-/// An agent's own name of a conversation that is a task's means the task's session.
-async fn own_task(engine: &Engine, session: SessionId) -> Result<SessionId, Error> {
+/// The session for which an agent's conversation acts: a task's own, where it is that; a subagent that
+/// has no frame acts for the one that began it.
+async fn acting(engine: &Engine, session: SessionId) -> Result<SessionId, Error> {
     let Some(conversation) = session.agent_session().map(str::to_owned) else {
         return Ok(session);
     };
-    let of_task = engine.look(move |look| {
+    let named = session.clone();
+    let known = engine.look(move |look| {
         let mut running = look.state.running();
-        let is_it =
-            |seen: &fornax_core::agent::Activity| seen.session.as_ref() == Some(&conversation);
-        running
-            .find(|(_, task)| task.activity.as_deref().is_some_and(is_it))
-            .map(|(id, _)| SessionId::of_task(id))
+        let is_it = |seen: &Activity| seen.session.as_ref() == Some(&conversation);
+        let of_task = running.find(|(_, task)| task.activity.as_deref().is_some_and(is_it));
+        let of_task = of_task.map(|(id, _)| SessionId::of_task(id));
+        of_task.or_else(|| look.state.acting_for(&named))
     });
-    Ok(of_task.await?.unwrap_or(session))
+    Ok(known.await?.unwrap_or(session))
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::event::{Empty, Event, FrameCompleted, FrameEnded, FrameUpdated};
 use crate::frame::SessionId;
-use crate::ids::FrameId;
+use crate::ids::{FrameId, TaskId};
 use crate::status::{FrameStatus, TaskState};
 use crate::tools::PopStatus;
 
@@ -157,6 +157,19 @@ impl State {
             return Err(conflict(format!("a task of its own works on {id}")));
         }
         Ok(vec![frame_fact(frame, id, activated(session))])
+    }
+
+    /// Whether frames that a task's agent pushed, and that others worked on, have ended without its
+    /// having been told: it is, before its own frame ends. Who has said how that ends knows enough.
+    pub(in crate::state) fn has_untold_results(&self, task: TaskId, frame: &Frame) -> bool {
+        let session = SessionId::of_task(task);
+        let pushed = |child: &Frame| {
+            child.made_by.as_ref() == Some(&session)
+                && child.spec.invocation.is_some()
+                && child.status != FrameStatus::Invalidated
+        };
+        let mut children = frame.children.iter().filter_map(|id| self.frames.get(id));
+        frame.ends_as.is_none() && children.any(pushed)
     }
 
     /// Whether a frame's task has ended well, but frames that its agent had others work on have not;

@@ -120,6 +120,14 @@ impl State {
         }
     }
 
+    /// The session for which one acts: itself, where it stands in a frame; a subagent without one acts
+    /// for the session that began it.
+    #[must_use]
+    pub fn acting_for(&self, session: &SessionId) -> Option<SessionId> {
+        self.standing_at_or_above(session)
+            .map(|(session, _)| session)
+    }
+
     /// The last message of a subagent that does nothing.
     pub(super) fn last_word(&self, child: &SessionId) -> Option<&str> {
         let idle = self.subagents.seen.get(child)?.idle.as_ref();

@@ -211,6 +211,32 @@ fn what_an_agent_pushes_is_worked_on_apart_and_it_goes_on_with_the_results() {
 }
 
 #[test]
+fn results_that_come_before_the_pusher_ends_its_turn_are_told_all_the_same() {
+    let (mut stage, agent) = Stage::agent();
+    let home = stage.active(&agent);
+    let child = stage.must(&agent, "flame_push", json!({ "goal": "A quick look" }));
+    stage.end(child, "Nine rooms");
+    assert_eq!(stage.frame(child).status, FrameStatus::Completed);
+    stage.end(home, "I wait for what I pushed");
+    assert_eq!(stage.frame(home).status, FrameStatus::InProgress);
+    assert_eq!(stage.frame(home).attempts, 2);
+    let task = stage.frame(home).newest_task(home).unwrap();
+    assert!(stage.bench.state.task(task).unwrap().continues);
+    stage.end(home, "Nine rooms it has");
+    assert_eq!(stage.frame(home).status, FrameStatus::Completed);
+    // Who has seen the results and said how the frame ends is not asked again.
+    let (mut stage, agent) = Stage::agent();
+    let home = stage.active(&agent);
+    let child = stage.must(&agent, "flame_push", json!({ "goal": "A quick look" }));
+    stage.end(child, "Nine rooms");
+    stage.must(&agent, "flame_pop", json!({ "results": "I saw: nine" }));
+    stage.end(home, "done");
+    assert_eq!(stage.frame(home).status, FrameStatus::Completed);
+    assert_eq!(stage.frame(home).results, "I saw: nine");
+    stage.check_replay();
+}
+
+#[test]
 fn planned_frames_are_all_or_none_and_wait_for_one_another() {
     let mut stage = Stage::empty();
     let me = id("cli");
