@@ -151,6 +151,8 @@ rows_and_columns! {
         depends_on: Vec<FrameId>,
         /// Its newest task.
         task: Option<TaskId>,
+        /// The number of the newest event about it.
+        seq: u64,
         /// When it came to be.
         created_ms: i64,
         /// When work on it first began.

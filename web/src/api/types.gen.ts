@@ -312,6 +312,10 @@ depends_on: Array<FrameId>,
  */
 task: TaskId | null, 
 /**
+ * The number of the newest event about it.
+ */
+seq: number, 
+/**
  * When it came to be.
  */
 created_ms: number, 
@@ -389,6 +393,10 @@ depends_on: Array<Array<FrameId>>,
  * Its newest task.
  */
 task: Array<TaskId | null>, 
+/**
+ * The number of the newest event about it.
+ */
+seq: Array<number>, 
 /**
  * When it came to be.
  */

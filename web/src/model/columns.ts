@@ -187,6 +187,7 @@ export class FrameTable extends Table<FrameView> {
   readonly tool = this.column("tool", new Texts<string | null>());
   readonly dependsOn = this.column("depends_on", new Values<string[]>());
   readonly task = this.column("task", new Values<string | null>());
+  readonly seq = this.column("seq", new Numbers<number>());
   readonly created = this.column("created_ms", new Numbers<number>());
   readonly started = this.column("started_ms", new Numbers<number | null>());
   readonly ended = this.column("ended_ms", new Numbers<number | null>());

@@ -68,7 +68,7 @@ function Frame(props: { run: RunView; content: Content; detail: FrameDetail; onL
           <h2>{frame().title}</h2>
           <p class="muted">
             <Status status={frame().status} label={frame().skipped ? "skipped" : undefined} />{" "}
-            <span class="mono">{frame().id}</span> <span class="mono">{frame().key}</span> {facts().join(" · ")}
+            <span class="mono">{frame().id}</span> <Show when={!frame().key.endsWith(frame().id)}><span class="mono">{frame().key}</span></Show> {facts().join(" · ")}
           </p>
         </div>
         <span class="spacer" />

@@ -132,6 +132,27 @@ test("a run is stopped, after a question", async () => {
   assert.deepEqual(wrong, []);
 });
 
+test("frames show as they are pushed; a question is answered on the page", async () => {
+  const { page, wrong } = await open(browser, await link());
+  await page.locator(".connection-live").waitFor();
+  await fornax("frame", "push", "Choose a store", "--title", "The store", "--success-criteria", HOSTILE);
+  await page.getByRole("link", { name: /By hand/ }).first().click();
+  await becomes(page, /^The store/, "in progress");
+  await row(page, /^The store/).click();
+  await page.locator(".details").getByText(HOSTILE).waitFor();
+  await fornax("frame", "add-decision", HOSTILE, "--reason", "it is small");
+  await page.locator(".details").getByText("it is small").waitFor();
+  const asked = fornax("frame", "request-input", `${HOSTILE} Which one?`, "--options", "sqlite", "--options", HOSTILE);
+  await page.getByRole("group", { name: "A question" }).getByRole("button", { name: "sqlite" }).click();
+  assert.equal((await asked).trim(), "sqlite");
+  await page.getByRole("group", { name: "A question" }).waitFor({ state: "detached" });
+  await fornax("frame", "pop", "--results", "sqlite it is");
+  await becomes(page, /^The store/, "completed");
+  await page.locator(".details").getByText("sqlite it is").waitFor();
+  assert.equal(await page.locator("img").count(), 0);
+  assert.deepEqual(wrong, []);
+});
+
 test("the daemon is ended and comes back under a run; the page finds it within a second", async () => {
   const { page } = await open(browser, await link());
   await page.locator(".connection-live").waitFor();

@@ -21,7 +21,7 @@ export function run(projectId: string, id: string, root: string, more: Partial<R
 export function frame(runId: string, id: string, parent: string | null, more: Partial<FrameView> = {}): FrameView {
   return {
     id, run: runId, parent, key: id, title: `frame ${id}`, status: "planned", reason: null, group: false,
-    skipped: false, phase: null, agent_role: null, tool: "shell", depends_on: [], task: null,
+    skipped: false, phase: null, agent_role: null, tool: "shell", depends_on: [], task: null, seq: 1,
     created_ms: T0, started_ms: null, ended_ms: null, asks: [], advice: null, ...more,
   };
 }

@@ -70,6 +70,9 @@ impl State {
             return;
         };
         let now = record.ts;
+        if let Some(frame) = self.frames.get_mut(&id) {
+            frame.seq = record.seq;
+        }
         match event {
             Event::FrameCreated(created) => self.apply_created(record, id, created),
             Event::FrameStarted(_) => self.apply_started(id, now),
@@ -125,6 +128,7 @@ impl State {
             subagent_usage: Usage::default(),
             stale: false,
             ends_as: None,
+            seq: record.seq,
             attempts: 0,
             started: None,
             ended: None,

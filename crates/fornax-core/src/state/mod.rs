@@ -204,6 +204,8 @@ pub struct Frame {
     pub stale: bool,
     /// How its task's agent said that it will end, once the task has ended.
     pub ends_as: Option<FrameStatus>,
+    /// The number of the newest event about it.
+    pub seq: u64,
     /// How many attempts there have been, ever.
     pub attempts: u32,
     /// When work on it first began, since it was last planned.

@@ -80,6 +80,7 @@ impl State {
             tool: invocation.map(|invocation| invocation.tool.clone()),
             depends_on: frame.depends_on.clone(),
             task: frame.newest_task(id),
+            seq: frame.seq,
             created_ms: created_ms(frame),
             started_ms: frame.started.map(|at| at.0),
             ended_ms: frame.ended.map(|at| at.0),

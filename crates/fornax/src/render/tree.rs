@@ -273,6 +273,7 @@ mod tests {
             tool: Some("shell".to_owned()),
             depends_on: Vec::new(),
             task: None,
+            seq: 1,
             created_ms: 0,
             started_ms: (status != FrameStatus::Planned).then_some(1_000),
             ended_ms: settled.then_some(3_100),
