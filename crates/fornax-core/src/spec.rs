@@ -51,7 +51,7 @@ pub enum OnFailure {
 }
 
 /// One frame of a [`RunSpec`]. `parent` and `depends_on` are places in its list of frames.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FrameSpec {
     /// The frame's name in the plan; names of nested frames are joined with dots: `build.test`.
     pub key: String,

@@ -16,6 +16,7 @@ use super::super::{Fact, Frame, State};
 use super::{CHILDREN_MAX, activated, conflict, said};
 
 /// A frame that is to be made.
+#[derive(Default)]
 pub(super) struct New<'a> {
     pub key: Option<&'a str>,
     pub goal: &'a str,
@@ -203,15 +204,9 @@ impl State {
         });
         Ok(FrameSpec {
             key,
-            parent: None,
-            depends_on: Vec::new(),
-            result_from: None,
             title: titled(new.title, goal),
             goal: goal.to_owned(),
             success_criteria: new.criteria.map(str::to_owned),
-            fallbacks: Vec::new(),
-            fallback_on: Vec::new(),
-            outputs: Vec::new(),
             phase: new
                 .phase
                 .map(str::to_owned)
@@ -219,12 +214,12 @@ impl State {
             agent_role: new.agent_role.map(str::to_owned),
             pool: invocation.as_ref().and(parent.spec.pool.clone()),
             priority: parent.spec.priority,
-            when: None,
             retry: match invocation {
                 Some(_) => parent.spec.retry.clone(),
                 None => Retry::default(),
             },
             invocation,
+            ..FrameSpec::default()
         })
     }
 

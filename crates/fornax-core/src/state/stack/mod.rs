@@ -29,7 +29,7 @@ use crate::event::{
 use crate::frame::{CheckpointKind, FrameDecision, FrameLimits, SessionId};
 use crate::ids::{FrameId, RunId};
 use crate::plan::title;
-use crate::spec::{FrameSpec, OnFailure, Retry};
+use crate::spec::{FrameSpec, OnFailure};
 use crate::status::FrameStatus;
 use crate::tools::Call;
 
@@ -155,23 +155,9 @@ impl State {
             return Vec::new();
         }
         let spec = FrameSpec {
-            key: String::new(),
-            parent: None,
-            depends_on: Vec::new(),
-            result_from: None,
             title: title::of("", title),
             goal: title.to_owned(),
-            success_criteria: None,
-            invocation: None,
-            fallbacks: Vec::new(),
-            fallback_on: Vec::new(),
-            outputs: Vec::new(),
-            phase: None,
-            agent_role: None,
-            pool: None,
-            priority: 0,
-            when: None,
-            retry: Retry::default(),
+            ..FrameSpec::default()
         };
         let started = Event::RunStarted(RunStarted {
             name: spec.title.clone(),
@@ -215,13 +201,13 @@ impl State {
         match call {
             Call::Push(push) => {
                 let new = New {
-                    key: None,
                     goal: &push.goal,
                     title: push.title.as_deref(),
                     criteria: push.success_criteria.as_deref(),
                     depends_on: &push.depends_on,
                     phase: push.phase.as_deref(),
                     agent_role: push.agent_role.as_deref(),
+                    ..New::default()
                 };
                 self.decide_push(session, &new, ids)
             }
@@ -261,13 +247,11 @@ impl State {
             }
             Call::Plan(plan) => {
                 let new = New {
-                    key: None,
                     goal: &plan.goal,
                     title: plan.title.as_deref(),
                     criteria: plan.success_criteria.as_deref(),
                     depends_on: &plan.depends_on,
-                    phase: None,
-                    agent_role: None,
+                    ..New::default()
                 };
                 self.decide_plan(session, named(&plan.parent_id)?, &[new], ids)
             }
@@ -278,8 +262,7 @@ impl State {
                     title: child.title.as_deref(),
                     criteria: child.success_criteria.as_deref(),
                     depends_on: &child.depends_on,
-                    phase: None,
-                    agent_role: None,
+                    ..New::default()
                 });
                 let children: Vec<New<'_>> = children.collect();
                 self.decide_plan(session, named(&plan.parent_id)?, &children, ids)

@@ -344,13 +344,8 @@ impl State {
             title => title,
         };
         let new = New {
-            key: None,
             goal,
-            title: None,
-            criteria: None,
-            depends_on: &[],
-            phase: None,
-            agent_role: None,
+            ..New::default()
         };
         let mut facts = self.create(child, parent, &[new], &[id]).ok()?;
         let created = facts.first_mut()?;

@@ -110,13 +110,8 @@ impl State {
         match act {
             Act::Push { goal } => {
                 let new = New {
-                    key: None,
                     goal,
-                    title: None,
-                    criteria: None,
-                    depends_on: &[],
-                    phase: None,
-                    agent_role: None,
+                    ..New::default()
                 };
                 let mut facts = self.decide_push(session, &new, &[id])?;
                 let pushed = |fact: &Fact| {
