@@ -265,7 +265,12 @@ impl Launcher {
             boot_id: task
                 .started
                 .and_then(|started| boot_of(started.0, self.opened_ms)),
-            record: record(&launch, invocation),
+            record: record(
+                job.as_ref()
+                    .map(|job| &job.prompt)
+                    .or(launch.prompt.as_ref()),
+                invocation,
+            ),
             argv: launch.argv,
             cwd: launch.cwd,
             dir,
@@ -407,8 +412,9 @@ fn boot_of(at_ms: i64, opened_ms: i64) -> Option<String> {
     Some("an earlier boot".to_owned())
 }
 
-/// What `task.json` says beyond what the runner writes: all that is needed to do the task again.
-fn record(launch: &Launch, invocation: &Invocation) -> Map<String, Value> {
+/// What `task.json` says beyond what the runner writes: all that is needed to do the task again. The
+/// prompt is what was sent: with an agent's context.
+fn record(prompt: Option<&String>, invocation: &Invocation) -> Map<String, Value> {
     let mut record = Map::new();
     let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
     set("tool", json!(invocation.tool));
@@ -416,7 +422,7 @@ fn record(launch: &Launch, invocation: &Invocation) -> Map<String, Value> {
     if let Some(model) = &invocation.model {
         set("model", json!(model));
     }
-    if let Some(prompt) = &launch.prompt {
+    if let Some(prompt) = prompt {
         let digest = Sha256::digest(prompt.as_bytes());
         set(
             "context_digest",

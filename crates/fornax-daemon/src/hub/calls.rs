@@ -69,6 +69,11 @@ impl Hub {
                 Ok(replied(text, &answer))
             }
             Call::RunStatus(status) => self.run_status(&known, status.id).await,
+            Call::StopAll(stop) if stop.scope == Scope::All && known.session.task().is_some() => {
+                let message = "a task's agent stops its own run or project, and not all of them";
+                Err(Error::new(ErrorKind::Forbidden, message)
+                    .with_help("use scope `run` or `project`"))
+            }
             Call::StopAll(stop) if stop.scope != Scope::Run => {
                 self.stop_more(&known, stop.scope, &stop.reason, actor)
                     .await
