@@ -166,28 +166,6 @@ impl Project {
         self.root.join(".fornax")
     }
 
-    /// What is kept beside the journals under a name, such as settings that are no run's; none where
-    /// nothing is.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn kept(&self, name: &str) -> Result<Option<String>, JournalError> {
-        let path = self.data_dir().join(name);
-        match disk::read_text(&path, 64 * 1024) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some).at("read", &path),
-        }
-    }
-
-    /// Keeps something beside the journals under a name: whoever reads finds the old or the new.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep(&self, name: &str, text: &str) -> Result<(), JournalError> {
-        let path = self.data_dir().join(name);
-        disk::replace_durably(&path, text.as_bytes()).at("write", &path)
-    }
-
     /// The folder of a run. It may not be there.
     #[must_use]
     pub fn run_dir(&self, run: RunId) -> PathBuf {

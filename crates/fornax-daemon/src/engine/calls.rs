@@ -131,14 +131,11 @@ impl Worker {
 
     /// The command that gives a session a run of its own.
     fn opening(&mut self, session: &SessionId, title: String) -> Result<Command, Error> {
+        let frame = self.spare_frame()?;
         let Some(writer) = &mut self.writer else {
             return Err(self.refused());
         };
         let run = writer.next_run_id(today())?;
-        let frame = writer.reserve_frames(1)?.pop();
-        let Some(frame) = frame else {
-            return Err(self.refused());
-        };
         Ok(Command::OpenSession {
             session: session.clone(),
             run,

@@ -58,12 +58,7 @@ impl State {
         let frame = self.known_frame(parent)?;
         let run = self.known_run(frame.run)?;
         let limits = &run.limits;
-        let mut depth = 1;
-        let mut above = frame.parent;
-        while let Some(id) = above {
-            depth += 1;
-            above = self.frames.get(&id).and_then(|frame| frame.parent);
-        }
+        let depth = frame.depth + 1;
         let added = run.added as usize + more;
         let used = run.usage.total();
         let cost = run.usage.cost_usd.unwrap_or(0.0);

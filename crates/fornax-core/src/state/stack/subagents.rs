@@ -257,15 +257,16 @@ impl State {
         self.task_behind(&stands)
     }
 
+    /// The subagents of which no end was seen.
+    fn subagents_at_work(&self) -> impl Iterator<Item = (&SessionId, &Subagent)> {
+        let seen = self.subagents.seen.iter();
+        seen.filter(|(_, seen)| seen.ended.is_none())
+    }
+
     /// When something becomes due for a subagent by itself.
     pub(in crate::state) fn subagents_due(&self) -> Option<Time> {
         let settings = &self.subagents.settings;
-        let open = self
-            .subagents
-            .seen
-            .iter()
-            .filter(|(_, seen)| seen.ended.is_none());
-        let due = open.flat_map(|(child, seen)| {
+        let due = self.subagents_at_work().flat_map(|(child, seen)| {
             let waits =
                 settings.enabled && !seen.looked_at && !self.subagents.frames.contains_key(child);
             let lived = waits.then(|| seen.began.plus_ms(settings.min_duration_ms));
@@ -288,12 +289,7 @@ impl State {
             return Vec::new();
         }
         let settings = &self.subagents.settings;
-        let open = self
-            .subagents
-            .seen
-            .iter()
-            .filter(|(_, seen)| seen.ended.is_none());
-        let due = open.filter_map(|(child, seen)| {
+        let due = self.subagents_at_work().filter_map(|(child, seen)| {
             let idle = seen.idle.as_ref().filter(|(since, _)| {
                 settings.auto_complete_on_idle && since.plus_ms(settings.idle_delay_ms) <= now
             });

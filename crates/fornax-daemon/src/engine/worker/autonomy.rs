@@ -53,18 +53,12 @@ impl Worker {
         let Some(auto) = self.state.auto(session) else {
             return;
         };
-        let Some(writer) = &mut self.writer else {
-            return;
-        };
-        let id = match writer.reserve_frames(1) {
-            Ok(ids) => ids.first().copied(),
+        let id = match self.spare_frame() {
+            Ok(id) => id,
             Err(error) => {
                 tracing::warn!(%error, "no number for a frame");
-                None
+                return;
             }
-        };
-        let Some(id) = id else {
-            return;
         };
         let auto = Box::new(auto);
         let command = Command::Auto { auto, id };
