@@ -226,6 +226,10 @@ status: RunStatus,
  */
 reason: string | null, 
 /**
+ * Whether a human holds it.
+ */
+paused: boolean, 
+/**
  * When it began.
  */
 started_ms: number, 
@@ -253,6 +257,18 @@ usage: Usage,
  * The seq of its newest event.
  */
 seq: number, };
+
+export type Doing = "working" | "waiting" | "blocked" | "paused" | "queued";
+
+export type Span = { 
+/**
+ * What.
+ */
+doing: Doing, 
+/**
+ * Since when.
+ */
+from_ms: number, };
 
 export type FrameView = { 
 /**
@@ -334,7 +350,31 @@ asks: Array<Checkpoint>,
 /**
  * What the signs in its trace call for; none where they call for nothing.
  */
-advice: string | null, };
+advice: string | null, 
+/**
+ * What the model calls in it used, those within it not counted; none where nothing was.
+ */
+usage: Usage | null, 
+/**
+ * Turns that the agents in it have begun.
+ */
+turns: number, 
+/**
+ * How many files and addresses came of it.
+ */
+artifacts: number, 
+/**
+ * Whether something that it was built on was invalidated since it was completed.
+ */
+stale: boolean, 
+/**
+ * Whether a human holds it, or something around it.
+ */
+paused: boolean, 
+/**
+ * What was done in it since it started; empty while it has been worked on all the time.
+ */
+spans: Array<Span>, };
 
 export type FrameColumns = { 
 /**
@@ -416,7 +456,31 @@ asks: Array<Array<Checkpoint>>,
 /**
  * What the signs in its trace call for; none where they call for nothing.
  */
-advice: Array<string | null>, };
+advice: Array<string | null>, 
+/**
+ * What the model calls in it used, those within it not counted; none where nothing was.
+ */
+usage: Array<Usage | null>, 
+/**
+ * Turns that the agents in it have begun.
+ */
+turns: Array<number>, 
+/**
+ * How many files and addresses came of it.
+ */
+artifacts: Array<number>, 
+/**
+ * Whether something that it was built on was invalidated since it was completed.
+ */
+stale: Array<boolean>, 
+/**
+ * Whether a human holds it, or something around it.
+ */
+paused: Array<boolean>, 
+/**
+ * What was done in it since it started; empty while it has been worked on all the time.
+ */
+spans: Array<Array<Span>>, };
 
 export type TaskView = { 
 /**
@@ -785,6 +849,10 @@ frame: FrameId | null,
  * The task.
  */
 task: TaskId | null, 
+/**
+ * The command that led to it.
+ */
+cmd_id: string | null, 
 /**
  * One line that a person can read.
  */
