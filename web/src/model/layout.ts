@@ -99,8 +99,7 @@ function packedEnd(kind: Uint8Array, end: Float64Array, bar: number): number {
 function parents(frames: FrameTable): Int32Array {
   const parent = new Int32Array(frames.length);
   for (let bar = 0; bar < frames.length; bar++) {
-    const id = frames.parent.values[bar];
-    parent[bar] = id == null ? -1 : (frames.row(id) ?? -1);
+    parent[bar] = frames.parent.row(bar);
   }
   return parent;
 }
@@ -207,10 +206,7 @@ function futureLevels(
   const waitsFor = (item: number): number[] => {
     if (item < done) {
       const up = parent[item]! < 0 ? [] : [parent[item]!];
-      for (const id of frames.dependsOn.values[item] ?? []) {
-        const dependency = frames.row(id);
-        if (dependency !== undefined) up.push(done + dependency);
-      }
+      frames.dependsOn.each(item, (dependency) => up.push(done + dependency));
       return kind[item] === FUTURE ? up : [];
     }
     const bar = item - done;

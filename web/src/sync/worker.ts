@@ -3,6 +3,7 @@
 
 import { Leader } from "./leader.ts";
 import type { Tab } from "./leader.ts";
+import { buffersOf } from "./pack.ts";
 import type { FromTab } from "./protocol.ts";
 import { browserWire } from "./wire.ts";
 
@@ -10,7 +11,7 @@ const leader = new Leader(browserWire);
 
 (self as unknown as { onconnect: (event: MessageEvent) => void }).onconnect = (event) => {
   const port = event.ports[0]!;
-  const tab: Tab = (message) => port.postMessage(message);
+  const tab: Tab = (message) => port.postMessage(message, message.type === "snapshot" ? buffersOf(message.snapshot.contents) : []);
   port.onmessage = ({ data }: MessageEvent<FromTab>) => {
     if (data === "join") leader.join(tab);
     else if (data === "leave") leader.leave(tab);
