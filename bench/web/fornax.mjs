@@ -9,22 +9,53 @@ const CHANGES = 60;
 const STORM = { seconds: 5, perSecond: 2_000, every_ms: 10 };
 const GESTURES = 40;
 
-/** A stand-in with the run in it. Its snapshot is the same for every page, and made once. */
+/** A stand-in with the run in it, which goes on. */
 export class Stand extends Fixture {
+  #frames;
+  #children = new Map();
+  #planned;
+  #running;
+
   constructor({ project, run, frames, tasks }) {
     super();
     this.addProject(project);
     this.addRun(run, frames, tasks);
-    this.leaves = frames.filter((frame) => !frame.group && frame.status === "completed");
     this.root = frames[0];
+    this.#frames = this.runs.get(KEY).frames;
+    for (const { id, parent } of frames) this.#children.has(parent) ? this.#children.get(parent).push(id) : this.#children.set(parent, [id]);
+    const leaves = frames.filter((frame) => !frame.group);
+    this.#planned = leaves.filter(({ status }) => status === "planned").map(({ id }) => id);
+    this.#running = leaves.filter(({ status }) => status === "in_progress").map(({ id }) => id);
   }
 
-  /** One frame fails or completes after all, and the root's name says which change it was. */
+  /** What happens next: by turns a leaf begins, one ends, and an agent goes on. The root's name says which
+   *  change it was. */
   tell(number) {
-    const leaf = this.leaves[(number * 7_919) % this.leaves.length];
-    const status = this.runs.get(KEY).frames.get(leaf.id).status === "failed" ? "completed" : "failed";
-    const root = { id: this.root.id, title: `Build it #${number}` };
-    this.change(KEY, { frames: [{ id: leaf.id, status, ended_ms: leaf.ended_ms + (number % 2) }, root] });
+    const changed = this.#next(number);
+    this.change(KEY, { frames: [...changed, { id: this.root.id, title: `Build it #${number}` }] });
+  }
+
+  #next(number) {
+    const now_ms = Date.now();
+    if (number % 3 === 0 && this.#planned.length > 0) {
+      const id = this.#planned.shift();
+      this.#running.push(id);
+      const above = this.#above(id).filter((group) => this.#frames.get(group).started_ms === null);
+      return [id, ...above].map((each) => ({ id: each, status: "in_progress", started_ms: now_ms }));
+    }
+    if (number % 3 === 1 && this.#running.length > 1) {
+      const ended = [this.#running.shift()];
+      const isOver = (id) => ended.includes(id) || this.#frames.get(id).ended_ms !== null;
+      for (const group of this.#above(ended[0])) if (this.#children.get(group).every(isOver)) ended.push(group);
+      return ended.map((id) => ({ id, status: "completed", ended_ms: now_ms }));
+    }
+    const id = this.#running[number % this.#running.length];
+    return [{ id, turns: this.#frames.get(id).turns + 1 }];
+  }
+
+  #above(id) {
+    const { parent } = this.#frames.get(id);
+    return parent === null || parent === this.root.id ? [] : [parent, ...this.#above(parent)];
   }
 }
 

@@ -55,8 +55,9 @@ export function Chart(props: Props) {
   const [top, setTop] = createSignal(0);
   const [tip, setTip] = createSignal<Tip | null>(null);
   const selectedBar = createMemo(() => {
-    void props.layout;
-    return props.selected === null ? -1 : (props.frames.row(props.selected) ?? -1);
+    const bar = props.selected === null ? undefined : props.frames.row(props.selected);
+    // A frame that has just come has no bar until the next layout.
+    return bar === undefined || bar >= props.layout.count ? -1 : bar;
   });
 
   const now = () => Math.max(props.now(), props.layout.to);

@@ -25,7 +25,12 @@ export function Tree(props: Props) {
   const [folded, setFolded] = createSignal<ReadonlySet<string>>(new Set());
   const [scroll, setScroll] = createSignal(0);
   const [height, setHeight] = createSignal(0);
-  const bars = createMemo(() => unfolded(props.layout, (bar) => folded().has(props.frames.id.get(bar))));
+  // Most changes leave the order of children as it is.
+  const tree = createMemo(() => props.layout, undefined, { equals: (one, other) => one.children === other.children });
+  const bars = createMemo(() => {
+    const rows = new Set([...folded()].map((id) => props.frames.row(id)));
+    return unfolded(tree(), (bar) => rows.has(bar));
+  });
   const chosen = createMemo(() => {
     const bar = props.selected === null ? undefined : props.frames.row(props.selected);
     return bar === undefined ? -1 : bars().indexOf(bar);

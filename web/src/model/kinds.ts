@@ -291,6 +291,8 @@ export class Refs implements Column<string[]> {
   #to = new Uint32Array(0);
   #numbers = new Uint32Array(0);
   #length = 0;
+  /** How often a row's list became another one. */
+  changes = 0;
   readonly #ids: Ids;
 
   constructor(ids: Ids) {
@@ -302,9 +304,11 @@ export class Refs implements Column<string[]> {
   }
 
   set(row: number, value: string[]): void {
-    const count = this.#to[row]! - this.#from[row]!;
-    // In its old place where there is room, as when it is what it was.
-    if (value.length > count) {
+    const before = this.#numbers.subarray(this.#from[row], this.#to[row]);
+    if (before.length === value.length && value.every((id, i) => this.#ids.number(id) === before[i])) return;
+    this.changes += 1;
+    // In its old place where there is room.
+    if (value.length > before.length) {
       this.#from[row] = this.#length;
       this.#length += value.length;
       if (this.#length > this.#numbers.length) this.#numbers = grown(this.#numbers, new Uint32Array(Math.max(16, this.#length * 2)));

@@ -5,7 +5,9 @@ import type { Artifact, Checkpoint, FrameDetail, FrameStatus, RunView, TaskView 
 import { ApiError, address, getFrame } from "../api/client.ts";
 import { answer, decide, interrupt, retry, retryFrom, stop, tell, undo } from "../actions.ts";
 import { bytes, cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
+import type { FrameTable } from "../model/columns.ts";
 import { FRAME_STATUSES } from "../model/status.ts";
+import type { StatusCode } from "../model/status.ts";
 import { runPath } from "../router.ts";
 import { second } from "../state.ts";
 import type { RunContent } from "../sync/apply.ts";
@@ -352,19 +354,11 @@ const OF_NOTE: readonly [FrameStatus, string][] = [
 /** What one wants to know first: what went wrong, what waits, what goes on. */
 export function RunDetails(props: { run: RunView; content: Content }) {
   const byStatus = createMemo(() => {
-    const { frames } = props.content.content;
     void props.content.version;
-    const ids = new Map<FrameStatus, string[]>();
-    for (let row = 0; row < frames.length; row++) {
-      if (frames.group.bits[row] === 1) continue;
-      const status = FRAME_STATUSES[frames.status.codes[row]!]!;
-      const known = ids.get(status);
-      if (known) known.push(frames.id.get(row));
-      else ids.set(status, [frames.id.get(row)]);
-    }
-    return ids;
+    return new Map(OF_NOTE.map(([status]) => [status, ofStatus(props.content.content.frames, FRAME_STATUSES.indexOf(status))]));
   });
-  const isQuiet = () => OF_NOTE.every(([status]) => !byStatus().has(status));
+  const found = (status: FrameStatus) => (byStatus().get(status)!.count > 0 ? byStatus().get(status) : undefined);
+  const isQuiet = () => OF_NOTE.every(([status]) => !found(status));
   return (
     <div class="details">
       <Show when={isQuiet()}>
@@ -377,14 +371,14 @@ export function RunDetails(props: { run: RunView; content: Content }) {
       <div class="of-note">
         <For each={OF_NOTE}>
           {([status, title]) => (
-            <Show when={byStatus().get(status)}>
-              {(ids) => (
+            <Show when={found(status)}>
+              {(some) => (
                 <section>
-                  <h3>{title} <span class="muted">{ids().length}</span></h3>
+                  <h3>{title} <span class="muted">{some().count}</span></h3>
                   <ul class="frames tall">
-                    <For each={ids().slice(0, LISTED)}>{(id) => <li><FrameLink id={id} run={props.run} content={props.content} why /></li>}</For>
+                    <For each={some().first}>{(id) => <li><FrameLink id={id} run={props.run} content={props.content} why /></li>}</For>
                   </ul>
-                  <Show when={ids().length > LISTED}><p class="muted">and {ids().length - LISTED} more</p></Show>
+                  <Show when={some().count > LISTED}><p class="muted">and {some().count - LISTED} more</p></Show>
                 </section>
               )}
             </Show>
@@ -393,4 +387,17 @@ export function RunDetails(props: { run: RunView; content: Content }) {
       </div>
     </div>
   );
+}
+
+/** How many frames have a status, and the first of them; those that only hold others aside. */
+function ofStatus(frames: FrameTable, status: StatusCode): { count: number; first: string[] } {
+  const { codes } = frames.status;
+  const first: string[] = [];
+  let count = 0;
+  for (let row = 0; row < frames.length; row++) {
+    if (codes[row] !== status || frames.group.bits[row] === 1) continue;
+    if (count < LISTED) first.push(frames.id.get(row));
+    count += 1;
+  }
+  return { count, first };
 }

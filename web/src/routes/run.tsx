@@ -5,8 +5,7 @@ import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import { ApiError, getRun } from "../api/client.ts";
-import { layOut } from "../model/layout.ts";
-import type { Layout } from "../model/layout.ts";
+import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
@@ -14,6 +13,7 @@ import { contentOf, loadRun, now, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
+import { keptLayout } from "./layout.ts";
 import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
@@ -81,7 +81,7 @@ const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
 function Loaded(props: { run: RunView; content: Content }) {
   let panel!: HTMLElement;
   const frames = () => props.content.content.frames;
-  const layout = throttledLayout(() => props.content);
+  const shown = keptLayout(() => ({ frames: frames(), version: props.content.version }), () => null);
   const isLive = () => props.run.ended_ms === null;
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
@@ -100,20 +100,24 @@ function Loaded(props: { run: RunView; content: Content }) {
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
       <div class="run-body">
-        <Dynamic
-          component={(VIEWS[view()] ?? VIEWS.flame!).view}
-          run={props.run}
-          frames={frames()}
-          tasks={props.content.content.tasks}
-          version={props.content.version}
-          layout={layout()}
-          matching={found()}
-          live={isLive()}
-          now={() => props.run.ended_ms ?? now()}
-          selected={selected()}
-          onSelect={(frame: string | null) => setQuery("frame", frame)}
-          onOpen={open}
-        />
+        <Show when={shown()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+          {(at) => (
+            <Dynamic
+              component={(VIEWS[view()] ?? VIEWS.flame!).view}
+              run={props.run}
+              frames={at().frames}
+              tasks={props.content.content.tasks}
+              version={props.content.version}
+              layout={at().layout}
+              matching={found()}
+              live={isLive()}
+              now={() => props.run.ended_ms ?? now()}
+              selected={selected()}
+              onSelect={(frame: string | null) => setQuery("frame", frame)}
+              onOpen={open}
+            />
+          )}
+        </Show>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>
@@ -132,24 +136,4 @@ function ViewChooser(props: { view: string }) {
       </nav>
     </Show>
   );
-}
-
-/** A layout takes time with the number of frames; it is made at most for a tenth of the time. */
-function throttledLayout(content: () => Content): () => Layout {
-  const [layout, setLayout] = createSignal(layOut(content().content.frames));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const make = () => {
-    timer = undefined;
-    const began = performance.now();
-    setLayout(layOut(content().content.frames));
-    idleUntil = performance.now() + (performance.now() - began) * 9;
-  };
-  createEffect(on(content, (_, before) => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4 || before === undefined) make();
-    else timer ??= setTimeout(make, wait_ms);
-  }, { defer: true }));
-  onCleanup(() => clearTimeout(timer));
-  return layout;
 }

@@ -36,13 +36,6 @@ export function packSnapshot(snapshot: Snapshot): PackedSnapshot {
   return { epoch, seq, now_ms, projects, runs, contents };
 }
 
-/** The buffers in a message, to be handed over instead of copied. */
-export function buffersOf(value: unknown, found: ArrayBuffer[] = []): ArrayBuffer[] {
-  if (ArrayBuffer.isView(value)) found.push(value.buffer as ArrayBuffer);
-  else if (typeof value === "object" && value !== null) for (const part of Object.values(value)) buffersOf(part, found);
-  return found;
-}
-
 /** Rows of a snapshot say their run but not its project: two projects may both have a RUN-...-001.
  *  A frame is of its parent's run, and a run names its root. */
 function byRun({ frames, tasks }: Snapshot, open: readonly RunView[]) {

@@ -1,9 +1,9 @@
 // A worker shared by all tabs of the browser: it holds their one connection. A browser allows six
 // connections to a host; with one for each tab, the seventh tab would hang.
 
+import { buffersOf } from "../model/buffers.ts";
 import { Leader } from "./leader.ts";
 import type { Tab } from "./leader.ts";
-import { buffersOf } from "./pack.ts";
 import type { FromTab } from "./protocol.ts";
 import { browserWire } from "./wire.ts";
 
