@@ -22,7 +22,7 @@ export type RunStatus = "running" | "stopping" | "completed" | "failed" | "block
 
 export type FrameStatus = "planned" | "in_progress" | "completed" | "failed" | "blocked" | "invalidated";
 
-export type TaskState = "queued" | "running" | "completed" | "failed" | "timeout" | "cancelled" | "lost";
+export type TaskState = "queued" | "running" | "paused" | "completed" | "failed" | "timeout" | "cancelled" | "lost";
 
 export type RunId = string;
 
@@ -250,9 +250,25 @@ tasks_queued: number,
  */
 usage: Usage, 
 /**
+ * Whether a human holds it: nothing of it starts.
+ */
+paused: boolean, 
+/**
  * The seq of its newest event.
  */
 seq: number, };
+
+export type Doing = "working" | "waiting" | "blocked" | "paused" | "queued";
+
+export type Span = { 
+/**
+ * What was done.
+ */
+doing: Doing, 
+/**
+ * Since when.
+ */
+from_ms: number, };
 
 export type FrameView = { 
 /**
@@ -334,7 +350,32 @@ asks: Array<Checkpoint>,
 /**
  * What the signs in its trace call for; none where they call for nothing.
  */
-advice: string | null, };
+advice: string | null, 
+/**
+ * What its own model calls used; none where there were none.
+ */
+usage: Usage | null, 
+/**
+ * Turns of models in it.
+ */
+turns: number, 
+/**
+ * How many files and addresses came of it.
+ */
+artifacts: number, 
+/**
+ * Whether something that it was built on was invalidated since it was completed.
+ */
+stale: boolean, 
+/**
+ * Whether a human holds it: nothing of it starts.
+ */
+paused: boolean, 
+/**
+ * What was done in it since it started, each to the next one or to its end; empty where it was
+ * worked on all the time.
+ */
+spans: Array<Span>, };
 
 export type FrameColumns = { 
 /**
@@ -416,7 +457,32 @@ asks: Array<Array<Checkpoint>>,
 /**
  * What the signs in its trace call for; none where they call for nothing.
  */
-advice: Array<string | null>, };
+advice: Array<string | null>, 
+/**
+ * What its own model calls used; none where there were none.
+ */
+usage: Array<Usage | null>, 
+/**
+ * Turns of models in it.
+ */
+turns: Array<number>, 
+/**
+ * How many files and addresses came of it.
+ */
+artifacts: Array<number>, 
+/**
+ * Whether something that it was built on was invalidated since it was completed.
+ */
+stale: Array<boolean>, 
+/**
+ * Whether a human holds it: nothing of it starts.
+ */
+paused: Array<boolean>, 
+/**
+ * What was done in it since it started, each to the next one or to its end; empty where it was
+ * worked on all the time.
+ */
+spans: Array<Array<Span>>, };
 
 export type TaskView = { 
 /**
@@ -788,7 +854,11 @@ task: TaskId | null,
 /**
  * One line that a person can read.
  */
-summary: string, };
+summary: string, 
+/**
+ * The command that led to it; none where nobody asked for it.
+ */
+cmd_id: string | null, };
 
 export type Answer = { 
 /**
@@ -900,7 +970,23 @@ answer: string, } | { "type": "undo_auto",
 /**
  * The frame.
  */
-frame: string, } | { "type": "resume", 
+frame: string, } | { "type": "pause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "unpause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "checkpoint", 
+/**
+ * The frame.
+ */
+frame: string, 
+/**
+ * What is asked.
+ */
+question: string, } | { "type": "resume", 
 /**
  * The task, or a frame for its newest.
  */

@@ -252,7 +252,6 @@ export function Chart(props: Props) {
         tabindex="0"
         role="application"
         aria-label="Flame chart. Arrow keys walk the tree, W and S zoom, A and D move, 0 shows everything. The same frames are in the tree of frames."
-        style={{ height: `${props.layout.rows * ROW_PX + AXIS_PX + 10}px` }}
         onPointerDown={onPointerDown}
         onPointerMove={onPointerMove}
         onPointerUp={onPointerUp}

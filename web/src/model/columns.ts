@@ -193,6 +193,12 @@ export class FrameTable extends Table<FrameView> {
   readonly ended = this.column("ended_ms", new Numbers<number | null>());
   readonly asks = this.column("asks", new Values<FrameView["asks"]>());
   readonly advice = this.column("advice", new Values<FrameView["advice"]>());
+  readonly usage = this.column("usage", new Values<FrameView["usage"]>());
+  readonly turns = this.column("turns", new Numbers<number>());
+  readonly artifacts = this.column("artifacts", new Numbers<number>());
+  readonly stale = this.column("stale", new Flags());
+  readonly paused = this.column("paused", new Flags());
+  readonly spans = this.column("spans", new Values<FrameView["spans"]>());
 }
 
 /** The tasks of a run. */

@@ -33,6 +33,7 @@ export const BADNESS = Uint8Array.from(FRAME_STATUSES, (_, code) => {
 export const TASK_STATES = [
   "queued",
   "running",
+  "paused",
   "completed",
   "failed",
   "timeout",
@@ -52,6 +53,7 @@ const GLYPHS: Record<FrameStatus | RunStatus | TaskState, string> = {
   lost: "?",
   // Two bars as of a pause: common fonts have no ⏸.
   blocked: "‖",
+  paused: "‖",
   invalidated: "⊘",
   cancelled: "⊘",
 };

@@ -1,21 +1,21 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createEffect, createMemo, createSignal, on, onCleanup, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import type { Component } from "solid-js";
+import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import { ApiError, getRun } from "../api/client.ts";
-import { retry, stop } from "../actions.ts";
-import { Chart } from "../flame/Chart.tsx";
-import { Tree } from "../flame/Tree.tsx";
-import { cost, isUsed, duration, moment, shortMoment, tokens, usageInFull } from "../format.ts";
-import type { FrameTable } from "../model/columns.ts";
 import { layOut } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
+import { matching, parseFilter } from "../model/filter.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
-import { contentOf, loadRun, now, projects, runs, second, snapshots } from "../state.ts";
+import { contentOf, loadRun, now, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
-import { CountsBar, Status } from "../ui/Status.tsx";
+import { FlameView } from "./flame.tsx";
+import { RunHeader } from "./header.tsx";
 import { Panel } from "./panel.tsx";
+import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
   const key = runKey(props.project, props.run);
@@ -73,28 +73,64 @@ export function RunPage(props: { project: string; run: string }) {
 
 type Content = NonNullable<ReturnType<typeof contentOf>>;
 
+/** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
+const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
+  flame: { title: "Flame", view: FlameView },
+};
+
 function Loaded(props: { run: RunView; content: Content }) {
   let panel!: HTMLElement;
-  const frames = (): FrameTable => props.content.content.frames;
+  const frames = () => props.content.content.frames;
   const layout = throttledLayout(() => props.content);
   const isLive = () => props.run.ended_ms === null;
-  const end = () => props.run.ended_ms ?? now();
+  const view = createMemo(() => place().query.get("view") ?? "flame");
+  const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
+  const found = createMemo(() => {
+    void props.content.version;
+    return matching(frames(), filter());
+  });
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
-  const select = (frame: string | null) => setQuery("frame", frame);
   const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
       <RunHeader run={props.run} />
-      <Chart frames={frames()} layout={layout()} live={isLive()} now={end} selected={selected()} onSelect={select} onOpen={open} />
-      <div class="below">
-        <Tree frames={frames()} layout={layout()} now_ms={isLive() ? second() : end()} selected={selected()} onSelect={select} onOpen={open} />
+      <ViewChooser view={view()} />
+      <div class="run-body">
+        <Dynamic
+          component={(VIEWS[view()] ?? VIEWS.flame!).view}
+          run={props.run}
+          frames={frames()}
+          tasks={props.content.content.tasks}
+          version={props.content.version}
+          layout={layout()}
+          matching={found()}
+          live={isLive()}
+          now={() => props.run.ended_ms ?? now()}
+          selected={selected()}
+          onSelect={(frame: string | null) => setQuery("frame", frame)}
+          onOpen={open}
+        />
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>
+  );
+}
+
+function ViewChooser(props: { view: string }) {
+  return (
+    <Show when={Object.keys(VIEWS).length > 1}>
+      <nav class="views" aria-label="Views of the run">
+        <For each={Object.entries(VIEWS)}>
+          {([name, { title }]) => (
+            <button class="quiet" aria-pressed={props.view === name} onClick={() => setQuery("view", name === "flame" ? null : name)}>{title}</button>
+          )}
+        </For>
+      </nav>
+    </Show>
   );
 }
 
@@ -116,41 +152,4 @@ function throttledLayout(content: () => Content): () => Layout {
   }, { defer: true }));
   onCleanup(() => clearTimeout(timer));
   return layout;
-}
-
-function RunHeader(props: { run: RunView }) {
-  const run = () => props.run;
-  const isOpen = () => run().ended_ms === null;
-  return (
-    <header class="run-head">
-      <div class="run-title">
-        <h1>{run().name}</h1>
-        <Status status={run().status} />
-        <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
-          {duration((run().ended_ms ?? second()) - run().started_ms)}
-        </span>
-        <CountsBar counts={run().counts} />
-        <span class="spacer" />
-        <Show when={isOpen()}>
-          <button disabled={run().status === "stopping"} onClick={() => void stop(run().project, run().id, run().name)}>
-            <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
-          </button>
-        </Show>
-        <Show when={!isOpen() && run().status !== "completed"}>
-          <button class="primary" onClick={() => void retry(run().project, run().id)} title="Do again what did not succeed">↻ Retry</button>
-        </Show>
-      </div>
-      <p class="run-facts muted">
-        <a href="/">Runs</a> <span aria-hidden="true">›</span> <a href={`/?project=${encodeURIComponent(run().project)}`}>{projects[run().project]?.name ?? run().project}</a>
-        <span class="mono">{run().id}</span>
-        <Show when={run().plan}>{(plan) => <span class="mono">{plan()}</span>}</Show>
-        <span>started {shortMoment(run().started_ms, second())}</span>
-        <Show when={isUsed(run().usage)}>
-          <span class="number" title={usageInFull(run().usage)}>{tokens(run().usage)} tokens {cost(run().usage) ?? ""}</span>
-        </Show>
-        <Show when={isOpen()}><span>{run().tasks_running} running, {run().tasks_queued} queued</span></Show>
-      </p>
-      <Show when={run().reason}>{(reason) => <p class="run-why">{reason()}</p>}</Show>
-    </header>
-  );
 }

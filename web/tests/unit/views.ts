@@ -14,7 +14,7 @@ export function run(projectId: string, id: string, root: string, more: Partial<R
   const counts = { planned: 0, in_progress: 0, completed: 0, failed: 0, blocked: 0, invalidated: 0 };
   return {
     project: projectId, id, name: "build", plan: "plans/build.yaml", root, status: "running", reason: null,
-    started_ms: T0, ended_ms: null, counts, tasks_running: 0, tasks_queued: 0, usage: NOTHING_USED, seq: 1, ...more,
+    started_ms: T0, ended_ms: null, counts, tasks_running: 0, tasks_queued: 0, usage: NOTHING_USED, paused: false, seq: 1, ...more,
   };
 }
 
@@ -22,7 +22,7 @@ export function frame(runId: string, id: string, parent: string | null, more: Pa
   return {
     id, run: runId, parent, key: id, title: `frame ${id}`, status: "planned", reason: null, group: false,
     skipped: false, phase: null, agent_role: null, tool: "shell", depends_on: [], task: null, seq: 1,
-    created_ms: T0, started_ms: null, ended_ms: null, asks: [], advice: null, ...more,
+    created_ms: T0, started_ms: null, ended_ms: null, asks: [], advice: null, usage: null, turns: 0, artifacts: 0, stale: false, paused: false, spans: [], ...more,
   };
 }
 

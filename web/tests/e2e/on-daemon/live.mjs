@@ -8,9 +8,9 @@ import { join, resolve } from "node:path";
 import { after, before, afterEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { launch, open, until, watch } from "./browser.mjs";
+import { launch, open, until, watch } from "../browser.mjs";
 
-const BIN = resolve(process.env.FORNAX_BIN ?? fileURLToPath(new URL("../../../target/debug/fornax", import.meta.url)));
+const BIN = resolve(process.env.FORNAX_BIN ?? fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)));
 const home = mkdtempSync(join(tmpdir(), "fornax-page-"));
 const project = join(home, "project");
 const env = { ...process.env, XDG_STATE_HOME: join(home, "state"), XDG_CONFIG_HOME: join(home, "config"), HOME: home };

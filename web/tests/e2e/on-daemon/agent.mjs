@@ -10,9 +10,9 @@ import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { launch, open } from "./browser.mjs";
+import { launch, open } from "../browser.mjs";
 
-const root = fileURLToPath(new URL("../../..", import.meta.url));
+const root = fileURLToPath(new URL("../../../..", import.meta.url));
 const BIN = resolve(process.env.FORNAX_BIN ?? join(root, "target/debug/fornax"));
 const AGENTS = process.env.FORNAX_TEST_AGENTS ?? join(root, "target/agents");
 const home = mkdtempSync(join(tmpdir(), "fornax-agent-page-"));

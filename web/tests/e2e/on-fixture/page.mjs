@@ -2,38 +2,14 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
-import { after, before, beforeEach, afterEach, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { APP, LIVE, SITE, scenario } from "../fixture/scenario.mjs";
-import { launch, open, until, watch } from "./browser.mjs";
-
-let browser;
-let fixture;
-let url;
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
-beforeEach(async () => {
-  fixture = scenario();
-  url = await fixture.start(0);
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await fixture.stop();
-});
-
-const RUN = () => `${url}/runs/${LIVE}`;
-const idOf = (key) => [...fixture.runs.get(LIVE).frames.values()].find((frame) => frame.key === key).id;
-const frameUrl = (key) => `${RUN()}?frame=${idOf(key)}`;
-const treeRow = (page, key) => page.locator(`#tree-${idOf(key)}`);
-const live = (page) => page.locator(".connection-live").waitFor();
-const chosen = (page) => page.evaluate(() => new URLSearchParams(location.search).get("frame"));
-const tab = (page, name) => page.getByRole("tab", { name, exact: true }).click();
+import { APP, LIVE, SITE } from "../../fixture/scenario.mjs";
+import { open, until, watch } from "../browser.mjs";
+import { RUN, browser, chosen, fixture, frameUrl, idOf, live, tab, treeRow, url } from "../setup.mjs";
 
 test("what is loaded first is under 60 kB, and nothing in the page is inline", () => {
-  const dist = new URL("../../dist/", import.meta.url);
+  const dist = new URL("../../../dist/", import.meta.url);
   const html = readFileSync(new URL("index.html", dist), "utf8");
   assert.doesNotMatch(html, /style=|<style|<script(?![^>]* src=)|\son\w+=/);
   const scripts = readdirSync(new URL("assets/", dist)).filter((name) => name.endsWith(".js"));
