@@ -1,6 +1,6 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, lazy, on, onCleanup, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
@@ -76,6 +76,9 @@ type Content = NonNullable<ReturnType<typeof contentOf>>;
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", view: FlameView },
+  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
 function Loaded(props: { run: RunView; content: Content }) {
@@ -100,20 +103,22 @@ function Loaded(props: { run: RunView; content: Content }) {
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
       <div class="run-body">
-        <Dynamic
-          component={(VIEWS[view()] ?? VIEWS.flame!).view}
-          run={props.run}
-          frames={frames()}
-          tasks={props.content.content.tasks}
-          version={props.content.version}
-          layout={layout()}
-          matching={found()}
-          live={isLive()}
-          now={() => props.run.ended_ms ?? now()}
-          selected={selected()}
-          onSelect={(frame: string | null) => setQuery("frame", frame)}
-          onOpen={open}
-        />
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Dynamic
+            component={(VIEWS[view()] ?? VIEWS.flame!).view}
+            run={props.run}
+            frames={frames()}
+            tasks={props.content.content.tasks}
+            version={props.content.version}
+            layout={layout()}
+            matching={found()}
+            live={isLive()}
+            now={() => props.run.ended_ms ?? now()}
+            selected={selected()}
+            onSelect={(frame: string | null) => setQuery("frame", frame)}
+            onOpen={open}
+          />
+        </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>
