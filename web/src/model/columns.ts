@@ -167,4 +167,9 @@ export class TaskTable extends Table<TaskView> {
   readonly usage = this.column("usage", new Usages());
   readonly waits = this.column("waits", new Values<TaskView["waits"]>());
   readonly idle = this.column("idle", new Flags());
+
+  /** The rows of a frame's tasks. */
+  rowsOf(frame: string): number[] {
+    return this.frame.rowsOf(frame, this.length);
+  }
 }

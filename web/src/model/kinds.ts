@@ -34,6 +34,11 @@ export class TextColumn<T extends string | null> implements Column<T> {
     this.#numbers[row] = value === null ? NONE : this.#texts.add(value);
   }
 
+  /** Whether a row has this text. */
+  is(row: number, text: string): boolean {
+    return this.#numbers[row] === this.#texts.find(text);
+  }
+
   /** The rows that have this text. */
   rowsOf(text: string, length: number): number[] {
     const number = this.#texts.find(text);
@@ -155,6 +160,11 @@ export class Values<T> implements Column<T> {
       this.#read.set(json, value);
     }
     return value;
+  }
+
+  /** Whether a row's value is an empty list. */
+  isEmpty(row: number): boolean {
+    return this.#json.is(row, "[]");
   }
 
   set(row: number, value: T): void {
