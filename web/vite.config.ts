@@ -13,5 +13,5 @@ export default defineConfig({
   },
   worker: { format: "es" },
   // Properties take long where others use the machine too.
-  test: { include: ["tests/unit/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
+  test: { include: ["tests/unit/**/*.test.ts"], environment: "node", testTimeout: 120_000 },
 });
