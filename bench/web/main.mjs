@@ -164,15 +164,17 @@ async function storm({ browser, sizes, runOf }) {
 
 async function million({ browser, rounds, runOf }) {
   const { Stand, openRun } = await import("./fornax.mjs");
-  await withStand(new Stand(runOf(LARGEST)), async (stand) => {
-    const results = await inTurns({ fornax: async () => {
+  // Without tasks: with them the snapshot is longer than any text that a browser or Node can hold.
+  await withStand(new Stand({ ...runOf(LARGEST), tasks: [] }), async (stand) => {
+    const once = async () => {
       const { quiet, close } = await openRun(browser, stand);
       const cpu = await quiet();
       await close();
       return cpu;
-    } }, Math.min(rounds, 3));
+    };
+    const results = await inTurns({ fornax: once }, Math.min(rounds, 3));
     row(frames(LARGEST), ["cold, CPU ms"]);
-    row("fornax", [`${fixed(median(results.get("fornax")))} of 1000`]);
+    row("fornax", [`${fixed(median(results.get("fornax")))} of 1,000`]);
   });
   console.log();
 }
