@@ -5,15 +5,18 @@ import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import { ApiError, getRun } from "../api/client.ts";
-import { layOut } from "../model/layout.ts";
-import type { Layout } from "../model/layout.ts";
 import { matching, parseFilter } from "../model/filter.ts";
+import type { Layout } from "../model/layout.ts";
+import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
 import { contentOf, loadRun, now, runs, snapshots } from "../state.ts";
+import { sparing } from "../sparing.ts";
 import { runKey } from "../sync/apply.ts";
+import { FilterBar } from "./filter.tsx";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
+import { createLaidOut } from "./laidout.ts";
 import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
@@ -81,24 +84,31 @@ const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
 function Loaded(props: { run: RunView; content: Content }) {
   let panel!: HTMLElement;
   const frames = () => props.content.content.frames;
-  const layout = throttledLayout(() => props.content);
   const isLive = () => props.run.ended_ms === null;
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
-  const found = createMemo(() => {
-    void props.content.version;
-    return matching(frames(), filter());
-  });
+  const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
+  const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
+  const matches = createMemo(() => matchesOf(laidOut().layout, found()));
+  const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
+  const choose = (frame: string | null) => setQuery("frame", frame);
+  const chooseMatch = (step: 1 | -1) => {
+    const count = matches().length;
+    if (count === 0) return;
+    const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
+    choose(frames().id.get(matches()[(from + step + count) % count]!));
+  };
   const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
+      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
         <Dynamic
           component={(VIEWS[view()] ?? VIEWS.flame!).view}
@@ -106,12 +116,16 @@ function Loaded(props: { run: RunView; content: Content }) {
           frames={frames()}
           tasks={props.content.content.tasks}
           version={props.content.version}
-          layout={layout()}
+          layout={laidOut().layout}
+          fold={laidOut().fold}
+          onFold={fold}
+          onUnfoldAll={unfoldAll}
           matching={found()}
           live={isLive()}
           now={() => props.run.ended_ms ?? now()}
           selected={selected()}
-          onSelect={(frame: string | null) => setQuery("frame", frame)}
+          onSelect={choose}
+          onMatch={chooseMatch}
           onOpen={open}
         />
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
@@ -134,22 +148,7 @@ function ViewChooser(props: { view: string }) {
   );
 }
 
-/** A layout takes time with the number of frames; it is made at most for a tenth of the time. */
-function throttledLayout(content: () => Content): () => Layout {
-  const [layout, setLayout] = createSignal(layOut(content().content.frames));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const make = () => {
-    timer = undefined;
-    const began = performance.now();
-    setLayout(layOut(content().content.frames));
-    idleUntil = performance.now() + (performance.now() - began) * 9;
-  };
-  createEffect(on(content, (_, before) => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4 || before === undefined) make();
-    else timer ??= setTimeout(make, wait_ms);
-  }, { defer: true }));
-  onCleanup(() => clearTimeout(timer));
-  return layout;
+/** What the filter finds, from top to bottom. */
+function matchesOf(layout: Layout, found: Uint8Array | null): number[] {
+  return found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }
