@@ -7,7 +7,7 @@ import type { GapInSight } from "./draw.ts";
 /** One narrower than that is not to be hit. */
 const NARROWEST_PX = 10;
 /** In a narrower one there is no room for how long it was. */
-const NAMED_PX = 54;
+const NAMED_PX = 34;
 const MOST = 60;
 
 export function Gaps(props: { gaps: readonly GapInSight[]; width: number; onToggle(from_ms: number): void }) {

@@ -20,7 +20,7 @@ export interface Profile {
 
 /** Goes through the bars once: of each only its first and its last pixel are touched. */
 export function profileOf(shown: Shown, scale: Scale): Profile {
-  const { layout, frames, codes, width } = shown;
+  const { layout, frames, codes } = shown;
   const pixels = Math.max(Math.ceil(scale.width), 1);
   const make = () => FRAME_STATUSES.map(() => new Float64Array(pixels + 1));
   const [found, dimmed] = [make(), make()];
@@ -31,8 +31,8 @@ export function profileOf(shown: Shown, scale: Scale): Profile {
     const status = code % DIMMED;
     const first = pixel(toPixel(startOf(layout, bar, scale), scale));
     const last = Math.max(pixel(toPixel(endOf(layout, bar, scale), scale)) - 1, first);
-    // Of time, those that only hold others say nothing of how much goes on.
-    const isCounted = width !== "time" || frames.group.bits[bar] === 0 || shown.fold.count[bar]! > 0;
+    // Those that only hold others say nothing of how much goes on, unless they stand for them.
+    const isCounted = frames.group.bits[bar] === 0 || shown.fold.count[bar]! > 0;
     if (isCounted) {
       const into = (code < DIMMED ? found : dimmed)[status]!;
       into[first]! += 1;

@@ -43,7 +43,7 @@ const SHORTEST_FOLD_MS = 5_000;
 const FOLD_SHARE = 0.05;
 const ALL_FOLDS_SHARE = 0.4;
 /** In so many parts of the run it is seen whether somebody worked. */
-const PARTS = 1 << 16;
+const PARTS = 1 << 14;
 
 /**
  * Finds the time in which nobody worked: no frame that is more than a holder of others was under way,
