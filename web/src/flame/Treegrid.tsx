@@ -156,7 +156,7 @@ export function Treegrid(props: Props) {
         onClick={() => props.onSelect(frame().id)}
         onDblClick={() => holdsOthers(row.bar) && fold(row.bar, !isFolded(row.bar))}
       >
-        <span role="gridcell" aria-colindex="1" class="tree-frame" style={{ "padding-left": `${8 + Math.min(props.layout.depth[row.bar]!, 12) * 14}px` }}>
+        <span role="gridcell" aria-colindex="1" class="tree-frame" style={{ "padding-left": `${indent(props.layout.depth[row.bar]!)}px` }}>
           <span
             class="tree-fold"
             aria-hidden="true"
@@ -182,4 +182,9 @@ export function Treegrid(props: Props) {
       </div>
     );
   }
+}
+
+/** How far a title stands in, in pixels: less and less with depth, so that there is room for it. */
+function indent(depth: number): number {
+  return 8 + Math.min(depth, 7) * 14 + Math.min(Math.max(depth - 7, 0), 20) * 2;
 }
