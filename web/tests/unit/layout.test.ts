@@ -32,7 +32,7 @@ function scaleOf(layout: Layout, now_ms: number, width = 1_000): Scale {
 }
 
 /** What is wrong with a layout, at a moment. */
-function faults(layout: Layout, scale: Scale): string[] {
+function faults(layout: Layout, scale: Scale, hidden?: Uint8Array): string[] {
   const wrong: string[] = [];
   for (let row = 0; row < layout.rows; row++) {
     for (let i = layout.rowStart[row]! + 1; i < layout.rowStart[row + 1]!; i++) {
@@ -41,6 +41,7 @@ function faults(layout: Layout, scale: Scale): string[] {
     }
   }
   for (let bar = 0; bar < layout.count; bar++) {
+    if (hidden?.[bar] === 1) continue;
     const parent = layout.parent[bar]!;
     if (!(endOf(layout, bar, scale) > startOf(layout, bar, scale))) wrong.push(`${bar} has no length`);
     if (parent >= 0 && layout.y[bar]! <= layout.y[parent]!) wrong.push(`${bar} is not below its parent ${parent}`);
@@ -59,6 +60,28 @@ test("no two bars overlap, children are below their parents, and time does not c
       expect(faults(layout, scaleOf(layout, now_ms + later))).toEqual([]);
     }
     expect([...layout.byRow].sort((a, b) => a - b)).toEqual([...Array(frames.length).keys()]);
+  });
+});
+
+test("frames within folded ones take no place, and the others keep all that is said of them", async () => {
+  await forSeeds(200, (random) => {
+    const frames = randomFrames(random, 1 + random.below(120), 1_000);
+    const whole = layOut(frames);
+    const folded = Array.from({ length: frames.length }, () => random.chance(0.2));
+    const hidden = new Uint8Array(frames.length);
+    // Parents have the smaller numbers.
+    for (let bar = 0; bar < frames.length; bar++) {
+      const up = whole.parent[bar]!;
+      if (up >= 0 && (folded[up] || hidden[up] === 1)) hidden[bar] = 1;
+    }
+    const layout = layOut(frames, hidden);
+    const shown = [...hidden.keys()].filter((bar) => hidden[bar] === 0);
+    expect([...layout.byRow].sort((a, b) => a - b)).toEqual(shown);
+    expect([...hidden.keys()].filter((bar) => layout.y[bar]! < 0)).toEqual([...hidden.keys()].filter((bar) => hidden[bar] === 1));
+    expect(layout.rows).toBe(1 + Math.max(...layout.y));
+    expect([layout.start, layout.end, layout.childStart, layout.reach]).toEqual([whole.start, whole.end, whole.childStart, whole.reach]);
+    expect([...layout.children].sort((a, b) => a - b)).toEqual([...hidden.keys()]);
+    expect(faults(layout, scaleOf(layout, Math.max(layout.to, T0)), hidden)).toEqual([]);
   });
 });
 
