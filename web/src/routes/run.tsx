@@ -1,6 +1,6 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createMemo, For, Show } from "solid-js";
+import { createMemo, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
@@ -52,6 +52,9 @@ function NoRun(props: { problem: ApiError }) {
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", view: FlameView },
+  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
 function Loaded(props: { run: RunView; content: Content }) {
@@ -76,20 +79,22 @@ function Loaded(props: { run: RunView; content: Content }) {
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
       <div class="run-body">
-        <Dynamic
-          component={(VIEWS[view()] ?? VIEWS.flame!).view}
-          run={props.run}
-          frames={frames()}
-          tasks={props.content.content.tasks}
-          version={props.content.version}
-          layout={layout()}
-          matching={found()}
-          live={isLive()}
-          now={() => props.run.ended_ms ?? now()}
-          selected={selected()}
-          onSelect={(frame: string | null) => setQuery("frame", frame)}
-          onOpen={open}
-        />
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Dynamic
+            component={(VIEWS[view()] ?? VIEWS.flame!).view}
+            run={props.run}
+            frames={frames()}
+            tasks={props.content.content.tasks}
+            version={props.content.version}
+            layout={layout()}
+            matching={found()}
+            live={isLive()}
+            now={() => props.run.ended_ms ?? now()}
+            selected={selected()}
+            onSelect={(frame: string | null) => setQuery("frame", frame)}
+            onOpen={open}
+          />
+        </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>

@@ -87,6 +87,7 @@ impl Memory {
                 root: task.frame,
                 status: RunStatus::Running,
                 reason: None,
+                paused: false,
                 started_ms: 1,
                 ended_ms: None,
                 counts: Counts::default(),
