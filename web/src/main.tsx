@@ -14,3 +14,4 @@ startTheme();
 listen();
 start();
 render(() => <App />, document.getElementById("page")!);
+if (new URLSearchParams(location.search).has("debug")) void import("./debug.ts");
