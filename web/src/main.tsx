@@ -24,3 +24,4 @@ if (location.pathname.startsWith("/embed/")) {
 } else {
   void import("./start.tsx").then(({ startPage }) => startPage(root));
 }
+if (new URLSearchParams(location.search).has("debug")) void import("./debug.ts");
