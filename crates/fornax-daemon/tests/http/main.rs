@@ -5,5 +5,6 @@ mod api;
 mod auth;
 mod events;
 mod files;
+mod logs;
 mod site;
 mod wire;
