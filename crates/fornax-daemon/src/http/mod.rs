@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod auth;
 pub mod backend;
+mod embed;
 mod files;
 mod listen;
 mod logs;
@@ -19,6 +20,7 @@ mod tools;
 mod watch;
 
 pub use auth::Auth;
+pub use embed::Origin;
 pub use listen::{Listeners, bind, serve};
 pub use routes::routes;
 
