@@ -86,9 +86,36 @@ export function getFrame(project: string, frame: string, signal: AbortSignal): P
   return get(address(["frames", frame], { project }), signal);
 }
 
+/** The ids of the newest commands that were given on this page: their outcome is told where they were given. */
+export const ownCommands = new Set<string>();
+const OWN_KEPT = 256;
+
+function own(): string {
+  const id = crypto.randomUUID();
+  ownCommands.add(id);
+  if (ownCommands.size > OWN_KEPT) ownCommands.delete(ownCommands.values().next().value!);
+  return id;
+}
+
+/** A tool of a project, and whether it can be used. */
+export interface ToolFound {
+  name: string;
+  program: string;
+  usable: boolean;
+  path: string | null;
+  version: string | null;
+  problem: string | null;
+  help: string | null;
+}
+
+/** The tools of a project. */
+export function getTools(project: string, signal: AbortSignal): Promise<ToolFound[]> {
+  return get(address(["projects", project, "tools"]), signal);
+}
+
 /** Has something done. Sent once more where the answer is lost: its id makes that harmless. */
 export async function command(project: string, request: Command): Promise<Answer> {
-  const body: CommandRequest = { cmd_id: crypto.randomUUID(), project, command: request };
+  const body: CommandRequest = { cmd_id: own(), project, command: request };
   const send = async () => {
     const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
     const response = await ask(address(["commands"]), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });

@@ -15,48 +15,11 @@ import { second } from "../state.ts";
 import type { ViewProps } from "./view.ts";
 
 export function FlameView(props: ViewProps) {
-  const width = createMemo(() => readWidth(place().query.get("width")));
   const codes = createMemo(() => codesOf(props.fold, props.matching));
-  const work = sparing(() => props.layout, (layout) => workOf(props.frames, layout));
-  const counted = createMemo(() => {
-    const unit = width();
-    return unit === "time" ? null : layByWidth(props.frames, props.layout, unit);
-  });
-  const shown = createMemo((): Shown => ({
-    frames: props.frames,
-    fold: props.fold,
-    width: width(),
-    layout: counted()?.layout ?? props.layout,
-    counts: counted()?.within ?? null,
-    codes: codes(),
-  }));
-  /** Folds what holds others. Who has chosen something within it has then chosen the frame itself. */
-  const fold = (id: string, isFolded: boolean) => {
-    const { parent, childStart } = props.layout;
-    const bar = props.frames.row(id);
-    if (bar === undefined || childStart[bar + 1] === childStart[bar]) return;
-    let chosen = props.selected === null ? -1 : (props.frames.row(props.selected) ?? -1);
-    while (chosen >= 0 && chosen !== bar) chosen = parent[chosen]!;
-    if (isFolded && chosen === bar) props.onSelect(id);
-    props.onFold(id, isFolded);
-  };
+  const fold = foldFrom(props);
   return (
     <div class="flame-view">
-      <Chart
-        project={props.run.project}
-        shown={shown()}
-        layout={props.layout}
-        work={work()}
-        tasks={props.tasks}
-        live={props.live}
-        now={props.now}
-        selected={props.selected}
-        onSelect={props.onSelect}
-        onOpen={props.onOpen}
-        onFold={fold}
-        onUnfoldAll={props.onUnfoldAll}
-        onMatch={props.onMatch}
-      />
+      <FlameChart {...props} codes={codes()} />
       <Treegrid
         frames={props.frames}
         layout={props.layout}
@@ -70,6 +33,54 @@ export function FlameView(props: ViewProps) {
       />
     </div>
   );
+}
+
+/** The chart alone. `codes` are what is to be seen of each bar's status. */
+export function FlameChart(props: ViewProps & { codes: Uint8Array }) {
+  const width = createMemo(() => readWidth(place().query.get("width")));
+  const work = sparing(() => props.layout, (layout) => workOf(props.frames, layout));
+  const counted = createMemo(() => {
+    const unit = width();
+    return unit === "time" ? null : layByWidth(props.frames, props.layout, unit);
+  });
+  const shown = createMemo((): Shown => ({
+    frames: props.frames,
+    fold: props.fold,
+    width: width(),
+    layout: counted()?.layout ?? props.layout,
+    counts: counted()?.within ?? null,
+    codes: props.codes,
+  }));
+  return (
+    <Chart
+      project={props.run.project}
+      shown={shown()}
+      layout={props.layout}
+      work={work()}
+      tasks={props.tasks}
+      live={props.live}
+      now={props.now}
+      selected={props.selected}
+      onSelect={props.onSelect}
+      onOpen={props.onOpen}
+      onFold={foldFrom(props)}
+      onUnfoldAll={props.onUnfoldAll}
+      onMatch={props.onMatch}
+    />
+  );
+}
+
+/** Folds what holds others. Who has chosen something within it has then chosen the frame itself. */
+function foldFrom(props: ViewProps): (id: string, isFolded: boolean) => void {
+  return (id, isFolded) => {
+    const { parent, childStart } = props.layout;
+    const bar = props.frames.row(id);
+    if (bar === undefined || childStart[bar + 1] === childStart[bar]) return;
+    let chosen = props.selected === null ? -1 : (props.frames.row(props.selected) ?? -1);
+    while (chosen >= 0 && chosen !== bar) chosen = parent[chosen]!;
+    if (isFolded && chosen === bar) props.onSelect(id);
+    props.onFold(id, isFolded);
+  };
 }
 
 /** By bar: the status to be seen, dimmed where a filter finds neither it nor what is folded in it. */

@@ -1,18 +1,21 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import { createMemo, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
-import { ApiError, getRun } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
 import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
-import { contentOf, loadRun, now, runs, snapshots } from "../state.ts";
+import { now } from "../state.ts";
 import { sparing } from "../sparing.ts";
 import { runKey } from "../sync/apply.ts";
+import { useTitle } from "../ui/title.ts";
+import { useContent } from "./content.ts";
+import type { Content } from "./content.ts";
 import { FilterBar } from "./filter.tsx";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
@@ -21,36 +24,10 @@ import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
-  const key = runKey(props.project, props.run);
-  const run = (): RunView | undefined => runs[key];
-  const [error, setError] = createSignal<ApiError | null>(null);
-  const content = createMemo(() => {
-    const found = contentOf(key);
-    return found?.content.complete ? found : null;
-  });
-  const needed = createMemo(() => snapshots() > 0 && content() === null);
-
-  // A run that has ended is not in the snapshot with its frames: it is asked for.
-  createEffect(on([needed, snapshots], ([isNeeded]) => {
-    if (!isNeeded) return;
-    const abort = new AbortController();
-    onCleanup(() => abort.abort());
-    void load(abort.signal);
-  }));
-
-  async function load(signal: AbortSignal): Promise<void> {
-    setError(null);
-    try {
-      // Again where the run went on while its frames were on their way.
-      while (!loadRun(await getRun(props.project, props.run, signal)));
-    } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
-    }
-  }
-
-  createEffect(() => {
+  const { run, content, error } = useContent(props.project, props.run);
+  useTitle(() => {
     const shown = run();
-    document.title = shown ? `${glyph(shown.status)} ${shown.name} · Fornax` : `${props.run} · Fornax`;
+    return shown ? `${glyph(shown.status)} ${shown.name}` : props.run;
   });
 
   return (
@@ -58,14 +35,7 @@ export function RunPage(props: { project: string; run: string }) {
       when={run() && content()}
       fallback={
         <Show when={error()} fallback={<p class="empty muted" role="status">Loading {props.run}…</p>}>
-          {(problem) => (
-            <div class="empty" role="alert">
-              <h1>{problem().status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
-              <p>{problem().message}</p>
-              <p class="muted">{problem().help}</p>
-              <p><a href="/">All runs</a></p>
-            </div>
-          )}
+          {(problem) => <NoRun problem={problem()} />}
         </Show>
       }
     >
@@ -74,11 +44,23 @@ export function RunPage(props: { project: string; run: string }) {
   );
 }
 
-type Content = NonNullable<ReturnType<typeof contentOf>>;
+function NoRun(props: { problem: ApiError }) {
+  return (
+    <div class="empty" role="alert">
+      <h1>{props.problem.status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
+      <p>{props.problem.message}</p>
+      <p class="muted">{props.problem.help}</p>
+      <p><a href="/">All runs</a></p>
+    </div>
+  );
+}
 
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", view: FlameView },
+  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
 function Loaded(props: { run: RunView; content: Content }) {
@@ -110,24 +92,26 @@ function Loaded(props: { run: RunView; content: Content }) {
       <ViewChooser view={view()} />
       <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
-        <Dynamic
-          component={(VIEWS[view()] ?? VIEWS.flame!).view}
-          run={props.run}
-          frames={frames()}
-          tasks={props.content.content.tasks}
-          version={props.content.version}
-          layout={laidOut().layout}
-          fold={laidOut().fold}
-          onFold={fold}
-          onUnfoldAll={unfoldAll}
-          matching={found()}
-          live={isLive()}
-          now={() => props.run.ended_ms ?? now()}
-          selected={selected()}
-          onSelect={choose}
-          onMatch={chooseMatch}
-          onOpen={open}
-        />
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Dynamic
+            component={(VIEWS[view()] ?? VIEWS.flame!).view}
+            run={props.run}
+            frames={frames()}
+            tasks={props.content.content.tasks}
+            version={props.content.version}
+            layout={laidOut().layout}
+            fold={laidOut().fold}
+            onFold={fold}
+            onUnfoldAll={unfoldAll}
+            matching={found()}
+            live={isLive()}
+            now={() => props.run.ended_ms ?? now()}
+            selected={selected()}
+            onSelect={choose}
+            onMatch={chooseMatch}
+            onOpen={open}
+          />
+        </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>

@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod auth;
 pub mod backend;
+mod embed;
 mod files;
 mod listen;
 mod logs;
@@ -19,6 +20,7 @@ mod tools;
 mod watch;
 
 pub use auth::Auth;
+pub use embed::Origin;
 pub use listen::{Listeners, bind, serve};
 pub use routes::routes;
 
@@ -27,6 +29,7 @@ struct App<B> {
     backend: Arc<B>,
     auth: Auth,
     watches: Arc<watch::Watches>,
+    line_counts: logs::LineCounts,
     started_ms: i64,
     /// Turns true when the daemon ends, so that streams end as well.
     closing: tokio::sync::watch::Sender<bool>,
