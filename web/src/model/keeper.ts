@@ -140,7 +140,7 @@ function withOld(layout: Layout, before: Layout | null): Layout {
   return { ...layout, children: before.children, childStart: before.childStart };
 }
 
-function isSame(one: Uint8Array | Int32Array | null, other: Uint8Array | Int32Array | null): boolean {
+export function isSame(one: Uint8Array | Int32Array | null, other: Uint8Array | Int32Array | null): boolean {
   if (one === null || other === null) return one === other;
   if (one.length !== other.length) return false;
   for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;

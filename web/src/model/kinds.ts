@@ -211,6 +211,18 @@ export class Usages implements Column<Usage | null> {
     };
   }
 
+  /** All tokens that were sent and written; 0 where nothing is known. */
+  tokens(row: number): number {
+    const input = this.input.values[row]!;
+    if (Number.isNaN(input)) return 0;
+    return input + this.output.values[row]! + this.cacheRead.values[row]! + this.cacheWrite.values[row]!;
+  }
+
+  /** In US dollars; 0 where it is not known. */
+  costOf(row: number): number {
+    return this.cost.values[row]! || 0;
+  }
+
   set(row: number, value: Usage | null): void {
     this.input.set(row, value?.input ?? null);
     this.output.set(row, value?.output ?? 0);

@@ -7,11 +7,13 @@ import { LayoutKeeper } from "../model/keeper.ts";
 import type { Helper, Shown } from "../model/keeper.ts";
 import type { Layout } from "../model/layout.ts";
 
-/** Null until the first layout is made. A table that is replaced is shown until that of the next is. */
-export function keptLayout(frames: () => { frames: FrameTable; version: number }, hidden: () => Uint8Array | null): () => Shown | null {
+/** `hidden`: see `Given`; undefined while it is not known. Null until the first layout is made. A table that is replaced is shown until that of the next is. */
+export function keptLayout(frames: () => { frames: FrameTable; version: number }, hidden: () => Uint8Array | null | undefined): () => Shown | null {
   const [shown, setShown] = createSignal<Shown | null>(null);
   const keeper = new LayoutKeeper(setShown, browserHelper);
-  createComputed(on([frames, hidden], ([{ frames: table }, mask]) => keeper.changed(table, mask)));
+  createComputed(on([frames, hidden], ([{ frames: table }, mask]) => {
+    if (mask !== undefined) keeper.changed(table, mask);
+  }));
   onCleanup(() => keeper.end());
   return shown;
 }

@@ -7,15 +7,20 @@ import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
 import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
+import type { Layout } from "../model/layout.ts";
+import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
+import { sparing } from "../sparing.ts";
+import { runKey } from "../sync/apply.ts";
 import { useTitle } from "../ui/title.ts";
 import { useContent } from "./content.ts";
 import type { Content } from "./content.ts";
+import { FilterBar } from "./filter.tsx";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
-import { keptLayout } from "./layout.ts";
+import { createLaidOut } from "./laidout.ts";
 import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
@@ -62,28 +67,35 @@ const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
 function Loaded(props: { run: RunView; content: Content }) {
   let panel!: HTMLElement;
   const frames = () => props.content.content.frames;
-  const shown = keptLayout(() => ({ frames: frames(), version: props.content.version }), () => null);
   const isLive = () => props.run.ended_ms === null;
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
-  const found = createMemo(() => {
-    void props.content.version;
-    return matching(frames(), filter());
-  });
+  const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
+  const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
+  const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
+  const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
+  const choose = (frame: string | null) => setQuery("frame", frame);
+  const chooseMatch = (step: 1 | -1) => {
+    const count = matches().length;
+    if (count === 0) return;
+    const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
+    choose(frames().id.get(matches()[(from + step + count) % count]!));
+  };
   const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
+      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
-        <Show when={shown()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
-          {(at) => (
-            <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+            {(at) => (
               <Dynamic
                 component={(VIEWS[view()] ?? VIEWS.flame!).view}
                 run={props.run}
@@ -91,16 +103,20 @@ function Loaded(props: { run: RunView; content: Content }) {
                 tasks={props.content.content.tasks}
                 version={props.content.version}
                 layout={at().layout}
+                fold={at().fold}
+                onFold={fold}
+                onUnfoldAll={unfoldAll}
                 matching={found()}
                 live={isLive()}
                 now={() => props.run.ended_ms ?? now()}
                 selected={selected()}
-                onSelect={(frame: string | null) => setQuery("frame", frame)}
+                onSelect={choose}
+                onMatch={chooseMatch}
                 onOpen={open}
               />
-            </Suspense>
-          )}
-        </Show>
+            )}
+          </Show>
+        </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>
@@ -119,4 +135,9 @@ function ViewChooser(props: { view: string }) {
       </nav>
     </Show>
   );
+}
+
+/** What the filter finds, from top to bottom. */
+function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
+  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }

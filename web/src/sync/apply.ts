@@ -5,6 +5,7 @@ import type { Change, EventView, FrameColumns, ProjectView, RunDetail, RunView, 
 import { FrameTable, TaskTable } from "../model/columns.ts";
 import { isOpen, runKey } from "./keys.ts";
 import type { PackedContent, PackedSnapshot } from "./pack.ts";
+import type { Position } from "./protocol.ts";
 
 export { isOpen, runKey };
 
@@ -33,12 +34,16 @@ export interface Touched {
 }
 
 export class Mirror {
+  /** The moment that it shows. */
+  readonly at: Position = { epoch: "", seq: 0 };
   readonly projects = new Map<string, ProjectView>();
   readonly runs = new Map<string, RunView>();
   readonly contents = new Map<string, RunContent>();
 
   /** Begins anew from a snapshot. */
   reset(snapshot: PackedSnapshot): void {
+    this.at.epoch = snapshot.epoch;
+    this.at.seq = snapshot.seq;
     this.projects.clear();
     for (const project of snapshot.projects) this.projects.set(project.id, project);
     const before = new Map(this.runs);
@@ -54,6 +59,7 @@ export class Mirror {
 
   /** Takes in the next change. */
   apply(change: Change): Touched {
+    this.at.seq = change.seq;
     const touched: Touched = { projects: change.projects.length > 0, runs: new Set() };
     for (const project of change.projects) this.projects.set(project.id, project);
     // A change is of one project, and names each run that it touches.

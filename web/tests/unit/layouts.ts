@@ -1,5 +1,6 @@
 // What a layout promises, looked at on a scale.
 
+import { STRAIGHT } from "../../src/model/idle.ts";
 import { FUTURE } from "../../src/model/layout.ts";
 import type { Layout } from "../../src/model/layout.ts";
 import { endOf, startOf } from "../../src/model/lod.ts";
@@ -9,7 +10,7 @@ import { T0 } from "./views.ts";
 export function scaleOf(layout: Layout, now_ms: number, width = 1_000): Scale {
   const slot_ms = 50;
   const span = Math.max(now_ms - T0, 1) + layout.slots * slot_ms;
-  return { from_ms: T0, msPerPixel: span / width, width, now_ms, slot_ms };
+  return { axis: STRAIGHT, left: T0, perPixel: span / width, width, now_ms, slot_ms };
 }
 
 /** What is wrong with a layout, at a moment. */
