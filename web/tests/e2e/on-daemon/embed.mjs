@@ -26,7 +26,7 @@ let run;
 
 function tool() {
   const server = createServer((request, response) => {
-    const framed = new URL(request.url, "http://localhost").searchParams.get("frame");
+    const framed = new URL(request.url, "http://localhost").searchParams.get("frame") ?? "about:blank";
     response.setHeader("content-type", "text/html");
     response.end(`<!doctype html><title>a tool</title><iframe width="1000" height="600" src="${framed.replaceAll('"', "%22")}"></iframe>`);
   });
