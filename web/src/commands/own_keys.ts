@@ -18,8 +18,12 @@ export const OWN_KEYS: readonly OwnKeys[] = [
       [["0"], "Everything"],
       [["z"], "The chosen frame"],
       [["n"], "Follow now"],
+      [["Space"], "Fold or unfold the chosen frame"],
+      [["i"], "Fold or show idle time"],
+      [["]", "["], "Next frame that the filter finds, the one before"],
+      [["t"], "A few words about the chosen frame"],
       [["Enter"], "All about the chosen frame"],
-      [["Escape"], "Choose nothing"],
+      [["Escape"], "Close the words, choose nothing"],
     ],
   },
   {
@@ -29,7 +33,16 @@ export const OWN_KEYS: readonly OwnKeys[] = [
       [["ArrowLeft", "ArrowRight"], "Fold or go to the parent, unfold or go into it"],
       [["Space"], "Fold or unfold"],
       [["Home", "End"], "First, last row"],
+      [["PageUp", "PageDown"], "A page up, down"],
       [["Enter"], "All about the chosen frame"],
+    ],
+  },
+  {
+    name: "Minimap's edges",
+    keys: [
+      [["ArrowLeft", "ArrowRight"], "Earlier, later"],
+      [["PageDown", "PageUp"], "The same, further"],
+      [["Home", "End"], "The begin, the end of the run"],
     ],
   },
   {
