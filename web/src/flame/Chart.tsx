@@ -7,10 +7,12 @@ import type { Layout } from "../model/layout.ts";
 import { endOf, startOf, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
 import { FRAME_STATUSES, word } from "../model/status.ts";
+import { WIDTHS } from "../model/widths.ts";
+import { useCommands } from "../commands/registry.ts";
 import { theme } from "../ui/theme.ts";
 import { Gaps } from "./Gaps.tsx";
 import { Minimap } from "./Minimap.tsx";
-import { Tools } from "./Tools.tsx";
+import { Tools, setWidth } from "./Tools.tsx";
 import { Tooltip } from "./Tooltip.tsx";
 import type { Tip } from "./Tooltip.tsx";
 import { createCamera } from "./camera.ts";
@@ -241,6 +243,20 @@ export function Chart(props: Props) {
     };
     (does[action.do] as (action: KeyAction) => void)(action);
   }
+
+  // Their keys are heard while the chart has the focus; see own_keys.ts.
+  useCommands(() => {
+    const command = (action: KeyAction, title: string) => ({ id: `chart.${action.do}`, title, group: "Chart", run: () => act(action) });
+    return [
+      command({ do: "fit" }, "Show the whole run"),
+      command({ do: "fitFrame" }, "Show the chosen frame as wide as the chart"),
+      command({ do: "follow" }, "Keep now in sight"),
+      command({ do: "idle" }, "Fold or show idle time"),
+      command({ do: "fold" }, "Fold or unfold the chosen frame"),
+      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", run: () => props.onUnfoldAll() },
+      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", run: () => setWidth(width) })),
+    ];
+  });
 
   function onKeyDown(event: KeyboardEvent): void {
     const action = actionOf(event);
