@@ -9,6 +9,8 @@ import "./styles/page.css";
 import "./styles/shell.css";
 import "./styles/inbox.css";
 import "./styles/run.css";
+import "./styles/chart.css";
+import "./styles/filter.css";
 import "./styles/logs.css";
 
 const root = document.getElementById("page")!;
