@@ -11,6 +11,7 @@ import type {
   RunDetail,
   RunView,
   TaskColumns,
+  TaskView,
 } from "./types.gen.ts";
 
 /** The daemon refused, or could not be asked. */
@@ -111,6 +112,11 @@ export interface ToolFound {
 /** The tools of a project. */
 export function getTools(project: string, signal: AbortSignal): Promise<ToolFound[]> {
   return get(address(["projects", project, "tools"]), signal);
+}
+
+/** A task. */
+export async function getTask(project: string, task: string, signal: AbortSignal): Promise<TaskView> {
+  return (await get<{ task: TaskView }>(address(["tasks", task], { project }), signal)).task;
 }
 
 /** Has something done. Sent once more where the answer is lost: its id makes that harmless. */
