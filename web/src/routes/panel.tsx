@@ -1,11 +1,9 @@
 // The panel below the chart: Details, Log or Events of the chosen frame, or of the run.
 
-import { createMemo, createSignal, For, Match, Show, Switch } from "solid-js";
-import type { RunView, TaskView } from "../api/types.gen.ts";
-import { LogViewer } from "../logs/Viewer.tsx";
-import type { Stream } from "../logs/source.ts";
+import { createSignal, For, Match, Show, Switch } from "solid-js";
+import type { RunView } from "../api/types.gen.ts";
+import { FrameLog } from "../logs/FrameLog.tsx";
 import type { RunContent } from "../sync/apply.ts";
-import { word } from "../model/status.ts";
 import { FrameDetails, RunDetails } from "./details.tsx";
 import { Events } from "./events.tsx";
 
@@ -66,7 +64,7 @@ export function Panel(props: Props) {
             </Show>
           </Match>
           <Match when={tab() === "Log"}>
-            <FrameLog run={props.run} content={props.content} frame={props.selected} chosen={task()} onChoose={setTask} />
+            <FrameLog project={props.run.project} content={props.content} frame={props.selected} chosen={task()} onChoose={setTask} />
           </Match>
           <Match when={tab() === "Events"}>
             <Events run={props.run} content={props.content} frame={props.selected} />
@@ -75,59 +73,4 @@ export function Panel(props: Props) {
       </div>
     </section>
   );
-}
-
-/** The log of a frame's task: the newest attempt, until another is chosen. */
-function FrameLog(props: {
-  run: RunView;
-  content: Props["content"];
-  frame: string | null;
-  chosen: string | null;
-  onChoose(task: string): void;
-}) {
-  const [stream, setStream] = createSignal<Stream>("stdout");
-  const tasks = createMemo((): TaskView[] => {
-    const { tasks: table } = props.content.content;
-    const mine: TaskView[] = [];
-    for (let row = 0; row < table.length; row++) {
-      if (table.frame.get(row) === props.frame && !Number.isNaN(table.started.values[row]!)) mine.push(table.get(row));
-    }
-    return mine.sort((a, b) => a.attempt - b.attempt);
-  });
-  const task = () => tasks().find((each) => each.id === props.chosen) ?? tasks().at(-1);
-  const taskId = createMemo(() => task()?.id);
-
-  return (
-    <Show when={taskId()} keyed fallback={<p class="hint">{whyNone()}</p>}>
-      {(id) => (
-        <>
-          <div class="log-head">
-            <div class="tabs small" role="tablist" aria-label="Which output">
-              <For each={["stdout", "stderr"] as const}>
-                {(name) => (
-                  <button role="tab" aria-selected={stream() === name} onClick={() => setStream(name)}>{name}</button>
-                )}
-              </For>
-            </div>
-            <Show when={tasks().length > 1} fallback={<span class="mono muted">{id}</span>}>
-              <select aria-label="Attempt" onChange={(event) => props.onChoose(event.currentTarget.value)}>
-                <For each={tasks()}>
-                  {(each) => <option value={each.id} selected={each.id === id}>attempt {each.attempt}: {word(each.state)}</option>}
-                </For>
-              </select>
-            </Show>
-          </div>
-          <LogViewer project={props.run.project} task={id} stream={stream()} running={task()?.state === "running"} />
-        </>
-      )}
-    </Show>
-  );
-
-  function whyNone(): string {
-    const { frames } = props.content.content;
-    const row = props.frame === null ? undefined : frames.row(props.frame);
-    if (row === undefined) return "Choose a frame to read what its task writes.";
-    if (frames.group.bits[row] === 1) return "This frame holds others together and has no task of its own. Choose one within it.";
-    return "No task of this frame has started yet, so there is nothing to read.";
-  }
 }
