@@ -2,6 +2,9 @@
 
 import { createEffect, createMemo, For, Match, Show, Switch } from "solid-js";
 import { navigate, place } from "./router.ts";
+import { perform } from "./actions/action.ts";
+import { useActions } from "./actions/commands.ts";
+import { ANYWHERE_ACTIONS, STOP_ALL } from "./actions/run.ts";
 import { RunPage } from "./routes/run.tsx";
 import { RunsPage } from "./routes/runs.tsx";
 import { connection, fault, projects, runs, snapshots } from "./state.ts";
@@ -47,6 +50,9 @@ function runOf(path: string): { project: string; run: string } | null {
 
 function TopBar() {
   const list = () => Object.values(projects).sort((a, b) => a.name.localeCompare(b.name));
+  /** The project that is looked at. */
+  const project = () => place().query.get("project") ?? /^\/runs\/([^/]+)/.exec(place().path)?.[1] ?? null;
+  useActions(ANYWHERE_ACTIONS, project);
   const going = () => Object.values(runs).filter((run) => run.ended_ms === null).length;
   return (
     <header class="top">
@@ -65,6 +71,7 @@ function TopBar() {
       <span class="spacer" />
       <Show when={connection() === "live" && going() > 0}><span class="muted top-going">{going()} running</span></Show>
       <ConnectionSign connection={connection()} />
+      <Show when={going() > 0}><button class="top-stop" onClick={() => void perform(STOP_ALL, project())}>Stop all</button></Show>
       <button class="quiet" onClick={toggleTheme} aria-label={theme() === "dark" ? "Use the light theme" : "Use the dark theme"} title="Dark or light">◐</button>
     </header>
   );

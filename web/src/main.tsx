@@ -8,6 +8,8 @@ import "./styles/themes.css";
 import "./styles/patterns.css";
 import "./styles/page.css";
 import "./styles/run.css";
+import "./styles/panel.css";
+import "./styles/details.css";
 import "./styles/logs.css";
 
 startTheme();

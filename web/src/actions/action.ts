@@ -94,3 +94,9 @@ export function lines(value: string | undefined): string[] {
 export function words(value: string | undefined): string[] {
   return (value ?? "").split(/[\s,]+/).filter((word) => word !== "");
 }
+
+/** What is asked before something is stopped. */
+export function stopForm(name: string): Form {
+  const text = "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
+  return { title: `Stop “${name}”?`, text, does: "Stop", danger: true };
+}

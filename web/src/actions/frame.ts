@@ -6,7 +6,7 @@ import { plural } from "../format.ts";
 import { word } from "../model/status.ts";
 import { setQuery } from "../router.ts";
 import type { Field, Form, Preview } from "../ui/Dialog.tsx";
-import { atOnce, lines, order, tool, walled, words } from "./action.ts";
+import { atOnce, lines, order, stopForm, tool, walled, words } from "./action.ts";
 import type { Action, Subject } from "./action.ts";
 
 const GOAL: Field = { name: "goal", label: "Goal", kind: "text", required: true };
@@ -306,12 +306,6 @@ function answerForm(asked: Checkpoint): Form {
     ? { name: "answer", label: "Answer", kind: "choice", options, value: options[0]![0] }
     : { name: "answer", label: "Answer", kind: "text", required: true };
   return { title: "Answer", text: asked.question, fields: [field], does: "Answer" };
-}
-
-/** What is asked before something is stopped. */
-export function stopForm(name: string): Form {
-  const text = "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
-  return { title: `Stop “${name}”?`, text, does: "Stop", danger: true };
 }
 
 export const FRAME_ACTIONS: readonly Action[] = [...MAKE, ...MOVE, ...NOTE, ...HOLD];

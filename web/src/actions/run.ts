@@ -5,9 +5,8 @@ import type { Request, RunView } from "../api/types.gen.ts";
 import { navigate, runPath } from "../router.ts";
 import { projects } from "../state.ts";
 import type { Field, Form } from "../ui/Dialog.tsx";
-import { lines, order } from "./action.ts";
+import { lines, order, stopForm } from "./action.ts";
 import type { Action } from "./action.ts";
-import { stopForm } from "./frame.ts";
 
 interface OfRun {
   readonly run: RunView;

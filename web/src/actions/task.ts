@@ -5,8 +5,7 @@ import type { Decision, DriverKind } from "../api/types.gen.ts";
 import { word } from "../model/status.ts";
 import { navigate, runPath } from "../router.ts";
 import type { Field } from "../ui/Dialog.tsx";
-import { stopForm } from "./frame.ts";
-import { atOnce, order } from "./action.ts";
+import { atOnce, order, stopForm } from "./action.ts";
 import type { Action, Subject } from "./action.ts";
 
 /** Drivers whose agents can be told something while they work. */

@@ -3,6 +3,8 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { getRuns } from "../api/client.ts";
+import { perform } from "../actions/action.ts";
+import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
 import { place, runPath } from "../router.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
@@ -54,6 +56,10 @@ export function RunsPage() {
     <Show when={snapshots() > 0} fallback={<p class="empty muted" role="status">Asking the daemon…</p>}>
       <div class="runs">
         <Problems />
+        <div class="runs-start">
+          <button onClick={() => void perform(RUN_PLAN, project())}>Run a plan</button>
+          <button onClick={() => void perform(RUN_TASK, project())}>Run a task</button>
+        </div>
         <Show when={shown().length > 0} fallback={<NoRuns />}>
           <table>
             <caption class="unseen">Runs, newest first</caption>

@@ -8,6 +8,7 @@ mod api;
 mod auth;
 pub mod backend;
 mod files;
+mod images;
 mod listen;
 mod logs;
 mod page;
