@@ -67,7 +67,7 @@ export function ActionMenu<S>(props: Props<S>) {
   return (
     <div class="actions">
       <For each={main()}>
-        {(action, i) => <button class={i() === 0 ? "primary" : ""} title={titled(action)} onClick={() => void perform(action, props.subject)}>{action.label}</button>}
+        {(action) => <button class={action.wanted ? "primary" : ""} title={titled(action)} onClick={() => void perform(action, props.subject)}>{action.label}</button>}
       </For>
       <button ref={button} aria-haspopup="menu" aria-expanded={isOpen()} popovertarget={id} onClick={place}>Actions ▾</button>
       <div ref={menu} id={id} popover="auto" role="menu" class="menu" aria-label={props.name} onToggle={onToggle} onKeyDown={onKeyDown}>

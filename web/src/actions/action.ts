@@ -32,6 +32,8 @@ export interface Action<S = Subject> {
   readonly label: string;
   readonly group: string;
   readonly keys?: readonly string[];
+  /** Where it can be done, it is what one most likely came for. */
+  readonly wanted?: boolean;
   /** Why it cannot be done to this now; null where it can. */
   why(subject: S): string | null;
   /** What is asked before it is done. */

@@ -120,14 +120,14 @@ const MOVE: readonly Action[] = [
     const verb = status === "failed" ? "Fail" : "Block";
     return {
       id: status === "failed" ? "frame.fail" : "frame.block",
-      title: status === "failed" ? "End it as failed" : "Put it aside as blocked", label: verb, group: "Frame", keys: [status === "failed" ? "f x" : "f b"],
+      title: status === "failed" ? "Fail it: end it as failed" : "Block it: put it aside", label: verb, group: "Frame", keys: [status === "failed" ? "f x" : "f b"],
       why: unlessPopped,
       form: (subject) => ({ title: `${verb} ${named(subject)}`, fields: [{ ...REASON, kind: "text" }], does: verb }),
       send: (subject, values) => pop(subject, status, values.reason!),
     };
   }),
   {
-    id: "frame.activate", title: "Begin it, or go on with it", label: "Activate", group: "Frame", keys: ["f a"],
+    id: "frame.activate", title: "Activate it: begin, or go on", label: "Activate", group: "Frame", keys: ["f a"],
     why: (subject) =>
       unless(subject, "planned", "blocked", "failed") ??
       (subject.frame!.status === "planned" && (subject.frame!.tool !== null || subject.frame!.group) ? "It starts by itself when all that it waits for is completed." : null),
@@ -137,7 +137,7 @@ const MOVE: readonly Action[] = [
     },
   },
   {
-    id: "frame.navigate", title: "Work in it: make it your active frame", label: "Work here", group: "Frame", keys: ["f n"],
+    id: "frame.navigate", title: "Navigate to it: make it your active frame", label: "Navigate", group: "Frame", keys: ["f n"],
     why: unlessFree,
     async send(subject) {
       await tool(subject, "flame_navigate", { frame_id: id(subject) });
@@ -254,7 +254,7 @@ function unlessDropped(subject: Subject): string | null {
 
 const HOLD: readonly Action[] = [
   {
-    id: "frame.retry", title: "Retry it", label: "↻ Retry", group: "Frame", keys: ["f r"],
+    id: "frame.retry", title: "Retry it", label: "↻ Retry", group: "Frame", keys: ["f r"], wanted: true,
     why: (subject) => unless(subject, "failed", "blocked", "invalidated"),
     send: (subject) => order(subject.run.project, { type: "retry", target: id(subject), from: null }, "To be done again"),
   },
@@ -269,7 +269,7 @@ const HOLD: readonly Action[] = [
     send: (subject) => order(subject.run.project, { type: "pause", target: id(subject) }, "Paused"),
   },
   {
-    id: "frame.unpause", title: "Go on with it after a pause", label: "Go on", group: "Frame", keys: ["f Shift+Z"],
+    id: "frame.unpause", title: "Go on with it after a pause", label: "Go on", group: "Frame", keys: ["f Shift+Z"], wanted: true,
     why: (subject) => (subject.frame === null ? NONE : subject.frame.paused ? null : "It is not paused."),
     send: (subject) => order(subject.run.project, { type: "unpause", target: id(subject) }, "Goes on"),
   },
@@ -293,7 +293,7 @@ const HOLD: readonly Action[] = [
     },
   },
   {
-    id: "frame.answer", title: "Answer what is asked in it", label: "Answer", group: "Frame", keys: ["f w"],
+    id: "frame.answer", title: "Answer what is asked in it", label: "Answer", group: "Frame", keys: ["f w"], wanted: true,
     why: (subject) => (subject.frame === null ? NONE : subject.frame.asks.length > 0 ? null : "Nothing is asked in it."),
     form: (subject) => answerForm(subject.frame!.asks[0]!),
     send: (subject, values) => order(subject.run.project, { type: "answer", checkpoint: subject.frame!.asks[0]!.id, answer: values.answer! }, "Answered"),

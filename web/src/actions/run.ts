@@ -22,7 +22,7 @@ export const STOP_RUN: Action<OfRun> = {
 };
 
 export const RETRY_RUN: Action<OfRun> = {
-  id: "run.retry", title: "Retry what did not succeed in the run", label: "↻ Retry", group: "Run", keys: ["r r"],
+  id: "run.retry", title: "Retry what did not succeed in the run", label: "↻ Retry", group: "Run", keys: ["r r"], wanted: true,
   why: ({ run }) => (run.status === "completed" ? "All of it succeeded." : run.counts.failed + run.counts.blocked + run.counts.invalidated === 0 && run.ended_ms === null ? "Nothing has failed." : null),
   send: ({ run }) => order(run.project, { type: "retry", target: run.id, from: null }, "To be done again"),
 };
@@ -34,7 +34,7 @@ export const PAUSE_RUN: Action<OfRun> = {
 };
 
 export const UNPAUSE_RUN: Action<OfRun> = {
-  id: "run.unpause", title: "Go on with the run after a pause", label: "▶ Go on", group: "Run", keys: ["r Shift+Z"],
+  id: "run.unpause", title: "Go on with the run after a pause", label: "▶ Go on", group: "Run", keys: ["r Shift+Z"], wanted: true,
   why: ({ run }) => (run.paused ? null : "It is not paused."),
   send: ({ run }) => order(run.project, { type: "unpause", target: run.id }, "Goes on"),
 };

@@ -2,6 +2,7 @@
 
 import { For, Show } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
+import { visible } from "../diff/parse.ts";
 import { bytes } from "../format.ts";
 import { place, setQuery } from "../router.ts";
 import type { TabProps } from "../details/Panel.tsx";
@@ -18,7 +19,7 @@ export default function ArtifactsTab(props: TabProps) {
             {(artifact) => (
               <li>
                 <button aria-current={chosen() === artifact} onClick={() => setQuery("artifact", artifact.path)}>
-                  <span class="mono">{artifact.path}</span>
+                  <span class="mono">{visible(artifact.path)}</span>
                   <span class="muted">{artifact.copy === undefined ? "no copy kept" : bytes(artifact.bytes)}</span>
                 </button>
               </li>

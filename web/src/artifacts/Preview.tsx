@@ -3,6 +3,7 @@
 import { createEffect, createMemo, createSignal, lazy, Match, on, onCleanup, Show, Suspense, Switch } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
 import { ApiError } from "../api/client.ts";
+import { visible } from "../diff/parse.ts";
 import { bytes } from "../format.ts";
 import { addressOf, FIRST_BYTES, hexOf, IMAGE_BYTES, MOST_BYTES, readBeginning, textOf, webAddress } from "./artifact.ts";
 import type { Beginning } from "./artifact.ts";
@@ -57,7 +58,7 @@ export function Preview(props: { project: string; artifact: Artifact }) {
 function Head(props: { project: string; artifact: Artifact }) {
   return (
     <header class="artifact-head">
-      <h2 class="mono">{props.artifact.path}</h2>
+      <h2 class="mono">{visible(props.artifact.path)}</h2>
       <span class="muted">{props.artifact.sha256 === "" && props.artifact.bytes === 0 ? "" : bytes(props.artifact.bytes)}</span>
       <Show when={addressOf(props.project, props.artifact)}>{(url) => <a href={url()} download="">Download</a>}</Show>
       <Show when={webAddress(props.artifact)}>{(url) => <a href={url()} target="_blank" rel="noopener noreferrer">Open</a>}</Show>
@@ -103,7 +104,7 @@ function Image(props: { url: string; artifact: Artifact }) {
   return (
     <Show when={!broken()} fallback={<p class="muted">The image is damaged.</p>}>
       <Show when={wanted()} fallback={<button onClick={() => setWanted(true)}>Load the image, {bytes(props.artifact.bytes)}</button>}>
-        <img src={props.url} alt={props.artifact.path.slice(0, 200)} onError={() => setBroken(true)} />
+        <img src={props.url} alt={visible(props.artifact.path).slice(0, 200)} onError={() => setBroken(true)} />
       </Show>
     </Show>
   );

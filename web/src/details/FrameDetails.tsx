@@ -5,6 +5,7 @@ import type { FrameDetail, RunView } from "../api/types.gen.ts";
 import { ActionMenu } from "../actions/Menu.tsx";
 import type { Action, Subject } from "../actions/action.ts";
 import { undo } from "../actions.ts";
+import { visible } from "../diff/parse.ts";
 import { bytes, isUsed } from "../format.ts";
 import { setQuery } from "../router.ts";
 import type { Change } from "../sync/overlay.ts";
@@ -149,7 +150,7 @@ function Artifacts(props: { detail: FrameDetail; changes: Change[] }) {
         <For each={props.detail.artifacts}>
           {(artifact, i) => (
             <li classList={{ pending: i() >= told() }}>
-              <button class="link mono" onClick={() => show(artifact.path)}>{artifact.path}</button>
+              <button class="link mono" onClick={() => show(artifact.path)}>{visible(artifact.path)}</button>
               <span class="muted">{facts()[i()]}</span>
             </li>
           )}

@@ -6,6 +6,7 @@ import { duration, moment, shortMoment } from "../format.ts";
 import { second } from "../state.ts";
 import { Status } from "../ui/Status.tsx";
 import { Section } from "./parts.tsx";
+import { times } from "./times.ts";
 
 export function History(props: { detail: FrameDetail }) {
   const steps = () => props.detail.status_history;
@@ -34,19 +35,6 @@ const DOING: Record<Doing, string> = {
   blocked: "blocked",
   paused: "paused",
 };
-
-/** How long each thing was done in a frame, up to its end or a moment. */
-export function times(frame: Pick<FrameView, "spans" | "started_ms" | "ended_ms">, now_ms: number): [Doing, number][] {
-  if (frame.started_ms === null) return [];
-  const spans = frame.spans.length > 0 ? frame.spans : [{ doing: "working" as const, from_ms: frame.started_ms }];
-  const end_ms = frame.ended_ms ?? now_ms;
-  const sums = new Map<Doing, number>();
-  for (const [i, span] of spans.entries()) {
-    const took = Math.max(0, Math.min(end_ms, spans[i + 1]?.from_ms ?? end_ms) - span.from_ms);
-    sums.set(span.doing, (sums.get(span.doing) ?? 0) + took);
-  }
-  return [...sums].sort((a, b) => b[1] - a[1]);
-}
 
 export function Times(props: { frame: FrameView }) {
   const shown = createMemo(() => times(props.frame, props.frame.ended_ms ?? second()));
