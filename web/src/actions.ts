@@ -20,6 +20,16 @@ export function answer(project: string, checkpoint: string, text: string): Promi
   return send(project, { type: "answer", checkpoint, answer: text }, "Answered");
 }
 
+/** Does again what did not succeed of a run, a frame or a task. */
+export function retry(project: string, target: string): Promise<void> {
+  return send(project, { type: "retry", target, from: null }, "To be done again");
+}
+
+/** Tells an agent at work something further. */
+export function tell(project: string, task: string, text: string): Promise<void> {
+  return send(project, { type: "prompt", target: task, text }, "Told");
+}
+
 /** Undoes what Fornax last did in a frame by itself. */
 export function undo(project: string, frame: string): Promise<void> {
   return send(project, { type: "undo_auto", frame }, "Undone");

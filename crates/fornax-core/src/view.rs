@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{DriverKind, Permission, Usage};
 use crate::event::Artifact;
 use crate::frame::{Checkpoint, FrameDecision, SessionId};
-use crate::ids::{FrameId, RunId, TaskId};
+use crate::ids::{CmdId, FrameId, RunId, TaskId};
 use crate::spec::{ErrorClass, FrameSpec};
 use crate::status::{FrameStatus, RunStatus, TaskState};
 
@@ -62,6 +62,9 @@ pub struct RunView {
     pub status: RunStatus,
     /// Why, where that is not plain.
     pub reason: Option<String>,
+    /// Whether a human holds it.
+    #[serde(default)]
+    pub paused: bool,
     /// When it began.
     pub started_ms: i64,
     /// When it ended.
@@ -76,6 +79,33 @@ pub struct RunView {
     pub usage: Usage,
     /// The seq of its newest event.
     pub seq: u64,
+}
+
+/// What is done in a frame that work has begun on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub enum Doing {
+    /// It is worked on.
+    Working,
+    /// It waits for a human.
+    Waiting,
+    /// It cannot go on.
+    Blocked,
+    /// A human holds it.
+    Paused,
+    /// It waits for a slot, or for the time of a further attempt.
+    Queued,
+}
+
+/// What is done in a frame from a moment on, up to the next span or the frame's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Span {
+    /// What.
+    pub doing: Doing,
+    /// Since when.
+    pub from_ms: i64,
 }
 
 /// A row, and the same rows as columns: one array a field.
@@ -163,6 +193,18 @@ rows_and_columns! {
         asks: Vec<Checkpoint>,
         /// What the signs in its trace call for; none where they call for nothing.
         advice: Option<String>,
+        /// What the model calls in it used, those within it not counted; none where nothing was.
+        usage: Option<Usage>,
+        /// Turns that the agents in it have begun.
+        turns: u32,
+        /// How many files and addresses came of it.
+        artifacts: u32,
+        /// Whether something that it was built on was invalidated since it was completed.
+        stale: bool,
+        /// Whether a human holds it, or something around it.
+        paused: bool,
+        /// What was done in it since it started; empty while it has been worked on all the time.
+        spans: Vec<Span>,
     }
 }
 
@@ -339,6 +381,9 @@ pub struct EventView {
     pub frame: Option<FrameId>,
     /// The task.
     pub task: Option<TaskId>,
+    /// The command that led to it.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    pub cmd_id: Option<CmdId>,
     /// One line that a person can read.
     pub summary: String,
 }
@@ -401,6 +446,8 @@ mod tests {
             ProjectView,
             Counts,
             RunView,
+            Doing,
+            Span,
             FrameView,
             FrameColumns,
             TaskView,

@@ -10,6 +10,7 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use fornax_core::error::{EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, ErrorKind};
+use fornax_daemon::http::Origin;
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())
@@ -428,6 +429,10 @@ pub struct Up {
     /// Where the page is served: a loopback address and a port (0: any free one)
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
+
+    /// Let pages of this origin frame runs, such as http://127.0.0.1:3000; may be given repeatedly
+    #[arg(long = "embed-origin", value_name = "ORIGIN")]
+    pub embed_origins: Vec<Origin>,
 
     /// Started by another command: tell it on standard output how the start went
     #[arg(long, hide = true, conflicts_with = "detach")]

@@ -57,7 +57,7 @@ impl Daemon {
         if let Some(daemon) = Daemon::if_running(home).await? {
             return Ok(daemon);
         }
-        start::start(home, None)?;
+        start::start(home, None, &[])?;
         Ok(Daemon {
             client: Client::connect(home).await?,
         })

@@ -1,7 +1,7 @@
 // An action, as data: what it is called, where it makes sense, what is asked before, how it is sent.
 // From this come its button, its place in the menu, in palette and help, its key, and its form.
 
-import { callTool, command } from "../api/client.ts";
+import { callTool, command, newCommand } from "../api/client.ts";
 import type { Answer, FrameDetail, FrameView, Request, RunView, TaskView } from "../api/types.gen.ts";
 import type { Reply } from "../api/client.ts";
 import { plural } from "../format.ts";
@@ -63,7 +63,7 @@ export async function order(project: string, request: Request, did: string): Pro
 
 /** Sends something whose outcome is known before the daemon says it: it is shown at once. */
 export async function atOnce<T>(change: Change, send: (cmdId: string) => Promise<T>): Promise<T> {
-  const cmdId = crypto.randomUUID();
+  const cmdId = newCommand();
   overlay.add(cmdId, change);
   try {
     const answer = await send(cmdId);

@@ -3,7 +3,7 @@
 import { callTool, command } from "../api/client.ts";
 import type { Request, RunView } from "../api/types.gen.ts";
 import { navigate, runPath } from "../router.ts";
-import { projects } from "../state.ts";
+import { projects, runs } from "../state.ts";
 import type { Field, Form } from "../ui/Dialog.tsx";
 import { lines, order, stopForm } from "./action.ts";
 import type { Action } from "./action.ts";
@@ -109,14 +109,19 @@ export const RUN_TASK: Action<Anywhere> = {
     }),
 };
 
+/** How many runs go on, of a project or of all. */
+export function goingRuns(project: string | null): number {
+  return Object.values(runs).filter((run) => run.ended_ms === null && (project === null || run.project === project)).length;
+}
+
 export const STOP_ALL: Action<Anywhere> = {
   id: "runs.stop-all", title: "Stop all", label: "Stop all", group: "Runs", keys: ["r Shift+K"],
-  why: unlessProject,
-  form: (): Form => ({
+  why: () => (goingRuns(null) === 0 ? "Nothing runs." : null),
+  form: (looked): Form => ({
     title: "Stop all?",
     text: "Running tasks are interrupted and nothing further starts. What was in progress is blocked with its work kept; it can be retried.",
     fields: [
-      { name: "scope", label: "What", kind: "choice", value: "all", options: [["all", "every run of every project"], ...known().map((project) => [project.id, `every run of ${project.name}`] as const)] },
+      { name: "scope", label: "What", kind: "choice", value: looked ?? "all", options: [["all", "every run of every project"], ...known().map((project) => [project.id, `every run of ${project.name}`] as const)] },
       { name: "reason", label: "Why", required: true, value: "stopped from the page" },
     ],
     does: "Stop all",

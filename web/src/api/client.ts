@@ -87,6 +87,34 @@ export function getFrame(project: string, frame: string, signal: AbortSignal): P
   return get(address(["frames", frame], { project }), signal);
 }
 
+/** The ids of the newest commands that were given on this page: their outcome is told where they were given. */
+export const ownCommands = new Set<string>();
+const OWN_KEPT = 256;
+
+/** The id of a command that is given here. */
+export function newCommand(): string {
+  const id = crypto.randomUUID();
+  ownCommands.add(id);
+  if (ownCommands.size > OWN_KEPT) ownCommands.delete(ownCommands.values().next().value!);
+  return id;
+}
+
+/** A tool of a project, and whether it can be used. */
+export interface ToolFound {
+  name: string;
+  program: string;
+  usable: boolean;
+  path: string | null;
+  version: string | null;
+  problem: string | null;
+  help: string | null;
+}
+
+/** The tools of a project. */
+export function getTools(project: string, signal: AbortSignal): Promise<ToolFound[]> {
+  return get(address(["projects", project, "tools"]), signal);
+}
+
 /** All about a task: how it was started and how it ended, as its folder tells it. */
 export function getTask(project: string, task: string): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
   return get(address(["tasks", task], { project }));
@@ -99,12 +127,12 @@ export interface Reply {
 }
 
 /** Has something done. */
-export function command(project: string, request: Command, cmd_id: string = crypto.randomUUID()): Promise<Answer> {
+export function command(project: string, request: Command, cmd_id: string = newCommand()): Promise<Answer> {
   return post(address(["commands"]), { cmd_id, project, command: request } satisfies CommandRequest);
 }
 
 /** Has the person's own session call a tool of the call stack. */
-export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = crypto.randomUUID()): Promise<Reply> {
+export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = newCommand()): Promise<Reply> {
   return post(address(["tools", name]), { cmd_id, project, arguments: args });
 }
 

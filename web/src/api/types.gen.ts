@@ -226,6 +226,10 @@ status: RunStatus,
  */
 reason: string | null, 
 /**
+ * Whether a human holds it.
+ */
+paused: boolean, 
+/**
  * When it began.
  */
 started_ms: number, 
@@ -250,10 +254,6 @@ tasks_queued: number,
  */
 usage: Usage, 
 /**
- * Whether a human holds it: nothing of it starts.
- */
-paused: boolean, 
-/**
  * The seq of its newest event.
  */
 seq: number, };
@@ -262,7 +262,7 @@ export type Doing = "working" | "waiting" | "blocked" | "paused" | "queued";
 
 export type Span = { 
 /**
- * What was done.
+ * What.
  */
 doing: Doing, 
 /**
@@ -352,11 +352,11 @@ asks: Array<Checkpoint>,
  */
 advice: string | null, 
 /**
- * What its own model calls used; none where there were none.
+ * What the model calls in it used, those within it not counted; none where nothing was.
  */
 usage: Usage | null, 
 /**
- * Turns of models in it.
+ * Turns that the agents in it have begun.
  */
 turns: number, 
 /**
@@ -368,12 +368,11 @@ artifacts: number,
  */
 stale: boolean, 
 /**
- * Whether a human holds it: nothing of it starts.
+ * Whether a human holds it, or something around it.
  */
 paused: boolean, 
 /**
- * What was done in it since it started, each to the next one or to its end; empty where it was
- * worked on all the time.
+ * What was done in it since it started; empty while it has been worked on all the time.
  */
 spans: Array<Span>, };
 
@@ -459,11 +458,11 @@ asks: Array<Array<Checkpoint>>,
  */
 advice: Array<string | null>, 
 /**
- * What its own model calls used; none where there were none.
+ * What the model calls in it used, those within it not counted; none where nothing was.
  */
 usage: Array<Usage | null>, 
 /**
- * Turns of models in it.
+ * Turns that the agents in it have begun.
  */
 turns: Array<number>, 
 /**
@@ -475,12 +474,11 @@ artifacts: Array<number>,
  */
 stale: Array<boolean>, 
 /**
- * Whether a human holds it: nothing of it starts.
+ * Whether a human holds it, or something around it.
  */
 paused: Array<boolean>, 
 /**
- * What was done in it since it started, each to the next one or to its end; empty where it was
- * worked on all the time.
+ * What was done in it since it started; empty while it has been worked on all the time.
  */
 spans: Array<Array<Span>>, };
 
@@ -852,13 +850,13 @@ frame: FrameId | null,
  */
 task: TaskId | null, 
 /**
+ * The command that led to it.
+ */
+cmd_id: string | null, 
+/**
  * One line that a person can read.
  */
-summary: string, 
-/**
- * The command that led to it; none where nobody asked for it.
- */
-cmd_id: string | null, };
+summary: string, };
 
 export type Answer = { 
 /**

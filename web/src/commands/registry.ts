@@ -1,7 +1,7 @@
 // What a person can do, each with a name and perhaps a key: the one list behind keys, palette and help.
 // A part of the page adds its commands while it is shown.
 
-import { createMemo, createSignal, onCleanup } from "solid-js";
+import { createMemo, createRoot, createSignal, onCleanup } from "solid-js";
 
 export interface Command {
   /** Its name within the page, such as `run.stop`. */
@@ -13,6 +13,10 @@ export interface Command {
   /** Keys that do it, such as `s`, `Shift+S`, `Mod+Enter` (Mod: Ctrl, or Cmd on a Mac), `g i` (one after
    *  the other). */
   readonly keys?: readonly string[];
+  /** Whether it is done again and again while its key is held, as a move is. */
+  readonly repeats?: boolean;
+  /** Whether it is so plain that the palette need not list it, as a move is. */
+  readonly onlyKey?: boolean;
   /** Why it cannot be done now; null where it can. */
   unavailable?(): string | null;
   run(): void;
@@ -23,11 +27,11 @@ type Source = () => readonly Command[];
 const [sources, setSources] = createSignal<readonly Source[]>([]);
 
 /** All commands there are now. Of two with the same id, the one added last. */
-export const commands = createMemo(() => {
+export const commands = createRoot(() => createMemo(() => {
   const byId = new Map<string, Command>();
   for (const source of sources()) for (const command of source()) byId.set(command.id, command);
   return [...byId.values()];
-});
+}));
 
 /** Adds commands for as long as the component is shown that calls this. */
 export function useCommands(source: Source): void {

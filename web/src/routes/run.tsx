@@ -1,53 +1,27 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import { createMemo, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
-import { ApiError, getRun } from "../api/client.ts";
-import { layOut } from "../model/layout.ts";
-import type { Layout } from "../model/layout.ts";
+import type { ApiError } from "../api/client.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
-import { contentOf, loadRun, now, runs, snapshots } from "../state.ts";
-import { runKey } from "../sync/apply.ts";
+import { now } from "../state.ts";
+import { useTitle } from "../ui/title.ts";
+import { throttledLayout, useContent } from "./content.ts";
+import type { Content } from "./content.ts";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
 import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
-  const key = runKey(props.project, props.run);
-  const run = (): RunView | undefined => runs[key];
-  const [error, setError] = createSignal<ApiError | null>(null);
-  const content = createMemo(() => {
-    const found = contentOf(key);
-    return found?.content.complete ? found : null;
-  });
-  const needed = createMemo(() => snapshots() > 0 && content() === null);
-
-  // A run that has ended is not in the snapshot with its frames: it is asked for.
-  createEffect(on([needed, snapshots], ([isNeeded]) => {
-    if (!isNeeded) return;
-    const abort = new AbortController();
-    onCleanup(() => abort.abort());
-    void load(abort.signal);
-  }));
-
-  async function load(signal: AbortSignal): Promise<void> {
-    setError(null);
-    try {
-      // Again where the run went on while its frames were on their way.
-      while (!loadRun(await getRun(props.project, props.run, signal)));
-    } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
-    }
-  }
-
-  createEffect(() => {
+  const { run, content, error } = useContent(props.project, props.run);
+  useTitle(() => {
     const shown = run();
-    document.title = shown ? `${glyph(shown.status)} ${shown.name} · Fornax` : `${props.run} · Fornax`;
+    return shown ? `${glyph(shown.status)} ${shown.name}` : props.run;
   });
 
   return (
@@ -55,14 +29,7 @@ export function RunPage(props: { project: string; run: string }) {
       when={run() && content()}
       fallback={
         <Show when={error()} fallback={<p class="empty muted" role="status">Loading {props.run}…</p>}>
-          {(problem) => (
-            <div class="empty" role="alert">
-              <h1>{problem().status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
-              <p>{problem().message}</p>
-              <p class="muted">{problem().help}</p>
-              <p><a href="/">All runs</a></p>
-            </div>
-          )}
+          {(problem) => <NoRun problem={problem()} />}
         </Show>
       }
     >
@@ -71,11 +38,23 @@ export function RunPage(props: { project: string; run: string }) {
   );
 }
 
-type Content = NonNullable<ReturnType<typeof contentOf>>;
+function NoRun(props: { problem: ApiError }) {
+  return (
+    <div class="empty" role="alert">
+      <h1>{props.problem.status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
+      <p>{props.problem.message}</p>
+      <p class="muted">{props.problem.help}</p>
+      <p><a href="/">All runs</a></p>
+    </div>
+  );
+}
 
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", view: FlameView },
+  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
 function Loaded(props: { run: RunView; content: Content }) {
@@ -100,20 +79,22 @@ function Loaded(props: { run: RunView; content: Content }) {
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
       <div class="run-body">
-        <Dynamic
-          component={(VIEWS[view()] ?? VIEWS.flame!).view}
-          run={props.run}
-          frames={frames()}
-          tasks={props.content.content.tasks}
-          version={props.content.version}
-          layout={layout()}
-          matching={found()}
-          live={isLive()}
-          now={() => props.run.ended_ms ?? now()}
-          selected={selected()}
-          onSelect={(frame: string | null) => setQuery("frame", frame)}
-          onOpen={open}
-        />
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Dynamic
+            component={(VIEWS[view()] ?? VIEWS.flame!).view}
+            run={props.run}
+            frames={frames()}
+            tasks={props.content.content.tasks}
+            version={props.content.version}
+            layout={layout()}
+            matching={found()}
+            live={isLive()}
+            now={() => props.run.ended_ms ?? now()}
+            selected={selected()}
+            onSelect={(frame: string | null) => setQuery("frame", frame)}
+            onOpen={open}
+          />
+        </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
     </div>
@@ -132,24 +113,4 @@ function ViewChooser(props: { view: string }) {
       </nav>
     </Show>
   );
-}
-
-/** A layout takes time with the number of frames; it is made at most for a tenth of the time. */
-function throttledLayout(content: () => Content): () => Layout {
-  const [layout, setLayout] = createSignal(layOut(content().content.frames));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const make = () => {
-    timer = undefined;
-    const began = performance.now();
-    setLayout(layOut(content().content.frames));
-    idleUntil = performance.now() + (performance.now() - began) * 9;
-  };
-  createEffect(on(content, (_, before) => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4 || before === undefined) make();
-    else timer ??= setTimeout(make, wait_ms);
-  }, { defer: true }));
-  onCleanup(() => clearTimeout(timer));
-  return layout;
 }

@@ -6,10 +6,13 @@ import { getRuns } from "../api/client.ts";
 import { perform } from "../actions/action.ts";
 import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
-import { place, runPath } from "../router.ts";
+import { chosenProject } from "../project.ts";
+import { runPath } from "../router.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
+import { Asking } from "../ui/Empty.tsx";
+import { useTitle } from "../ui/title.ts";
 import { tellFailed } from "../ui/Toast.tsx";
 
 /** Runs that were asked for because the snapshot did not reach so far back. They have ended. */
@@ -18,7 +21,8 @@ const [older, setOlder] = createSignal<ReadonlyMap<string, RunView>>(new Map());
 const [complete, setComplete] = createSignal<ReadonlySet<string>>(new Set());
 
 export function RunsPage() {
-  const project = () => place().query.get("project");
+  const project = chosenProject;
+  useTitle(() => "");
   const [loading, setLoading] = createSignal(false);
   const shown = createMemo(() => {
     const all = new Map(older());
@@ -26,6 +30,7 @@ export function RunsPage() {
     const wanted = [...all.values()].filter((run) => project() === null || run.project === project());
     return wanted.sort((a, b) => b.started_ms - a.started_ms || (a.id < b.id ? 1 : -1));
   });
+  const going = () => shown().filter((run) => run.ended_ms === null).length;
   const unfinished = () => {
     const asked = project() === null ? Object.keys(projects) : [project()!];
     return asked.filter((id) => !complete().has(id));
@@ -53,7 +58,7 @@ export function RunsPage() {
   }
 
   return (
-    <Show when={snapshots() > 0} fallback={<p class="empty muted" role="status">Asking the daemon…</p>}>
+    <Show when={snapshots() > 0} fallback={<Asking />}>
       <div class="runs">
         <Problems />
         <div class="runs-start">
@@ -61,6 +66,10 @@ export function RunsPage() {
           <button onClick={() => void perform(RUN_TASK, project())}>Run a task</button>
         </div>
         <Show when={shown().length > 0} fallback={<NoRuns />}>
+          <div class="page-head">
+            <h1>Runs</h1>
+            <span class="muted">{going() === 0 ? "nothing runs now" : `${going()} going on`}</span>
+          </div>
           <table>
             <caption class="unseen">Runs, newest first</caption>
             <thead>

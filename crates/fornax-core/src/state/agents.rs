@@ -1,12 +1,14 @@
 //! Agents at work: what they ask, what they are told, what is seen of them.
 
+use std::collections::BTreeSet;
+
 use crate::agent::{Activity, Decision, DriverKind, Order, OrderKind, Permission};
 use crate::error::{Error, ErrorKind};
 use crate::event::{
     Event, InputGiven, InputRequested, PermissionRequested, PermissionResolved, RetryScheduled,
 };
 use crate::frame::SessionId;
-use crate::ids::TaskId;
+use crate::ids::{FrameId, TaskId};
 use crate::status::TaskState;
 
 use super::decide::task_fact;
@@ -204,8 +206,16 @@ impl State {
             return false;
         }
         task.activity = Some(Box::new(activity));
+        self.usage_news.insert(id.frame);
+        self.usage_news.extend(&task.subagents);
         self.settle_usage(id);
         true
+    }
+
+    /// The frames of whose usage something was seen since this was last asked, and of which no record
+    /// tells.
+    pub fn usage_news(&mut self) -> BTreeSet<FrameId> {
+        std::mem::take(&mut self.usage_news)
     }
 
     /// Counts in a task's run what the task used since it was last counted.

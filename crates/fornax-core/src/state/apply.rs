@@ -37,6 +37,9 @@ impl State {
             Event::StateReset(reset) => self.apply_reset(record, reset),
             event => self.apply_to_frame(record, event),
         }
+        if let Some(id) = record.frame_id {
+            self.note_doing(id, record.ts);
+        }
         self.remember_answer(record);
     }
 
@@ -55,6 +58,7 @@ impl State {
             tasks_running: 0,
             tasks_queued: 0,
             usage: Usage::default(),
+            paused: false,
             limits: started.limits,
             added: 0,
             first_limits: started.limits,
@@ -132,6 +136,8 @@ impl State {
             attempts: 0,
             started: None,
             ended: None,
+            spans: Vec::new(),
+            paused: false,
             result_from: created.result_from,
             attempts_forgiven: 0,
             fallback: 0,

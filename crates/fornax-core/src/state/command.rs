@@ -171,6 +171,8 @@ pub struct AgentOutcome {
     pub model: Option<String>,
     /// What its model calls used.
     pub usage: Usage,
+    /// Turns that it had begun.
+    pub turns: u32,
     /// The moment before which its provider wants no further call.
     pub retry_at: Option<Time>,
 }

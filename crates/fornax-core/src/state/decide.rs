@@ -376,6 +376,7 @@ fn end_event(id: TaskId, outcome: &Outcome) -> Event {
     let ending = TaskEnding {
         retry_at: agent.and_then(|agent| agent.retry_at),
         usage: agent.map(|agent| agent.usage),
+        turns: agent.map(|agent| agent.turns),
         session_id: agent.and_then(|agent| agent.session.clone()),
         model: agent.and_then(|agent| agent.model.clone()),
         attempt: id.attempt,

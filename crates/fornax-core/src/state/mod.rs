@@ -11,6 +11,7 @@ mod agents;
 mod apply;
 mod command;
 mod decide;
+mod doing;
 mod follow;
 mod go_on;
 mod launch;
@@ -29,8 +30,10 @@ mod simulation;
 mod tests;
 #[cfg(test)]
 mod tests_agents;
+#[cfg(test)]
+mod tests_doing;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Activity, Order, Permission, Usage};
@@ -42,7 +45,7 @@ use crate::record::{Actor, Labels, Record};
 use crate::spec::{FrameSpec, OnFailure};
 use crate::status::{FrameStatus, RunStatus, TaskState};
 use crate::time::Time;
-use crate::view::{Answer, Counts};
+use crate::view::{Answer, Counts, Span};
 
 pub use command::{AgentOutcome, Command, Outcome, Target};
 pub use launch::{Launch, LaunchContext};
@@ -78,6 +81,8 @@ pub struct State {
     /// Frames for which something may follow from the last changes. Derived: it can be made again
     /// from the rest, and a frame that is in it for nothing is passed over.
     agenda: VecDeque<FrameId>,
+    /// Frames of whose usage something was seen, and of which no record tells.
+    usage_news: BTreeSet<FrameId>,
 }
 
 /// A session: where it stands in the call stack.
@@ -146,6 +151,8 @@ pub struct Run {
     pub tasks_queued: u32,
     /// What the model calls of its tasks used.
     pub usage: Usage,
+    /// Whether a human holds it.
+    pub paused: bool,
     /// How much agents may add to it now.
     pub limits: FrameLimits,
     /// How many frames agents added to it.
@@ -212,6 +219,10 @@ pub struct Frame {
     pub started: Option<Time>,
     /// When it was settled.
     pub ended: Option<Time>,
+    /// What was done in it since it started; empty while it has been worked on all the time.
+    pub spans: Vec<Span>,
+    /// Whether a human holds it, and all within it.
+    pub paused: bool,
     result_from: Option<FrameId>,
     /// Attempts that do not count against its retries: it was planned again after them, another
     /// tool is tried since, or its provider said when to come back.
@@ -509,7 +520,7 @@ impl State {
 
 /// Marks the records of one step, run by run: all but the last of each run have more to come.
 fn mark_step(records: &mut [Record]) {
-    let mut ended = std::collections::BTreeSet::new();
+    let mut ended = BTreeSet::new();
     for record in records.iter_mut().rev() {
         record.more = !ended.insert(record.run_id);
     }

@@ -193,6 +193,7 @@ impl State {
             frame.ends_as = None;
             frame.started = None;
             frame.ended = None;
+            frame.spans.clear();
         }
         self.recount_around(frames);
     }

@@ -19,6 +19,10 @@ const RUNS: u64 = 20_000;
 pub(super) struct Random(u64);
 
 impl Random {
+    pub fn seeded(seed: u64) -> Random {
+        Random(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)

@@ -163,6 +163,7 @@ fn usage_adds_up_in_the_run_as_it_is_seen_and_as_it_ends() {
     let outcome = Outcome {
         agent: Some(AgentOutcome {
             usage: used(50, 0.5),
+            turns: 3,
             session: Some("s1".to_owned()),
             ..AgentOutcome::default()
         }),
@@ -176,7 +177,12 @@ fn usage_adds_up_in_the_run_as_it_is_seen_and_as_it_ends() {
     replayed.load(bench.now, &bench.records);
     assert_eq!(replayed.run(RUN).unwrap().usage.input, 50);
     let view = replayed.task_view(bench.task_id()).unwrap();
-    assert_eq!(view.session.as_deref(), Some("s1"));
+    assert_eq!((view.session.as_deref(), view.turns), (Some("s1"), 3));
+    let frame = replayed.frame_view(bench.id("work")).unwrap();
+    assert_eq!(frame.usage.map(|usage| usage.input), Some(50));
+    assert_eq!(frame.turns, 3);
+    let group = replayed.frame_view(bench.id("root")).unwrap();
+    assert_eq!((group.usage, group.turns), (None, 0), "its own only");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::agent::{Activity, Usage};
-use crate::event::{Event, TaskEnding};
+use crate::event::{Event, FrameCreated, FrameUpdated, TaskEnding};
 use crate::ids::{FrameId, RunId, TaskId};
 use crate::record::Record;
 use crate::status::FrameStatus;
@@ -26,6 +26,7 @@ impl State {
             root: run.root?,
             status: run.status,
             reason: run.reason.clone(),
+            paused: run.paused,
             started_ms: run.started.0,
             ended_ms: run.ended.map(|at| at.0),
             counts: run.counts,
@@ -91,6 +92,12 @@ impl State {
                 .map(|asked| asked.checkpoint.clone())
                 .collect(),
             advice: self.autonomy.advice(id).map(str::to_owned),
+            usage: Some(self.frame_usage(id)).filter(|usage| !usage.is_zero()),
+            turns: self.frame_turns(id, frame),
+            artifacts: u32::try_from(frame.artifacts.len()).unwrap_or(u32::MAX),
+            stale: frame.stale,
+            paused: self.is_paused(frame),
+            spans: frame.spans.clone(),
         })
     }
 
@@ -145,6 +152,16 @@ impl State {
             usage.add(&used.unwrap_or_default().since(&theirs));
         }
         usage
+    }
+
+    /// Turns that the agents in a frame have begun: those of its tasks, and a subagent's messages in
+    /// the frame of a subagent.
+    fn frame_turns(&self, id: FrameId, frame: &Frame) -> u32 {
+        let tasks = frame.tasks(id).filter_map(|id| self.tasks.get(&id));
+        let turns = tasks.fold(0, |turns: u32, task| {
+            turns.saturating_add(task_turns(task.activity.as_deref(), task.ending.as_ref()))
+        });
+        turns.saturating_add(self.subagent_messages(frame))
     }
 
     /// What the model calls in a frame and in all frames within it used.
@@ -211,7 +228,7 @@ impl State {
                 .or(seen.and_then(|seen| seen.session.as_ref()))
                 .cloned(),
             model: model.or(seen.and_then(|seen| seen.model.as_ref())).cloned(),
-            turns: seen.map_or(0, |seen| seen.turns),
+            turns: task_turns(seen, ended),
             step: seen
                 .filter(|_| !state.is_over())
                 .and_then(|seen| seen.step.clone()),
@@ -236,6 +253,19 @@ impl State {
             }
             if let Event::FrameInvalidated(dropped) = &record.event {
                 frames.extend(dropped.cascaded.iter().chain(&dropped.stale));
+            }
+            // What a subagent used is counted in its frame, and no longer in that of its task.
+            if let Event::FrameCreated(FrameCreated {
+                subagent_of: Some(_),
+                ..
+            })
+            | Event::FrameUpdated(FrameUpdated { usage: Some(_), .. }) = &record.event
+            {
+                frames.extend(
+                    record
+                        .frame_id
+                        .and_then(|id| self.frame_around_subagent(id)),
+                );
             }
         }
         Change {
@@ -272,6 +302,12 @@ pub(super) fn task_usage(seen: Option<&Activity>, ending: Option<&TaskEnding>) -
     ended.or(seen.map(|seen| seen.usage))
 }
 
+/// Turns that a task's agent has begun: as its end says, and until then as it was seen.
+fn task_turns(seen: Option<&Activity>, ending: Option<&TaskEnding>) -> u32 {
+    let ended = ending.and_then(|ending| ending.turns);
+    ended.or(seen.map(|seen| seen.turns)).unwrap_or(0)
+}
+
 fn created_ms(frame: &Frame) -> i64 {
     frame.history.first().map_or(0, |(_, at, _)| at.0)
 }
@@ -285,6 +321,7 @@ fn event_view(record: &Record) -> EventView {
         flame: flame_name(&record.event).map(str::to_owned),
         frame: record.frame_id,
         task: record.task_id,
+        cmd_id: record.cmd_id.clone(),
         summary: record.summary.clone(),
     }
 }

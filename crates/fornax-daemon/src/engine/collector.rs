@@ -149,6 +149,7 @@ impl Collector {
             session: ended.activity.session,
             model: ended.activity.model,
             usage: ended.activity.usage,
+            turns: ended.activity.turns,
         };
         Some((ended.word, agent))
     }

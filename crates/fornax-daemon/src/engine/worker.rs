@@ -262,8 +262,9 @@ impl Worker {
     }
 
     /// Tells of agents of which no record tells.
-    fn tell_observed(&self, observed: &[TaskId]) {
-        if observed.is_empty() {
+    fn tell_observed(&mut self, observed: &[TaskId]) {
+        let frames = self.state.usage_news();
+        if observed.is_empty() && frames.is_empty() {
             return;
         }
         let look = self.look();
@@ -274,6 +275,10 @@ impl Worker {
         let tasks: BTreeSet<TaskId> = observed.iter().copied().collect();
         self.shared.feed.publish(Change {
             runs: runs.into_iter().filter_map(|id| look.run(id)).collect(),
+            frames: frames
+                .into_iter()
+                .filter_map(|id| self.state.frame_view(id))
+                .collect(),
             tasks: tasks
                 .into_iter()
                 .filter_map(|id| self.state.task_view(id))

@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod auth;
 pub mod backend;
+mod embed;
 mod files;
 mod images;
 mod listen;
@@ -20,6 +21,7 @@ mod tools;
 mod watch;
 
 pub use auth::Auth;
+pub use embed::Origin;
 pub use listen::{Listeners, bind, serve};
 pub use routes::routes;
 

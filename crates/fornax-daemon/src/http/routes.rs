@@ -23,6 +23,7 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/status", get(api::status)),
         ("POST", "/api/projects", post(api::register)),
         ("DELETE", "/api/projects/{id}", delete(api::forget)),
+        ("GET", "/api/projects/{id}/tools", get(api::tools)),
         ("GET", "/api/snapshot", get(api::snapshot)),
         ("GET", "/api/events", get(sse::events)),
         ("GET", "/api/runs", get(api::runs)),

@@ -27,6 +27,12 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             format!("/api/projects/{PROJECT}"),
             "",
         ),
+        (
+            "GET",
+            "/api/projects/{id}/tools",
+            format!("/api/projects/{PROJECT}/tools"),
+            "",
+        ),
         ("GET", "/api/snapshot", "/api/snapshot".into(), ""),
         ("GET", "/api/events", "/api/events".into(), ""),
         ("GET", "/api/runs", format!("/api/runs?{project}"), ""),

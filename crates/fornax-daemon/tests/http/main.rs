@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+mod embed;
 mod events;
 mod files;
 mod site;

@@ -277,6 +277,12 @@ mod tests {
             created_ms: 0,
             started_ms: (status != FrameStatus::Planned).then_some(1_000),
             ended_ms: settled.then_some(3_100),
+            usage: None,
+            turns: 0,
+            artifacts: 0,
+            stale: false,
+            paused: false,
+            spans: Vec::new(),
         }
     }
 
@@ -290,6 +296,7 @@ mod tests {
                 root: frames[0].id,
                 status: RunStatus::Running,
                 reason: None,
+                paused: false,
                 started_ms: 0,
                 ended_ms: None,
                 counts: Counts {

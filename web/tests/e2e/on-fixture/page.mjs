@@ -52,7 +52,7 @@ test("changes are shown as they come", async () => {
   assert.match(await page.locator(".details").textContent(), /Failed 4/);
   fixture.change(LIVE, { run: { status: "failed", ended_ms: Date.now(), reason: "4 frames failed" } });
   await page.getByRole("button", { name: "Retry" }).waitFor();
-  assert.equal(await page.getByRole("button", { name: "Stop" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Stop", exact: true }).count(), 0);
   assert.deepEqual(wrong, []);
 });
 
@@ -163,14 +163,14 @@ test("a run that has ended is loaded, also one too old for the list", async () =
 
 test("stopping asks first, shows nothing before the daemon says so, and tells why it was refused", async () => {
   const { page, wrong } = await open(browser, RUN());
-  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
-  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
   await page.keyboard.press("Escape");
   assert.equal(fixture.commands.length, 0);
   fixture.answer = () => ({ error: { kind: "conflict", message: "the run has <b>ended</b>", help: "retry it" } });
-  await page.getByRole("button", { name: "Stop" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Stop", exact: true }).click();
   await page.getByText("the run has <b>ended</b>").waitFor();
   await page.getByText("retry it", { exact: true }).waitFor();
   const [{ cmd_id, project, command }] = fixture.commands;

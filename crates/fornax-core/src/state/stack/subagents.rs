@@ -207,6 +207,7 @@ impl State {
         if seen.title.is_empty() {
             title.trim().clone_into(&mut seen.title);
         }
+        let mut worked = false;
         let settings = &self.subagents.settings;
         seen.looked_at |= now.ms_since(seen.began) >= settings.min_duration_ms;
         match report {
@@ -219,6 +220,7 @@ impl State {
                 if *messages > 0 {
                     seen.idle = None;
                 }
+                worked = true;
             }
             Report::ChildIdle { result, .. } => {
                 seen.idle.get_or_insert_with(|| (now, result.clone()));
@@ -229,6 +231,10 @@ impl State {
             }
             // It was taken up again.
             _ => (seen.ended, seen.idle) = (None, None),
+        }
+        if worked && let Some(id) = self.subagent_frame(child) {
+            let around = self.frame_around_subagent(id);
+            self.usage_news.extend(std::iter::once(id).chain(around));
         }
     }
 
@@ -453,6 +459,22 @@ impl State {
             Some(seen) if seen.usage.total() > frame.subagent_usage.total() => seen.usage,
             _ => frame.subagent_usage,
         }
+    }
+
+    /// The messages that the subagent whose frame it is was seen to write.
+    pub(in crate::state) fn subagent_messages(&self, frame: &Frame) -> u32 {
+        let child = frame
+            .made_by
+            .as_ref()
+            .filter(|_| frame.subagent_of.is_some());
+        let seen = child.and_then(|child| self.subagents.seen.get(child));
+        seen.map_or(0, |seen| seen.messages)
+    }
+
+    /// The frame of the task in whose conversation the subagent of a frame is.
+    pub(in crate::state) fn frame_around_subagent(&self, id: FrameId) -> Option<FrameId> {
+        let of = self.frames.get(&id)?.subagent_of.as_ref()?;
+        Some(self.task_behind(of)?.frame)
     }
 
     pub(in crate::state) fn note_subagent_frame(

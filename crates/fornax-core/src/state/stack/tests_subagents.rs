@@ -267,7 +267,14 @@ fn usage_counts_once_and_rolls_up() {
     };
     assert_eq!(inputs(&stage, own), (40, 40));
     assert_eq!(inputs(&stage, home), (960, 1_000));
+    // No record tells of what is only seen, so that whoever asks what is new is told.
+    assert_eq!(stage.bench.state.usage_news(), [home, own].into());
+    assert_eq!(stage.bench.state.usage_news(), [].into());
     stage.report(&agent, worked(&child(), 1, 60));
+    assert_eq!(stage.bench.state.usage_news(), [home, own].into());
+    let view = stage.bench.state.frame_view(own).unwrap();
+    assert_eq!(view.usage.map(|usage| usage.input), Some(100));
+    assert_eq!(view.turns, 2);
     stage.report(&agent, ended(&child(), false, "no luck"));
     assert_eq!(stage.frame(own).status, FrameStatus::Failed);
     assert_eq!(stage.frame(own).reason(), Some("no luck"));

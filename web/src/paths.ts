@@ -1,0 +1,23 @@
+// Addresses within the page.
+
+import { runKey } from "./sync/apply.ts";
+
+export function runPath(project: string, run: string, frame?: string): string {
+  const path = `/runs/${encodeURIComponent(project)}/${encodeURIComponent(run)}`;
+  return frame === undefined ? path : `${path}?frame=${encodeURIComponent(frame)}`;
+}
+
+/** A part of a path as it was before it was escaped; null where it is not well escaped. */
+export function unescaped(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
+/** The run that a path is about; null where it is about none. */
+export function runOf(path: string): { project: string; run: string; key: string } | null {
+  const [project, run] = (/^\/runs\/([^/]+)\/([^/]+)$/.exec(path) ?? []).slice(1).map(unescaped);
+  return project == null || run == null ? null : { project, run, key: runKey(project, run) };
+}
