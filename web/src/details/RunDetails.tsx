@@ -16,7 +16,8 @@ const OF_NOTE: readonly [FrameStatus, string][] = [
   ["in_progress", "Running now"],
 ];
 
-const MAIN = ["run.unpause", "run.retry", "run.pause"];
+/** Stop and Retry stand at the top of the run. */
+const MAIN = ["run.unpause", "run.pause"];
 
 export function RunDetails(props: { run: RunView; content: Content }) {
   const byStatus = createMemo(() => {
