@@ -12,7 +12,8 @@ import { T0, frame } from "./views.ts";
 
 const RUN = "RUN-20261121-001";
 
-/** A thread that answers when it is told to, and a clock that stands still until then. */
+/** A thread that answers when it is told to, and a clock on which everything takes a while, so that after a
+ *  layout there is a time in which changes are only put into it. */
 class FakeHelper implements Helper {
   now = 0;
   readonly asked: { given: Given; answer(layout: Layout): void; fail(error: Error): void }[] = [];
@@ -22,7 +23,7 @@ class FakeHelper implements Helper {
     this.timers.push(then);
     return () => (this.timers = this.timers.filter((each) => each !== then));
   };
-  now_ms = (): number => this.now;
+  now_ms = (): number => (this.now += 5);
   /** All that was asked for and put off. */
   async settle(): Promise<void> {
     while (this.asked.length + this.timers.length > 0) {
