@@ -53,6 +53,19 @@ export function foldOf(frames: FrameTable, folding: Folding): Fold {
   return { folded, into, hidden, worst, count: standsFor };
 }
 
+/** The same with how the frames of some rows stand now. One that stands for others shows at once what is
+ *  worse than what it showed; that nothing is as bad any more, only folding anew can tell. */
+export function restated(fold: Fold, frames: FrameTable, rows: readonly number[]): Fold {
+  if (rows.length === 0) return fold;
+  const worst = fold.worst.slice();
+  for (const row of rows) {
+    const top = fold.into[row]! >= 0 ? fold.into[row]! : row;
+    const status = frames.status.codes[row]!;
+    if (fold.count[top] === 0 || BADNESS[status]! > BADNESS[worst[top]!]!) worst[top] = status;
+  }
+  return { ...fold, worst };
+}
+
 /** By row: 1 where it, or something that it stands for, is found. */
 export function foundIn(fold: Fold, found: Uint8Array): Uint8Array {
   if (fold.hidden === null) return found;

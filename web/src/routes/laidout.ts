@@ -2,7 +2,7 @@
 
 import { createEffect, createMemo, createSignal, on } from "solid-js";
 import type { FrameTable } from "../model/columns.ts";
-import { NOTHING_FOLDED, above, foldByHand, foldOf } from "../model/fold.ts";
+import { NOTHING_FOLDED, above, foldByHand, foldOf, restated } from "../model/fold.ts";
 import type { Fold, Folding } from "../model/fold.ts";
 import type { Layout } from "../model/layout.ts";
 import { sparing } from "../sparing.ts";
@@ -25,16 +25,17 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     setFolding(next);
   };
   const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
-  const folded = sparing(state, (now) => ({ frames: now.frames, fold: foldOf(now.frames, now.folding) }));
+  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }));
   const shown = keptLayout(state, () => (folded().frames === frames() ? folded().fold.hidden : undefined));
   /** Null until there is a first layout. */
   const laidOut = createMemo((): LaidOut | null => {
     const now = shown();
     if (now === null) return null;
-    const { frames: table, fold } = folded();
+    const { frames: table, fold, upTo } = folded();
+    const rows = table.changedSince(upTo);
     // Of another table, or older than the layout, for a moment.
-    const fits = table === now.frames && fold.into.length >= now.layout.count;
-    return { ...now, fold: fits ? fold : foldOf(now.frames, folding()) };
+    const fits = table === now.frames && rows !== null && fold.into.length >= table.length;
+    return { ...now, fold: fits ? restated(fold, table, rows) : foldOf(now.frames, folding()) };
   });
 
   // What is chosen is shown, also where it folds by itself.
