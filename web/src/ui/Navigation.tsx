@@ -27,7 +27,7 @@ export function Navigation() {
           )}
         </For>
       </ul>
-      <button class="quiet places-fold" aria-expanded={settings().navigationOpen} aria-label="Words beside the signs" title={`Words beside the signs (${sayKeys("[")})`} onClick={() => change("navigationOpen", !settings().navigationOpen)}>
+      <button class="quiet places-fold" aria-expanded={settings().navigationOpen} aria-label="Words beside the signs" title={`Words beside the signs (${sayKeys("Mod+b")})`} onClick={() => change("navigationOpen", !settings().navigationOpen)}>
         {settings().navigationOpen ? "«" : "»"}
       </button>
     </nav>
