@@ -68,6 +68,27 @@ export const OWN_KEYS: readonly OwnKeys[] = [
     ],
   },
   {
+    name: "Log",
+    keys: [
+      [["/", "Mod+F"], "Find in the whole log"],
+      [["n", "Shift+N"], "Next line that is found, the one before"],
+      [["g", "Home"], "To the begin"],
+      [["Shift+G", "End"], "To the end, and follow"],
+      [[":"], "Go to a line"],
+      [["w"], "Wrap long lines"],
+    ],
+  },
+  {
+    name: "Log",
+    keys: [
+      [["Mod+f"], "Search (also /)"],
+      [["n", "Shift+n"], "Next, previous that was found"],
+      [["g", "Shift+g"], "To its beginning, to its end"],
+      [[":"], "Go to a line"],
+      [["w"], "Wrap long lines"],
+    ],
+  },
+  {
     name: "Inbox",
     keys: [
       [["ArrowUp", "ArrowDown"], "Item above, below"],

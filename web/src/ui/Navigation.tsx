@@ -10,7 +10,7 @@ import { change, settings } from "../settings.ts";
 import { Sign } from "./Mark.tsx";
 
 export function Navigation() {
-  const isHere = (path: string) => place().path === path || (path === "/" && place().path.startsWith("/runs/"));
+  const isHere = (path: string) => place().path === path || place().path.startsWith(path === "/" ? "/runs/" : `${path}/`);
   const waiting = () => inboxOf(chosenProject()).length;
   return (
     <nav class="places" classList={{ narrow: !settings().navigationOpen }} aria-label="Places">
