@@ -11,6 +11,8 @@ import "./styles/inbox.css";
 import "./styles/run.css";
 import "./styles/chart.css";
 import "./styles/filter.css";
+import "./styles/panel.css";
+import "./styles/details.css";
 import "./styles/logs.css";
 
 const root = document.getElementById("page")!;

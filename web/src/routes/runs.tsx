@@ -3,6 +3,8 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { getRuns } from "../api/client.ts";
+import { perform } from "../actions/action.ts";
+import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
 import { chosenProject } from "../project.ts";
 import { runPath } from "../router.ts";
@@ -59,6 +61,10 @@ export function RunsPage() {
     <Show when={snapshots() > 0} fallback={<Asking />}>
       <div class="runs">
         <Problems />
+        <div class="runs-start">
+          <button onClick={() => void perform(RUN_PLAN, project())}>Run a plan</button>
+          <button onClick={() => void perform(RUN_TASK, project())}>Run a task</button>
+        </div>
         <Show when={shown().length > 0} fallback={<NoRuns />}>
           <div class="page-head">
             <h1>Runs</h1>

@@ -17,9 +17,9 @@ use tokio::sync::watch;
 
 use super::App;
 use super::answer::{Fail, Path, Query, usage};
-use super::api::OfProject;
 use super::backend::Backend;
 use super::files::{self, Growing, Kind, ReadAt};
+use super::images;
 use super::range::{self, Wanted};
 use crate::feed::{Feed, Published, TooOld, is_over};
 use crate::home::storage;
@@ -69,11 +69,21 @@ pub(crate) async fn events<B: Backend>(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
+/// Which artifact, and whether it is to be looked at in the page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Preview {
+    project: String,
+    /// An image is given as one, for the page to show; anything else is a download as ever.
+    #[serde(default)]
+    preview: bool,
+}
+
 /// `GET /api/tasks/{task}/artifacts/{name}`
 pub(crate) async fn artifact<B: Backend>(
     State(app): State<Arc<App<B>>>,
     Path((task, name)): Path<(String, String)>,
-    Query(query): Query<OfProject>,
+    Query(query): Query<Preview>,
     headers: HeaderMap,
 ) -> Result<Response, Fail> {
     let (task, dir) = app.backend.task(&query.project, &task).await?;
@@ -81,8 +91,18 @@ pub(crate) async fn artifact<B: Backend>(
         let what = format!("the task {} has no artifact `{name}`", task.id);
         return Err(Error::new(ErrorKind::NotFound, what).into());
     };
-    let bytes = HeaderValue::from_static("application/octet-stream");
-    let mut response = give(file, &headers, bytes).await?;
+    let (file, image) = match query.preview {
+        true => sniff(file).await?,
+        false => (file, None),
+    };
+    let kind = HeaderValue::from_static(image.unwrap_or("application/octet-stream"));
+    let mut response = give(file, &headers, kind).await?;
+    let fields = response.headers_mut();
+    // Whoever opens it by its address gets a document that can do nothing.
+    fields.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    if image.is_some() {
+        return Ok(response);
+    }
     let called = name.rsplit('/').next().unwrap_or_default();
     let called = utf8_percent_encode(called, NON_ALPHANUMERIC);
     let download = HeaderValue::try_from(format!("attachment; filename*=UTF-8''{called}"))
@@ -91,6 +111,23 @@ pub(crate) async fn artifact<B: Backend>(
         .headers_mut()
         .insert(header::CONTENT_DISPOSITION, download);
     Ok(response)
+}
+
+/// What an artifact may do in a browser, whatever it is: nothing.
+const SANDBOX: HeaderValue =
+    HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
+/// The file, and the kind of image that it is by its first bytes: its name, which an agent chose, is
+/// not asked.
+async fn sniff(file: File) -> Result<(File, Option<&'static str>), Fail> {
+    let read = files::on_disk(move || {
+        let mut begin = [0; images::SNIFFED_BYTES];
+        let read = ReadAt::read_at(&file, &mut begin, 0)?;
+        Ok((file, begin, read))
+    });
+    let (file, begin, read) = read
+        .await
+        .map_err(|error| storage("read", "the artifact".as_ref(), &error))?;
+    Ok((file, images::kind(&begin[..read])))
 }
 
 /// A file of a task or a run; none where it is not there.

@@ -218,10 +218,10 @@ test("details show goal, history, attempts, errors and links", async () => {
   await details.getByRole("link", { name: "JWT tokens" }).click();
   assert.equal(await chosen(page), idOf("jwt"));
   await page.goto(frameUrl("notes"));
-  const artifact = details.getByRole("link", { name: "notes/libraries.md" });
-  const [download] = await Promise.all([page.waitForEvent("download"), artifact.click()]);
+  await details.getByRole("button", { name: "notes/libraries.md" }).click();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download" }).click()]);
   assert.equal(download.suggestedFilename(), "libraries.md");
-  await details.getByText("no copy kept").waitFor();
+  await page.getByRole("list", { name: "Artifacts" }).getByText("no copy kept").first().waitFor();
 });
 
 test("hostile text is text", async () => {
@@ -241,11 +241,11 @@ test("hostile text is text", async () => {
 test("the events of a run are listed, newest first, and new ones come", async () => {
   const { page } = await open(browser, RUN());
   await tab(page, "Events");
-  const first = page.locator(".events tbody tr").first();
+  const first = page.locator(".events-row").first();
   await first.waitFor();
   fixture.change(LIVE, { events: [{ event: "frame_updated", summary: "something new", frame: idOf("list") }] });
   await until(() => first.textContent(), (text) => /something new/.test(text), "the new event");
-  const numbers = (await page.locator(".events tbody td:first-child").allTextContents()).map(Number);
+  const numbers = (await page.locator(".events-row .number").allTextContents()).map(Number);
   assert.deepEqual(numbers, [...numbers].sort((a, b) => b - a));
   assert.equal(new Set(numbers).size, numbers.length);
 });
