@@ -10,6 +10,7 @@ import "./styles/shell.css";
 import "./styles/inbox.css";
 import "./styles/run.css";
 import "./styles/logs.css";
+import "./styles/menu.css";
 
 const root = document.getElementById("page")!;
 followSettings();

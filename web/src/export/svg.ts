@@ -1,0 +1,141 @@
+// A run's flame chart as a drawing that stands alone: no script, no style sheet, nothing fetched, and all
+// text escaped. Bars too narrow to tell apart are joined as on the page, so it stays small. Pure.
+
+import type { RunView } from "../api/types.gen.ts";
+import { ticks } from "../flame/axis.ts";
+import { extentOf, slotLength } from "../flame/viewport.ts";
+import { duration } from "../format.ts";
+import { fitText, oneLine } from "../graph/text.ts";
+import type { FrameTable } from "../model/columns.ts";
+import { FUTURE } from "../model/layout.ts";
+import type { Layout } from "../model/layout.ts";
+import { endOf, paintRow, startOf, toPixel } from "../model/lod.ts";
+import type { Scale } from "../model/lod.ts";
+import { BLOCKED, FAILED, FRAME_STATUSES, INVALIDATED, PLANNED, glyph, word } from "../model/status.ts";
+import type { Colours } from "./colours.ts";
+
+const ROW = 22;
+const BAR = 19;
+const HEAD = 64;
+const AXIS = 24;
+const FOOT = 34;
+const MARGIN = 16;
+const TICK_SPACING = 96;
+const LABELLED = 28;
+const FONT = `font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"`;
+
+interface Drawing {
+  readonly frames: FrameTable;
+  readonly layout: Layout;
+  readonly colours: Colours;
+  readonly scale: Scale;
+}
+
+/** `offset_ms` is how far local time is ahead of UTC. */
+export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_ms: number, offset_ms: number, colours: Colours, width = 1_600): string {
+  const until_ms = Math.max(now_ms, layout.to);
+  const { from_ms, to_ms } = extentOf(layout, until_ms);
+  const chart = width - 2 * MARGIN;
+  const scale: Scale = { from_ms, msPerPixel: Math.max(to_ms - from_ms, 1) / chart, width: chart, now_ms: until_ms, slot_ms: slotLength(layout, until_ms) };
+  const drawing = { frames, layout, colours, scale };
+  const height = HEAD + AXIS + layout.rows * ROW + FOOT;
+  const took = duration((run.ended_ms ?? until_ms) - run.started_ms);
+  const bars = Array.from({ length: layout.rows }, (_, row) => drawRow(drawing, row)).join("");
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" ${FONT}>`,
+    `<title>${escape(run.name)}</title>`,
+    patterns(colours),
+    `<rect width="${width}" height="${height}" fill="${colours.background}"/>`,
+    text(MARGIN, 30, fitText(oneLine(run.name), width / 2, 19), `font-size="19" font-weight="600" fill="${colours.text}"`),
+    text(MARGIN, 50, oneLine(`${glyph(run.status)} ${word(run.status)} · ${took} · ${run.id} · ${new Date(run.started_ms).toISOString()}`), `font-size="12" fill="${colours.muted}"`),
+    `<g transform="translate(${MARGIN} ${HEAD})">`,
+    axis(drawing, offset_ms, AXIS + layout.rows * ROW),
+    `<g transform="translate(0 ${AXIS})">${bars}</g>`,
+    `</g>`,
+    legend(colours, height - FOOT + 22),
+    `</svg>`,
+  ].join("\n");
+}
+
+/** A text as XML holds it: what no XML may hold, not even escaped, is left out. */
+export function escape(raw: string): string {
+  const letters: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return raw
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "")
+    .replace(/[&<>"']/g, (letter) => letters[letter]!);
+}
+
+function text(x: number, y: number, raw: string, more: string): string {
+  return raw === "" ? "" : `<text x="${x}" y="${y}" ${more}>${escape(raw)}</text>`;
+}
+
+/** By status: what is drawn over its fill; in the ink of text on it, and, faint, in its own colour. */
+function patterns({ onFill, fills }: Colours): string {
+  const pattern = (status: number, name: string, ink: string) => {
+    const shape = status === INVALIDATED ? `<circle cx="2" cy="2" r="1.1" fill="${ink}"/>` : `<path d="${status === FAILED ? "M0 0L8 8M8 0L0 8" : "M-2 2L2 -2M0 8L8 0M6 10L10 6"}" stroke="${ink}" stroke-width="1.3" fill="none"/>`;
+    return `<pattern id="${name}-${status}" width="8" height="8" patternUnits="userSpaceOnUse"><g opacity="0.38">${shape}</g></pattern>`;
+  };
+  return `<defs>${[FAILED, BLOCKED, INVALIDATED].flatMap((status) => [pattern(status, "full", onFill), pattern(status, "faint", fills[status]!)]).join("")}</defs>`;
+}
+
+function hasTexture(status: number): boolean {
+  return status === FAILED || status === BLOCKED || status === INVALIDATED;
+}
+
+function drawRow(drawing: Drawing, row: number): string {
+  const { layout, frames, scale, colours } = drawing;
+  const y = row * ROW;
+  const parts: string[] = [];
+  paintRow(layout, frames.status.codes, row, scale, {
+    wide: (bar, left, right) => parts.push(drawBar(drawing, bar, left, Math.max(right - left - 1, 2), y)),
+    joined(status, left, right) {
+      parts.push(`<rect x="${left}" y="${y}" width="${right - left}" height="${BAR}" fill="${colours.fills[status]}"/>`);
+    },
+  });
+  return parts.join("");
+}
+
+function drawBar(drawing: Drawing, bar: number, x: number, width: number, y: number): string {
+  const { layout, frames, scale, colours } = drawing;
+  const status = frames.status.codes[bar]!;
+  const fill = colours.fills[status]!;
+  const isGroup = frames.group.bits[bar] === 1;
+  const notRun = layout.kind[bar] === FUTURE;
+  const strength = notRun ? 0.1 : isGroup ? 0.2 : 1;
+  const box = `x="${x}" y="${y}" width="${width}" height="${BAR}"`;
+  const title = oneLine(frames.title.get(bar));
+  const took = notRun ? "" : duration(endOf(layout, bar, scale) - startOf(layout, bar, scale));
+  const said = [title.slice(0, 400), frames.skipped.get(bar) ? "skipped" : word(FRAME_STATUSES[status]!), took, frames.reason.get(bar)?.slice(0, 400)].filter(Boolean).join("\n");
+  const ink = isGroup || notRun ? colours.text : colours.onFill;
+  const room = Math.min(x + width, scale.width) - Math.max(x, 0) - 10;
+  const struck = status === INVALIDATED ? ` text-decoration="line-through"` : "";
+  return [
+    `<g><title>${escape(said)}</title><rect ${box} fill="${fill}" fill-opacity="${strength}"${notRun ? ` stroke="${fill}" stroke-dasharray="4 3"` : ""}/>`,
+    hasTexture(status) ? `<rect ${box} fill="url(#${strength < 1 ? "faint" : "full"}-${status})"/>` : "",
+    isGroup && !notRun ? `<rect x="${x}" y="${y}" width="3" height="${BAR}" fill="${fill}"/>` : "",
+    width < LABELLED ? "" : text(Math.max(x, 0) + 6, y + 13.5, fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12), `font-size="12" fill="${ink}"${struck}`),
+    `</g>`,
+  ].join("");
+}
+
+function axis({ layout, scale, colours }: Drawing, offset_ms: number, height: number): string {
+  const now = Math.round(toPixel(scale.now_ms, scale));
+  const to_ms = Math.min(scale.from_ms + scale.width * scale.msPerPixel, scale.now_ms);
+  const lines = ticks(scale.from_ms, to_ms, TICK_SPACING * scale.msPerPixel, offset_ms).map((tick) => {
+    const x = Math.round(toPixel(tick.at_ms, scale));
+    return `<rect x="${x}" y="0" width="1" height="${height}" fill="${colours.line}"/>${x + 60 < scale.width ? text(x + 5, 13, tick.label, `font-size="11" fill="${colours.muted}"`) : ""}`;
+  });
+  const future = layout.slots > 0 ? `<rect x="${now}" y="0" width="${Math.max(scale.width - now, 0)}" height="${height}" fill="${colours.surface}"/>` : "";
+  return `${future}${lines.join("")}<rect x="${now}" y="0" width="1" height="${height}" fill="${colours.muted}"/>`;
+}
+
+function legend(colours: Colours, y: number): string {
+  return FRAME_STATUSES.map((status, code) => {
+    const x = MARGIN + code * 124;
+    const isPlanned = code === PLANNED;
+    const box = `x="${x}" y="${y - 10}" width="14" height="11" rx="2"`;
+    const swatch = `<rect ${box} fill="${colours.fills[code]}"${isPlanned ? ` fill-opacity="0.15" stroke="${colours.fills[code]}" stroke-dasharray="3 2"` : ""}/>`;
+    const texture = hasTexture(code) ? `<rect ${box} fill="url(#full-${code})"/>` : "";
+    return `${swatch}${texture}${text(x + 20, y, `${glyph(status)} ${word(status)}`, `font-size="11.5" fill="${colours.muted}"`)}`;
+  }).join("");
+}
