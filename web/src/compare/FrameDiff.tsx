@@ -61,7 +61,7 @@ function Facts(props: { frames: readonly Compared[]; outputs: readonly FrameOutp
     ["Tool", ({ detail }) => detail.frame.tool ?? ""],
     ["Version", (outputs) => outputs.tool_version ?? ""],
     ["Model", ({ detail }) => detail.tasks.findLast((task) => task.model !== null)?.model ?? ""],
-    ["Commit", (outputs) => outputs.commit?.slice(0, 10) ?? ""],
+    ["Commit", (outputs) => outputs.commit ?? ""],
     ["Role, phase", ({ detail: { frame } }) => [frame.agent_role, frame.phase].filter((each) => each !== null).join(" · ")],
   ];
   const isSame = (of: (outputs: FrameOutputs) => string) => new Set(props.outputs.map(of)).size === 1;
@@ -138,7 +138,7 @@ function TextDiff(props: { name: string; note?: string; texts(): Promise<string[
       <Show when={!diff.error} fallback={<p class="hint">They differ: {diff.error instanceof Error ? diff.error.message : String(diff.error)}.</p>}>
         <Show when={!diff.loading && diff.state === "ready"} fallback={<p class="hint" role="status">Comparing…</p>}>
           <Show when={diff()} fallback={<p class="hint">{diff() === null ? "They are too different, or too long, to be shown side by side." : "They differ in nothing that shows."}</p>}>
-            {(text) => <DiffView text={text()} name={props.name} />}
+            {(text) => <DiffView text={text()} name={props.name} bare />}
           </Show>
         </Show>
       </Show>

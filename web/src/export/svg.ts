@@ -108,12 +108,13 @@ function drawBar(drawing: Drawing, bar: number, x: number, width: number, y: num
   const said = [title.slice(0, 400), frames.skipped.get(bar) ? "skipped" : word(FRAME_STATUSES[status]!), took, frames.reason.get(bar)?.slice(0, 400)].filter(Boolean).join("\n");
   const ink = isGroup || notRun ? colours.text : colours.onFill;
   const room = Math.min(x + width, scale.width) - Math.max(x, 0) - 10;
+  const halo = hasTexture(status) && strength === 1 ? ` stroke="${fill}" stroke-width="4" paint-order="stroke"` : "";
   const struck = status === INVALIDATED ? ` text-decoration="line-through"` : "";
   return [
     `<g><title>${escape(said)}</title><rect ${box} fill="${fill}" fill-opacity="${strength}"${notRun ? ` stroke="${fill}" stroke-dasharray="4 3"` : ""}/>`,
     hasTexture(status) ? `<rect ${box} fill="url(#${strength < 1 ? "faint" : "full"}-${status})"/>` : "",
     isGroup && !notRun ? `<rect x="${x}" y="${y}" width="3" height="${BAR}" fill="${fill}"/>` : "",
-    width < LABELLED ? "" : text(Math.max(x, 0) + 6, y + 13.5, fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12), `font-size="12" fill="${ink}"${struck}`),
+    width < LABELLED ? "" : text(Math.max(x, 0) + 6, y + 13.5, fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12), `font-size="12" fill="${ink}"${halo}${struck}`),
     `</g>`,
   ].join("");
 }

@@ -114,8 +114,9 @@ function Overview(props: { sides: readonly Side[] }) {
             <For each={props.sides}>
               {({ run }) => (
                 <th scope="col">
-                  <a href={runPath(run.project, run.id)}>{run.name}</a> <span class="muted mono">{run.id}</span>
+                  <a href={runPath(run.project, run.id)}>{run.name}</a>
                   <a class="quiet" href={without(run)} aria-label={`Take ${run.id} away`} title="Take it away">✕</a>
+                  <span class="muted mono">{run.id}</span>
                 </th>
               )}
             </For>

@@ -64,7 +64,7 @@ function damage(random: Random, value: unknown): void {
 }
 
 test("a damaged file is refused with the place of what is wrong, or shows what it says; it never breaks", async () => {
-  await forSeeds(400, (random) => {
+  await forSeeds(100, (random) => {
     const { view, content, events } = randomRun(random);
     const document = JSON.parse(writeDocument(makeDocument(view, content, events, NOW))) as unknown;
     damage(random, document);
