@@ -9,6 +9,8 @@ import "./styles/page.css";
 import "./styles/shell.css";
 import "./styles/inbox.css";
 import "./styles/run.css";
+import "./styles/chart.css";
+import "./styles/filter.css";
 import "./styles/logs.css";
 import "./styles/menu.css";
 
@@ -23,3 +25,4 @@ if (location.pathname.startsWith("/embed/")) {
 } else {
   void import("./start.tsx").then(({ startPage }) => startPage(root));
 }
+if (new URLSearchParams(location.search).has("debug")) void import("./debug.ts");

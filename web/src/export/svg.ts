@@ -7,11 +7,12 @@ import { extentOf, slotLength } from "../flame/viewport.ts";
 import { duration } from "../format.ts";
 import { fitText, oneLine } from "../graph/text.ts";
 import type { FrameTable } from "../model/columns.ts";
+import { axisOf, workOf } from "../model/idle.ts";
 import { FUTURE } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
-import { endOf, paintRow, startOf, toPixel } from "../model/lod.ts";
+import { endOf, paintRow, startOf, toMoment, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
-import { BLOCKED, FAILED, FRAME_STATUSES, INVALIDATED, PLANNED, glyph, word } from "../model/status.ts";
+import { BLOCKED, FAILED, FRAME_STATUSES, INVALIDATED, PLANNED, doingWord, glyph, word } from "../model/status.ts";
 import type { Colours } from "./colours.ts";
 
 const ROW = 22;
@@ -34,9 +35,10 @@ interface Drawing {
 /** `offset_ms` is how far local time is ahead of UTC. */
 export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_ms: number, offset_ms: number, colours: Colours, width = 1_600): string {
   const until_ms = Math.max(now_ms, layout.to);
-  const { from_ms, to_ms } = extentOf(layout, until_ms);
+  const along = axisOf(workOf(frames, layout), until_ms, true, new Set());
+  const { from, to } = extentOf(layout, along, until_ms);
   const chart = width - 2 * MARGIN;
-  const scale: Scale = { from_ms, msPerPixel: Math.max(to_ms - from_ms, 1) / chart, width: chart, now_ms: until_ms, slot_ms: slotLength(layout, until_ms) };
+  const scale: Scale = { axis: along, left: from, perPixel: Math.max(to - from, 1) / chart, width: chart, now_ms: until_ms, slot_ms: slotLength(layout, along, until_ms) };
   const drawing = { frames, layout, colours, scale };
   const height = HEAD + AXIS + layout.rows * ROW + FOOT;
   const took = duration((run.ended_ms ?? until_ms) - run.started_ms);
@@ -51,6 +53,7 @@ export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_m
     `<g transform="translate(${MARGIN} ${HEAD})">`,
     axis(drawing, offset_ms, AXIS + layout.rows * ROW),
     `<g transform="translate(0 ${AXIS})">${bars}</g>`,
+    breaks(drawing, AXIS + layout.rows * ROW),
     `</g>`,
     legend(colours, height - FOOT + 22),
     `</svg>`,
@@ -70,12 +73,13 @@ function text(x: number, y: number, raw: string, more: string): string {
 }
 
 /** By status: what is drawn over its fill; in the ink of text on it, and, faint, in its own colour. */
-function patterns({ onFill, fills }: Colours): string {
+function patterns({ onFill, fills, text: ink }: Colours): string {
+  const rest = `<pattern id="rest" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6L6 0" stroke="${ink}" stroke-opacity="0.35" fill="none"/></pattern>`;
   const pattern = (status: number, name: string, ink: string) => {
     const shape = status === INVALIDATED ? `<circle cx="2" cy="2" r="1.1" fill="${ink}"/>` : `<path d="${status === FAILED ? "M0 0L8 8M8 0L0 8" : "M-2 2L2 -2M0 8L8 0M6 10L10 6"}" stroke="${ink}" stroke-width="1.3" fill="none"/>`;
     return `<pattern id="${name}-${status}" width="8" height="8" patternUnits="userSpaceOnUse"><g opacity="0.38">${shape}</g></pattern>`;
   };
-  return `<defs>${[FAILED, BLOCKED, INVALIDATED].flatMap((status) => [pattern(status, "full", onFill), pattern(status, "faint", fills[status]!)]).join("")}</defs>`;
+  return `<defs>${rest}${[FAILED, BLOCKED, INVALIDATED].flatMap((status) => [pattern(status, "full", onFill), pattern(status, "faint", fills[status]!)]).join("")}</defs>`;
 }
 
 function hasTexture(status: number): boolean {
@@ -113,21 +117,56 @@ function drawBar(drawing: Drawing, bar: number, x: number, width: number, y: num
   return [
     `<g><title>${escape(said)}</title><rect ${box} fill="${fill}" fill-opacity="${strength}"${notRun ? ` stroke="${fill}" stroke-dasharray="4 3"` : ""}/>`,
     hasTexture(status) ? `<rect ${box} fill="url(#${strength < 1 ? "faint" : "full"}-${status})"/>` : "",
+    rests(drawing, bar, y),
     isGroup && !notRun ? `<rect x="${x}" y="${y}" width="3" height="${BAR}" fill="${fill}"/>` : "",
     width < LABELLED ? "" : text(Math.max(x, 0) + 6, y + 13.5, fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12), `font-size="12" fill="${ink}"${halo}${struck}`),
     `</g>`,
   ].join("");
 }
 
+/** What was not worked in a bar: fainter, and ruled. */
+function rests({ layout, frames, scale, colours }: Drawing, bar: number, y: number): string {
+  if (layout.kind[bar] === FUTURE) return "";
+  const spans = frames.spans.get(bar);
+  return spans.map((span, i) => {
+    if (span.doing === "working") return "";
+    const end = endOf(layout, bar, scale);
+    const pixel = (at_ms: number) => Math.round(Math.min(Math.max(toPixel(Math.min(at_ms, end), scale), 0), scale.width));
+    const [left, right] = [pixel(span.from_ms), pixel(spans[i + 1]?.from_ms ?? end)];
+    if (right - left < 2) return "";
+    const box = `x="${left}" y="${y}" width="${right - left}" height="${BAR}"`;
+    return `<g><title>${escape(`${doingWord(span.doing)}, ${duration(Math.min(spans[i + 1]?.from_ms ?? end, end) - span.from_ms)}`)}</title><rect ${box} fill="${colours.background}" fill-opacity="0.45"/><rect ${box} fill="url(#rest)"/></g>`;
+  }).join("");
+}
+
 function axis({ layout, scale, colours }: Drawing, offset_ms: number, height: number): string {
   const now = Math.round(toPixel(scale.now_ms, scale));
-  const to_ms = Math.min(scale.from_ms + scale.width * scale.msPerPixel, scale.now_ms);
-  const lines = ticks(scale.from_ms, to_ms, TICK_SPACING * scale.msPerPixel, offset_ms).map((tick) => {
-    const x = Math.round(toPixel(tick.at_ms, scale));
-    return `<rect x="${x}" y="0" width="1" height="${height}" fill="${colours.line}"/>${x + 60 < scale.width ? text(x + 5, 13, tick.label, `font-size="11" fill="${colours.muted}"`) : ""}`;
+  const folded = scale.axis.gaps.filter((gap) => gap.folded);
+  const spacing = TICK_SPACING * scale.perPixel;
+  let from_ms = toMoment(0, scale);
+  const worked = [...folded.map((gap) => [gap.from_ms, gap.to_ms] as const), [scale.now_ms, Infinity] as const].flatMap(([until, on]) => {
+    const found = until > from_ms ? ticks(from_ms, until, spacing, offset_ms) : [];
+    from_ms = on;
+    return found;
+  });
+  let free = -Infinity;
+  const lines = worked.map((tick) => {
+    const x = Math.round(toPixel(tick.at, scale));
+    const isFree = x >= free && x + 60 < scale.width;
+    if (isFree) free = x + 60;
+    return `<rect x="${x}" y="0" width="1" height="${height}" fill="${colours.line}"/>${isFree ? text(x + 5, 13, tick.label, `font-size="11" fill="${colours.muted}"`) : ""}`;
   });
   const future = layout.slots > 0 ? `<rect x="${now}" y="0" width="${Math.max(scale.width - now, 0)}" height="${height}" fill="${colours.surface}"/>` : "";
   return `${future}${lines.join("")}<rect x="${now}" y="0" width="1" height="${height}" fill="${colours.muted}"/>`;
+}
+
+/** Where time in which nobody worked is left out. */
+function breaks({ scale, colours }: Drawing, height: number): string {
+  return scale.axis.gaps.filter((gap) => gap.folded).map((gap) => {
+    const [left, right] = [toPixel(gap.from_ms, scale), toPixel(gap.to_ms, scale)].map(Math.round) as [number, number];
+    const said = `⋯${duration(gap.to_ms - gap.from_ms)}⋯`;
+    return `<g><title>${escape(`${duration(gap.to_ms - gap.from_ms)} in which nobody worked`)}</title><rect x="${left}" y="0" width="${Math.max(right - left, 2)}" height="${height}" fill="${colours.surface}" stroke="${colours.line}" stroke-dasharray="2 3"/>${right - left > 50 ? text((left + right) / 2, 13, said, `font-size="11" text-anchor="middle" fill="${colours.muted}"`) : ""}</g>`;
+  }).join("");
 }
 
 function legend(colours: Colours, y: number): string {

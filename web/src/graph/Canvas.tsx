@@ -13,7 +13,7 @@ import { fitAll, pan, reveal, zoom } from "./viewport.ts";
 import type { Size, Viewport } from "./viewport.ts";
 import { nodeAt, step } from "./walk.ts";
 
-interface Props extends ViewProps {
+interface Props extends Omit<ViewProps, "onFold"> {
   placed: Placed;
   sums: Within;
   /** What is not in the picture. */

@@ -10,7 +10,7 @@ import type { Placed } from "./places.ts";
 import type { Within } from "./structure.ts";
 import { fitText, oneLine } from "./text.ts";
 
-interface Props extends ViewProps {
+interface Props extends Omit<ViewProps, "onFold"> {
   placed: Placed;
   sums: Within;
   node: number;

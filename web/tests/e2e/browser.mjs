@@ -27,7 +27,7 @@ export function watch(page, wrong) {
   });
   page.on("console", (message) => {
     // That a connection failed is said where a test breaks it.
-    if (message.type() === "error" && !/net::ERR_|status of (401|404|409|416)/.test(message.text())) wrong.push(message.text());
+    if (message.type() === "error" && !/net::ERR_|status of (401|404|409|416|503)/.test(message.text())) wrong.push(message.text());
   });
 }
 
