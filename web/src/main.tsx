@@ -11,8 +11,10 @@ import "./styles/inbox.css";
 import "./styles/run.css";
 import "./styles/chart.css";
 import "./styles/filter.css";
+import "./styles/panel.css";
+import "./styles/details.css";
 import "./styles/logs.css";
-import "./styles/menu.css";
+import "./styles/export.css";
 
 const root = document.getElementById("page")!;
 followSettings();

@@ -11,6 +11,7 @@ import type {
   RunDetail,
   RunView,
   TaskColumns,
+  TaskView,
 } from "./types.gen.ts";
 
 /** The daemon refused, or could not be asked. */
@@ -90,7 +91,8 @@ export function getFrame(project: string, frame: string, signal: AbortSignal): P
 export const ownCommands = new Set<string>();
 const OWN_KEPT = 256;
 
-function own(): string {
+/** The id of a command that is given here. */
+export function newCommand(): string {
   const id = crypto.randomUUID();
   ownCommands.add(id);
   if (ownCommands.size > OWN_KEPT) ownCommands.delete(ownCommands.values().next().value!);
@@ -113,13 +115,33 @@ export function getTools(project: string, signal: AbortSignal): Promise<ToolFoun
   return get(address(["projects", project, "tools"]), signal);
 }
 
-/** Has something done. Sent once more where the answer is lost: its id makes that harmless. */
-export async function command(project: string, request: Command): Promise<Answer> {
-  const body: CommandRequest = { cmd_id: own(), project, command: request };
+/** All about a task: how it was started and how it ended, as its folder tells it. */
+export function getTask(project: string, task: string, signal?: AbortSignal): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
+  return get(address(["tasks", task], { project }), signal);
+}
+
+/** What a tool of the call stack answers. */
+export interface Reply {
+  text: string;
+  data: unknown;
+}
+
+/** Has something done. */
+export function command(project: string, request: Command, cmd_id: string = newCommand()): Promise<Answer> {
+  return post(address(["commands"]), { cmd_id, project, command: request } satisfies CommandRequest);
+}
+
+/** Has the person's own session call a tool of the call stack. */
+export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = newCommand()): Promise<Reply> {
+  return post(address(["tools", name]), { cmd_id, project, arguments: args });
+}
+
+/** Sent once more where the answer is lost: the body's `cmd_id` makes that harmless. */
+async function post<T>(url: string, body: object): Promise<T> {
   const send = async () => {
     const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-    const response = await ask(address(["commands"]), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return (await response.json()) as Answer;
+    const response = await ask(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return (await response.json()) as T;
   };
   try {
     return await send();

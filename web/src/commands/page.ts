@@ -1,6 +1,8 @@
 // The commands that are there wherever one is.
 
 import { createSignal } from "solid-js";
+import { useActions } from "../actions/commands.ts";
+import { ANYWHERE_ACTIONS } from "../actions/run.ts";
 import { inProject, shownProject } from "../project.ts";
 import { navigate } from "../router.ts";
 import { NAVIGATION } from "../routes/routes.ts";
@@ -8,7 +10,6 @@ import { change, settings } from "../settings.ts";
 import { toggleTheme } from "../ui/theme.ts";
 import { useCommands } from "./registry.ts";
 import type { Command } from "./registry.ts";
-import { goingRuns, stopAll } from "./stop_all.ts";
 
 const [overlay, setOverlay] = createSignal<"palette" | "help" | null>(null);
 
@@ -19,6 +20,7 @@ export const PALETTE_KEYS = "Mod+k";
 
 /** Adds them, for as long as the component is shown that calls this. */
 export function usePageCommands(): void {
+  useActions(ANYWHERE_ACTIONS, shownProject);
   useCommands((): Command[] => [
     { id: "page.palette", title: "Find a command, run or frame", group: "Page", keys: [PALETTE_KEYS], onlyKey: true, run: () => setOverlay("palette") },
     { id: "page.help", title: "Show all keys", group: "Page", keys: ["?"], run: () => setOverlay("help") },
@@ -26,10 +28,6 @@ export function usePageCommands(): void {
       id: `go.${id}`, title: `Go to ${word}`, group: "Go", keys: [keys], run: () => navigate(inProject(path)),
     })),
     { id: "page.theme", title: "Switch between dark and light", group: "Page", keys: ["Mod+Shift+l"], run: toggleTheme },
-    { id: "page.navigation", title: "Show or hide the words of the navigation", group: "Page", keys: ["["], run: () => change("navigationOpen", !settings().navigationOpen) },
-    {
-      id: "page.stop-all", title: "Stop all runs", group: "Page", run: () => void stopAll(shownProject()),
-      unavailable: () => (goingRuns(shownProject()) === 0 ? "nothing runs" : null),
-    },
+    { id: "page.navigation", title: "Show or hide the words of the navigation", group: "Page", keys: ["Mod+b"], run: () => change("navigationOpen", !settings().navigationOpen) },
   ]);
 }

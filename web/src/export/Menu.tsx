@@ -49,7 +49,7 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
 
   return (
     <details
-      class="menu"
+      class="export"
       ref={menu}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !menu.open) return;
@@ -59,7 +59,7 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
       }}
     >
       <summary ref={summary} class="button" aria-busy={busy()}>{busy() ? "Exporting…" : "Export"}</summary>
-      <ul class="menu-items">
+      <ul class="export-items">
         <For each={offered()}>
           {({ format, title, what }) => <li><button class="quiet" onClick={() => void keep(format)}><strong>{title}</strong> <span class="muted">{what}</span></button></li>}
         </For>

@@ -1,17 +1,18 @@
 // The flame chart: a canvas, and how pointers and keys move it.
 
-import { createEffect, createMemo, createSignal, on, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, Show, Suspense } from "solid-js";
 import type { TaskTable } from "../model/columns.ts";
 import type { Work } from "../model/idle.ts";
 import type { Layout } from "../model/layout.ts";
 import { endOf, startOf, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
 import { FRAME_STATUSES, word } from "../model/status.ts";
+import { WIDTHS } from "../model/widths.ts";
+import { useCommands } from "../commands/registry.ts";
 import { theme } from "../ui/theme.ts";
 import { Gaps } from "./Gaps.tsx";
 import { Minimap } from "./Minimap.tsx";
-import { Tools } from "./Tools.tsx";
-import { Tooltip } from "./Tooltip.tsx";
+import { Tools, setWidth } from "./Tools.tsx";
 import type { Tip } from "./Tooltip.tsx";
 import { createCamera } from "./camera.ts";
 import { draw, gapsInSight } from "./draw.ts";
@@ -48,6 +49,8 @@ interface Props {
   /** Chooses the next frame that the filter finds, or the one before. */
   onMatch(step: 1 | -1): void;
 }
+
+const Tooltip = lazy(async () => ({ default: (await import("./Tooltip.tsx")).Tooltip }));
 
 /** What grows is drawn again when it has grown by a pixel, but at least this often. */
 const SLOWEST_REDRAW_MS = 1_000;
@@ -242,6 +245,20 @@ export function Chart(props: Props) {
     (does[action.do] as (action: KeyAction) => void)(action);
   }
 
+  // Their keys are heard while the chart has the focus; see own_keys.ts.
+  useCommands(() => {
+    const command = (action: KeyAction, title: string) => ({ id: `chart.${action.do}`, title, group: "Chart", run: () => act(action) });
+    return [
+      command({ do: "fit" }, "Show the whole run"),
+      command({ do: "fitFrame" }, "Show the chosen frame as wide as the chart"),
+      command({ do: "follow" }, "Keep now in sight"),
+      command({ do: "idle" }, "Fold or show idle time"),
+      command({ do: "fold" }, "Fold or unfold the chosen frame"),
+      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", run: () => props.onUnfoldAll() },
+      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", run: () => setWidth(width) })),
+    ];
+  });
+
   function onKeyDown(event: KeyboardEvent): void {
     const action = actionOf(event);
     if (!action) return;
@@ -274,7 +291,9 @@ export function Chart(props: Props) {
       >
         <canvas ref={canvas} />
         <Gaps gaps={gaps()} width={size.width} onToggle={(from_ms) => camera.toggleGap(from_ms)} />
-        <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+        <Suspense>
+          <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+        </Suspense>
       </div>
       <p class="unseen" aria-live="polite">{spoken()}</p>
     </section>

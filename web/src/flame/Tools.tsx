@@ -17,6 +17,11 @@ const WIDTH_NAMES: Record<Width, string> = {
   equal: "Equal",
 };
 
+/** What widths stand for is kept in the address. */
+export function setWidth(width: string): void {
+  setQuery("width", width === "time" ? null : width);
+}
+
 interface Props {
   width: Width;
   camera: Camera;
@@ -30,7 +35,6 @@ interface Props {
 }
 
 export function Tools(props: Props) {
-  const setWidth = (width: string) => setQuery("width", width === "time" ? null : width);
   return (
     <div class="chart-tools">
       <Legend />

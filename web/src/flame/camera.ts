@@ -6,6 +6,7 @@ import { STRAIGHT, axisOf } from "../model/idle.ts";
 import type { Axis, Work } from "../model/idle.ts";
 import type { Scale } from "../model/lod.ts";
 import { place, setQuery } from "../router.ts";
+import { settings } from "../settings.ts";
 import type { Shown } from "./scene.ts";
 import { WHOLE, between, extentOf, keep, resolve, slotLength } from "./viewport.ts";
 import type { Extent, View, Viewport } from "./viewport.ts";
@@ -53,7 +54,10 @@ const ADDRESS_DELAY_MS = 300;
 export function createCamera(source: Source): Camera {
   const [viewport, setViewport] = createSignal<Viewport>(WHOLE);
   const [others, setOthers] = createSignal<ReadonlySet<number>>(new Set());
-  const idleFolded = createMemo(() => place().query.get("idle") !== "show");
+  const idleFolded = createMemo(() => {
+    const asked = place().query.get("idle");
+    return asked === "show" || asked === "fold" ? asked === "fold" : settings().foldIdle;
+  });
   const idle = createMemo(() => ({ folded: idleFolded(), others: others() }));
 
   function look(): Look {
@@ -89,7 +93,8 @@ export function createCamera(source: Source): Camera {
     idle,
     toggleIdle: () => batch(() => {
       setOthers(new Set<number>());
-      setQuery("idle", idleFolded() ? "show" : null);
+      const folds = !idleFolded();
+      setQuery("idle", folds === settings().foldIdle ? null : folds ? "fold" : "show");
     }),
     toggleGap: (from_ms) => setOthers((before) => {
       const after = new Set(before);

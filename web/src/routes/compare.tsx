@@ -12,7 +12,8 @@ import { visible } from "../diff/parse.ts";
 import { cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
 import { compareFramesPath, comparePath, readPairs, runPath } from "../paths.ts";
 import { navigate, place, setQuery } from "../router.ts";
-import { runs, second } from "../state.ts";
+import { contentOf, runs, second } from "../state.ts";
+import { runKey } from "../sync/apply.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
 import { useTitle } from "../ui/title.ts";
 import "../styles/compare.css";
@@ -36,16 +37,30 @@ export default function ComparePage() {
   );
 }
 
-/** With one frame only, another is chosen by its id. */
+/** With one frame only, another is chosen: of those of its run, or by its id. */
 function OtherFrame(props: { one: Asked }) {
   const [id, setId] = createSignal("");
+  /** The run that it is of, where that is here. */
+  const frames = createMemo(() => {
+    for (const run of Object.values(runs)) {
+      const found = run.project === props.one.project ? contentOf(runKey(run.project, run.id))?.content.frames : undefined;
+      if (found?.row(props.one.id) !== undefined) return found;
+    }
+    return null;
+  });
+  const title = () => frames()?.title.get(frames()!.row(props.one.id)!) ?? props.one.id;
+  const others = () => {
+    const all = frames();
+    return all ? Array.from({ length: Math.min(all.length, 2_000) }, (_, row) => row).filter((row) => all.id.get(row) !== props.one.id && !all.group.get(row)) : [];
+  };
   const go = (event: SubmitEvent) => {
     event.preventDefault();
     if (id().trim() !== "") navigate(compareFramesPath([props.one, { project: props.one.project, id: id().trim() }]));
   };
   return (
     <form class="compare-other" onSubmit={go}>
-      <label>Compare <span class="mono">{props.one.id}</span> with the frame of the same project whose id is <input class="mono" value={id()} placeholder="f-…" onInput={(event) => setId(event.currentTarget.value)} /></label>
+      <label>Compare <strong>{title()}</strong> with the frame <input class="mono" list="frames-to-compare" value={id()} placeholder="f-…" onInput={(event) => setId(event.currentTarget.value)} /></label>
+      <datalist id="frames-to-compare"><For each={others()}>{(row) => <option value={frames()!.id.get(row)}>{frames()!.title.get(row)}</option>}</For></datalist>
       <button class="primary" disabled={id().trim() === ""}>Compare</button>
     </form>
   );

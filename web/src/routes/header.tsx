@@ -3,7 +3,8 @@
 import { Show } from "solid-js";
 import type { JSX } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
-import { retry, stop } from "../actions.ts";
+import { perform } from "../actions/action.ts";
+import { RETRY_RUN, STOP_RUN } from "../actions/run.ts";
 import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
 import { projects, second } from "../state.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
@@ -32,12 +33,12 @@ export function RunHeader(props: Props) {
         <span class="spacer" />
         {props.children}
         <Show when={isOpen() && !isFile()}>
-          <button disabled={run().status === "stopping"} onClick={() => void stop(run().project, run().id, run().name)}>
+          <button disabled={run().status === "stopping"} onClick={() => void perform(STOP_RUN, { run: run() })}>
             <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
           </button>
         </Show>
         <Show when={!isOpen() && !isFile() && run().status !== "completed"}>
-          <button class="primary" onClick={() => void retry(run().project, run().id)} title="Do again what did not succeed">↻ Retry</button>
+          <button class="primary" onClick={() => void perform(RETRY_RUN, { run: run() })} title="Do again what did not succeed">↻ Retry</button>
         </Show>
       </div>
       <p class="run-facts muted">

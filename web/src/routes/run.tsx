@@ -81,7 +81,7 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
-  const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
+  const { laidOut, fold, unfoldAll } = createLaidOut(`${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`, frames, () => props.content.version, selected);
   const matches = createMemo(() => matchesOf(laidOut().layout, found()));
   const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
   const choose = (frame: string | null) => setQuery("frame", frame);

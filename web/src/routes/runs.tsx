@@ -3,6 +3,8 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { getRuns } from "../api/client.ts";
+import { perform } from "../actions/action.ts";
+import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
 import { chosenProject } from "../project.ts";
 import { comparePath, runPath } from "../paths.ts";
@@ -69,10 +71,16 @@ export function RunsPage() {
     <Show when={snapshots() > 0} fallback={<Asking />}>
       <div class="runs">
         <Problems />
+        <div class="runs-start">
+          <button onClick={() => void perform(RUN_PLAN, project())}>Run a plan</button>
+          <button onClick={() => void perform(RUN_TASK, project())}>Run a task</button>
+        </div>
         <Show when={shown().length > 0} fallback={<NoRuns />}>
           <div class="page-head">
             <h1>Runs</h1>
             <span class="muted">{going() === 0 ? "nothing runs now" : `${going()} going on`}</span>
+            <span class="spacer" />
+            <a class="quiet" href="/import">Open an exported run</a>
           </div>
           <table>
             <caption class="unseen">Runs, newest first</caption>
@@ -133,7 +141,7 @@ function Problems() {
   const troubled = () => Object.values(projects).filter((project) => project.problem !== null);
   return (
     <For each={troubled()}>
-      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: {project.problem}</p>}
+      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: <span>{project.problem}</span></p>}
     </For>
   );
 }

@@ -2,9 +2,10 @@
 
 import { createMemo, For, Show } from "solid-js";
 import type { Connection } from "../sync/protocol.ts";
+import { perform } from "../actions/action.ts";
+import { goingRuns, STOP_ALL } from "../actions/run.ts";
 import { PALETTE_KEYS, setOverlay } from "../commands/page.ts";
 import { sayKeys } from "../commands/keys.ts";
-import { goingRuns, stopAll } from "../commands/stop_all.ts";
 import { cost } from "../format.ts";
 import { inboxOf } from "../inbox/state.ts";
 import { activeToday, costOf } from "../model/today.ts";
@@ -27,7 +28,7 @@ export function TopBar() {
       <span class="spacer" />
       <CostToday />
       <a class="quiet inbox-link" classList={{ waits: waiting() > 0 }} href={inProject("/inbox")}>Inbox <Show when={waiting() > 0}><span class="badge">{waiting()}</span></Show></a>
-      <button class="stop-all" disabled={goingRuns(shownProject()) === 0} onClick={() => void stopAll(shownProject())} aria-label="Stop all">
+      <button class="stop-all" disabled={goingRuns(null) === 0} onClick={() => void perform(STOP_ALL, shownProject())} aria-label="Stop all">
         <span aria-hidden="true">◼</span> <span class="wide-only">Stop all</span>
       </button>
       <button class="quiet" onClick={toggleTheme} aria-label={theme() === "dark" ? "Use the light theme" : "Use the dark theme"} title="Dark or light">◐</button>

@@ -9,6 +9,7 @@ mod auth;
 pub mod backend;
 mod embed;
 mod files;
+mod images;
 mod listen;
 mod logs;
 mod page;
