@@ -6,7 +6,7 @@ import type { FrameTable, TaskTable } from "../model/columns.ts";
 import { COMPLETED, INVALIDATED, TASK_STATES } from "../model/status.ts";
 import { runPath } from "../paths.ts";
 
-export type Kind = "question" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
+export type Kind = "question" | "approval" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
 
 /** One thing that waits. */
 export interface InboxItem {
