@@ -90,7 +90,7 @@ function Title(props: { file: DiffFile }) {
   return (
     <>
       <bdi class="mono diff-name">
-        <Show when={moved()}><span class="muted">{visible(props.file.from!)} → </span></Show>{nameOf(props.file)}
+        <Show when={moved()}><span class="muted">{visible(props.file.from!)}</span> → </Show><span>{nameOf(props.file)}</span>
       </bdi>
       <Show when={CHANGES[props.file.change]}>{(change) => <span class="diff-change">{change()}</span>}</Show>
     </>
