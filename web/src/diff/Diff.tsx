@@ -108,7 +108,7 @@ function Title(props: { file: DiffFile; name: string }) {
   return (
     <>
       <bdi class="mono diff-name">
-        <Show when={moved()}><span class="muted">{visible(props.file.from!)} → </span></Show>{props.name}
+        <Show when={moved()}><span class="muted">{visible(props.file.from!)}</span> → </Show><span>{props.name}</span>
       </bdi>
       <Show when={CHANGES[props.file.change]}>{(change) => <span class="diff-change">{change()}</span>}</Show>
     </>
