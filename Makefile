@@ -27,6 +27,7 @@ test: setup web
 	node --test integrations/opencode/
 	cd web && npm run check && npm test
 	cd web && npm run e2e
+	cd web && npm run e2e:visual
 	cd web && npm run e2e:live
 
 setup:

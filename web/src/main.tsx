@@ -11,6 +11,8 @@ import "./styles/inbox.css";
 import "./styles/run.css";
 import "./styles/panel.css";
 import "./styles/details.css";
+import "./styles/chart.css";
+import "./styles/filter.css";
 import "./styles/logs.css";
 
 const root = document.getElementById("page")!;
@@ -24,3 +26,4 @@ if (location.pathname.startsWith("/embed/")) {
 } else {
   void import("./start.tsx").then(({ startPage }) => startPage(root));
 }
+if (new URLSearchParams(location.search).has("debug")) void import("./debug.ts");

@@ -21,3 +21,9 @@ export function runOf(path: string): { project: string; run: string; key: string
   const [project, run] = (/^\/runs\/([^/]+)\/([^/]+)$/.exec(path) ?? []).slice(1).map(unescaped);
   return project == null || run == null ? null : { project, run, key: runKey(project, run) };
 }
+
+/** The page of a task's log. */
+export function logPath(project: string, task: string, stream = "stdout"): string {
+  const path = `/logs/${encodeURIComponent(project)}/${encodeURIComponent(task)}`;
+  return stream === "stdout" ? path : `${path}?stream=${stream}`;
+}

@@ -24,8 +24,8 @@ const DEFAULTS: Settings = {
 };
 
 const KEY = "fornax.settings";
-/** Where parts of the page keep what they set by being used, such as the sizes of panels. */
-const LAYOUT_PREFIX = "fornax.layout.";
+/** What is kept beside the settings and is no layout: see the inbox. */
+const NO_LAYOUT = [KEY, "fornax.aside", "fornax.told"];
 
 /** Reads what was kept; what is missing or damaged is as if it had never been set. */
 export function readSettings(text: string | null): Settings {
@@ -84,6 +84,6 @@ export function followSettings(): void {
 /** Forgets sizes and places of panels: they are as they were at first when the page is loaded anew. */
 export function resetLayout(): void {
   for (const key of Object.keys(localStorage)) {
-    if (key.startsWith(LAYOUT_PREFIX)) localStorage.removeItem(key);
+    if (key.startsWith("fornax.") && !NO_LAYOUT.includes(key)) localStorage.removeItem(key);
   }
 }

@@ -11,7 +11,8 @@ import { Overlay } from "./sync/overlay.ts";
 import type { Connection, ToTab } from "./sync/protocol.ts";
 import { connect } from "./sync/tab.ts";
 
-const mirror = new Mirror();
+/** What has come, as it is kept. */
+export const mirror = new Mirror();
 const [connection, setConnection] = createSignal<Connection>("connecting");
 const [snapshots, setSnapshots] = createSignal(0);
 const [fault, setFault] = createSignal<string | null>(null);

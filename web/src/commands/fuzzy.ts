@@ -55,6 +55,9 @@ function scoreWord(word: string, text: string): number | null {
   return sum;
 }
 
+/** What is so much worse than the best only hides it. */
+const AT_LEAST_OF_BEST = 0.4;
+
 /** The best so many, best first; equals as they were. */
 export function rank<T>(query: string, items: Iterable<T>, textOf: (item: T) => string, most: number): T[] {
   const found: { item: T; score: number; order: number }[] = [];
@@ -64,5 +67,6 @@ export function rank<T>(query: string, items: Iterable<T>, textOf: (item: T) => 
     if (points !== null) found.push({ item, score: points, order: order++ });
   }
   found.sort((a, b) => b.score - a.score || a.order - b.order);
-  return found.slice(0, most).map(({ item }) => item);
+  const least = Math.max(0, found[0]?.score ?? 0) * AT_LEAST_OF_BEST;
+  return found.slice(0, most).filter((each) => least === 0 || each.score >= least).map(({ item }) => item);
 }

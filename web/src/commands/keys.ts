@@ -55,7 +55,11 @@ export function isSingle(keys: string): boolean {
 export function sayKeys(text: string, mac = isMac): string {
   const held = mac ? { Mod: "⌘", Alt: "⌥", Shift: "⇧" } : { Mod: "Ctrl", Alt: "Alt", Shift: "Shift" };
   const arrows: Record<string, string> = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", Plus: "+" };
-  const say = (part: string) => part.split("+").map((word) => held[word as keyof typeof held] ?? arrows[word] ?? word).join(mac ? "" : " ");
+  const say = (part: string) => {
+    const words = part.split("+");
+    const key = words.length > 1 && isLetter(words.at(-1)!) ? words.pop()!.toUpperCase() : words.pop()!;
+    return [...words.map((word) => held[word as keyof typeof held]), arrows[key] ?? key].join(mac ? "" : " ");
+  };
   return text.split(" ").map(say).join(" then ");
 }
 

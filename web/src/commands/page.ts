@@ -28,6 +28,6 @@ export function usePageCommands(): void {
       id: `go.${id}`, title: `Go to ${word}`, group: "Go", keys: [keys], run: () => navigate(inProject(path)),
     })),
     { id: "page.theme", title: "Switch between dark and light", group: "Page", keys: ["Mod+Shift+l"], run: toggleTheme },
-    { id: "page.navigation", title: "Show or hide the words of the navigation", group: "Page", keys: ["["], run: () => change("navigationOpen", !settings().navigationOpen) },
+    { id: "page.navigation", title: "Show or hide the words of the navigation", group: "Page", keys: ["Mod+b"], run: () => change("navigationOpen", !settings().navigationOpen) },
   ]);
 }

@@ -6,14 +6,14 @@ import type { ViewProps } from "../routes/view.ts";
 import { Edge, Node, Textures } from "./Node.tsx";
 import { actionOf } from "./keys.ts";
 import type { KeyAction } from "./keys.ts";
-import { HEAD } from "./place.ts";
 import type { Placed } from "./places.ts";
+import { HEAD } from "./structure.ts";
 import type { Within } from "./structure.ts";
 import { fitAll, pan, reveal, zoom } from "./viewport.ts";
 import type { Size, Viewport } from "./viewport.ts";
 import { nodeAt, step } from "./walk.ts";
 
-interface Props extends ViewProps {
+interface Props extends Omit<ViewProps, "onFold"> {
   placed: Placed;
   sums: Within;
   /** What is not in the picture. */
@@ -24,16 +24,18 @@ interface Props extends ViewProps {
 
 /** Movement under this is a click. */
 const DRAG_PX = 4;
-/** Smaller than so, text is not read and not drawn. */
-const READABLE = 0.4;
+/** Smaller than so, only titles are written, and large; and smaller than that, nothing. */
+const WHOLE_TEXT = 0.62;
+const TITLES_ONLY = 0.2;
+const FIRST_SCALE = 0.3;
 /** The place of the triangle at the begin of a group. */
 const FOLD_WIDTH = 26;
 
 /** A role that the types of JSX do not know. */
 const DOCUMENT = "graphics-document" as "document";
 
-/** Where the person left off: kept while frames come and go. */
-let kept: { root: string; viewport: Viewport } | null = null;
+/** Where the person left off: kept while frames come and go. No viewport: all of it. */
+let kept: { root: string; viewport: Viewport | null } | null = null;
 
 export function Canvas(props: Props) {
   let box!: HTMLDivElement;
@@ -44,7 +46,7 @@ export function Canvas(props: Props) {
   const [free, setFree] = createSignal<Viewport | null>(kept?.root === root ? kept.viewport : null);
   const viewport = createMemo(() => free() ?? fitAll(places.size, size()));
   const move = (to: Viewport | null) => {
-    kept = to && { root, viewport: to };
+    kept = { root, viewport: to };
     setFree(to);
   };
   const nodeOf = new Map(Array.from(graph.rows, (row, node) => [row, node]));
@@ -55,7 +57,7 @@ export function Canvas(props: Props) {
     return row < 0 ? -1 : nodeOf.get(row)!;
   });
   const isDim = (node: number) => props.matching !== null && props.matching[graph.rows[node]!] !== 1;
-  const readable = createMemo(() => viewport().scale >= READABLE);
+  const text = createMemo(() => (viewport().scale >= WHOLE_TEXT ? "whole" : viewport().scale >= TITLES_ONLY ? "title" : "none"));
   const inSight = createMemo(() => {
     const { x, y, scale } = viewport();
     const [right, lower] = [x + size()[0] / scale, y + size()[1] / scale];
@@ -76,6 +78,12 @@ export function Canvas(props: Props) {
     box.addEventListener("wheel", onWheel, { passive: false });
     onCleanup(() => resized.disconnect());
   });
+  // At first, what could be read: of a large graph its begin.
+  createEffect(on(size, ([width, height]) => {
+    if (kept?.root === root || width === 0) return;
+    const whole = fitAll(places.size, [width, height]);
+    move(whole.scale >= FIRST_SCALE ? null : { x: -20 / FIRST_SCALE, y: places.size[1] / 2 - height / 2 / FIRST_SCALE, scale: FIRST_SCALE });
+  }));
   // What is chosen elsewhere is brought into sight.
   createEffect(on([chosen, size], ([node]) => {
     if (node < 0 || free() === null || size()[0] === 0) return;
@@ -176,9 +184,9 @@ export function Canvas(props: Props) {
           <Textures />
           <g transform={`scale(${viewport().scale}) translate(${-viewport().x} ${-viewport().y})`}>
             {/* Boxes below the lines, nodes above. */}
-            <For each={inSight().filter((node) => graph.open[node] === 1)}>{(node) => <Node {...props} node={node} chosen={chosen() === node} dim={isDim(node)} readable={readable()} />}</For>
+            <For each={inSight().filter((node) => graph.open[node] === 1)}>{(node) => <Node {...props} node={node} chosen={chosen() === node} dim={isDim(node)} text={text()} />}</For>
             <For each={edgesInSight()}>{(edge) => <Edge placed={props.placed} edge={edge} chosen={chosen()} dim={isDim(graph.edges[edge * 2]!) || isDim(graph.edges[edge * 2 + 1]!)} />}</For>
-            <For each={inSight().filter((node) => graph.open[node] === 0)}>{(node) => <Node {...props} node={node} chosen={chosen() === node} dim={isDim(node)} readable={readable()} />}</For>
+            <For each={inSight().filter((node) => graph.open[node] === 0)}>{(node) => <Node {...props} node={node} chosen={chosen() === node} dim={isDim(node)} text={text()} />}</For>
           </g>
         </svg>
       </div>

@@ -10,17 +10,19 @@ import type { Placed } from "./places.ts";
 import type { Within } from "./structure.ts";
 import { fitText, oneLine } from "./text.ts";
 
-interface Props extends ViewProps {
+interface Props extends Omit<ViewProps, "onFold"> {
   placed: Placed;
   sums: Within;
   node: number;
   chosen: boolean;
   dim: boolean;
-  /** Whether text could be read. */
-  readable: boolean;
+  /** What of its text could be read. */
+  text: "whole" | "title" | "none";
 }
 
 const STRIP = 26;
+/** The size of titles where the graph is small. */
+const LARGE = 22;
 /** A role that the types of JSX do not know. */
 const SYMBOL = "graphics-symbol" as "img";
 
@@ -45,6 +47,8 @@ export function Node(props: Props) {
   };
   const inside = () => `${plural(held(), "frame")}${bad() > 0 ? `, ${bad()} ✕` : ""}`;
   const more = () => [held() > 0 ? inside() : frame().tool, took()].filter((fact) => fact !== null).join(" · ");
+  const isWhole = () => props.text === "whole";
+  const title = (from: number) => fitText(oneLine(frame().title), width - from - 6, isWhole() ? 12.5 : LARGE);
   const spoken = () => {
     const waits = frame().depends_on.length;
     return [frame().title, status(), took(), held() > 0 ? `${plural(held(), "frame")} within, ${bad()} failed or blocked` : null, waits > 0 ? `waits for ${waits}` : null].filter((fact) => fact !== null).join(", ");
@@ -62,10 +66,12 @@ export function Node(props: Props) {
       <Show when={!isBox} fallback={<Head />}>
         <path class="node-strip" d={`M6 0H${STRIP}V${height}H6A6 6 0 0 1 0 ${height - 6}V6A6 6 0 0 1 6 0Z`} />
         <path class="node-texture" fill={`url(#graph-${frame().status})`} d={`M6 0H${STRIP}V${height}H6A6 6 0 0 1 0 ${height - 6}V6A6 6 0 0 1 6 0Z`} />
-        <Show when={props.readable}>
-          <text class="node-glyph" x={STRIP / 2} y={height / 2 + 4}>{held() > 0 ? "▸" : glyph(frame().status)}</text>
-          <text class="node-title" x={STRIP + 8} y={more() === "" ? 26 : 19}>{fitText(oneLine(frame().title), width - STRIP - 14, 12.5)}</text>
-          <text class="node-more" x={STRIP + 8} y="35">{fitText(oneLine(`${held() > 0 ? `${glyph(frame().status)} ` : ""}${more()}`), width - STRIP - 14, 11)}</text>
+        <Show when={props.text !== "none"}>
+          <text class="node-glyph" classList={{ large: !isWhole() }} x={STRIP / 2} y={height / 2 + (isWhole() ? 4 : 7)}>{held() > 0 ? "▸" : glyph(frame().status)}</text>
+          <text class="node-title" classList={{ large: !isWhole() }} x={STRIP + 8} y={!isWhole() ? 30 : more() === "" ? 26 : 19}>{title(STRIP + 8)}</text>
+          <Show when={isWhole()}>
+            <text class="node-more" x={STRIP + 8} y="35">{fitText(oneLine(`${held() > 0 ? `${glyph(frame().status)} ` : ""}${more()}`), width - STRIP - 14, 11)}</text>
+          </Show>
         </Show>
       </Show>
       <Show when={props.chosen}>
@@ -78,10 +84,10 @@ export function Node(props: Props) {
 
   function Head() {
     return (
-      <Show when={props.readable}>
+      <Show when={props.text !== "none"}>
         <text class="node-fold" x="13" y="20">▾</text>
-        <text class={`node-glyph status-${frame().status}`} x="32" y="20">{glyph(frame().status)}</text>
-        <text class="node-title" x="44" y="20">{fitText(oneLine(frame().title), width - 54, 12.5)}</text>
+        <text class={`node-glyph status-${frame().status}`} classList={{ large: !isWhole() }} x="32" y={isWhole() ? 20 : 23}>{glyph(frame().status)}</text>
+        <text class="node-title" classList={{ large: !isWhole() }} x="44" y={isWhole() ? 20 : 23}>{title(44)}</text>
       </Show>
     );
   }

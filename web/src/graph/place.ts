@@ -2,15 +2,12 @@
 // waits for one another is laid out in layers, by dagre; what stands alone, in rows. Pure.
 
 import { Graph as Dagre, layout as layDagre } from "@dagrejs/dagre";
+import { HEAD, NODE_HEIGHT, NODE_WIDTH } from "./structure.ts";
 import type { Graph } from "./structure.ts";
 
-export const NODE_WIDTH = 196;
-export const NODE_HEIGHT = 44;
-/** What a box has above its content, and around it. */
-export const HEAD = 30;
 export const PADDING = 14;
-const GAP = 18;
-const LAYER_GAP = 56;
+const GAP = 16;
+const LAYER_GAP = 42;
 /** Of more in one box, dagre would take too long, and too deep a stack: they stand in plain layers. */
 const DAGRE_NODES = 1_500;
 /** Width to height of what stands in rows. */

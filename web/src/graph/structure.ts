@@ -5,6 +5,12 @@ import type { FrameTable } from "../model/columns.ts";
 import type { Layout } from "../model/layout.ts";
 import { FAILED, BLOCKED } from "../model/status.ts";
 
+/** The size of a node. */
+export const NODE_WIDTH = 196;
+export const NODE_HEIGHT = 44;
+/** What a box has above its content. */
+export const HEAD = 30;
+
 /** What is to be laid out. Nodes stand after the node that they lie within. */
 export interface Graph {
   /** By node: the frame's row. */

@@ -14,5 +14,5 @@ export const KIND_WORDS: Record<Kind, string> = {
 
 /** A sign for each, so that one sees at a glance what is what. */
 export const KIND_SIGNS: Record<Kind, string> = {
-  question: "?", limit: "▲", permission: "⚿", idle: "…", lost: "⁇", failed: "✕", problem: "!",
+  question: "✎", limit: "▲", permission: "⚑", idle: "…", lost: "?", failed: "✕", problem: "!",
 };

@@ -25,7 +25,7 @@ export interface Layout {
   readonly end: Float64Array;
   /** For what is not FUTURE: the slots up to which what is planned within it reaches; 0 for none. */
   readonly reach: Float64Array;
-  /** The chart's row. */
+  /** The chart's row; -1 for what is hidden. */
   readonly y: Int32Array;
   /** The parent's bar; -1 for none. */
   readonly parent: Int32Array;
@@ -39,7 +39,7 @@ export interface Layout {
   readonly from: number;
   /** The last moment known: now is not before it. Minus infinite where nothing has started. */
   readonly to: number;
-  /** Bars of chart row r, by start: `byRow[rowStart[r]]` up to `byRow[rowStart[r + 1]]`. */
+  /** Bars of chart row r, by start, those hidden left out: `byRow[rowStart[r]]` up to `byRow[rowStart[r + 1]]`. */
   readonly rowStart: Int32Array;
   readonly byRow: Int32Array;
   /** Children of bar b, by start; those of none are at `count`. As above. */
@@ -53,7 +53,9 @@ const SLOT_LENGTH = 1e6;
 /** So many frames of one parent that could all be next stand below one another; more, side by side. */
 const STACKED_NEXT = 6;
 
-export function layOut(frames: FrameTable): Layout {
+/** `hidden`, by row of the table: 1 for frames within folded ones, which take no place. Where a frame
+ *  is hidden, all within it are. */
+export function layOut(frames: FrameTable, hidden: Uint8Array | null = null): Layout {
   const count = frames.length;
   const parent = parents(frames);
   const { childStart, children, order, depth } = tree(parent, count);
@@ -79,7 +81,7 @@ export function layOut(frames: FrameTable): Layout {
   }
   const slots = placeFuture(frames, kind, parent, childStart, children, order, start, end);
   const reach = reaches(kind, parent, order, end);
-  const { y, rows } = stack(kind, start, end, parent, childStart, children, order);
+  const { y, rows } = stack(kind, start, end, parent, childStart, children, order, hidden);
   const { rowStart, byRow } = byRows(kind, start, y, rows);
   return { count, kind, start, end, reach, y, parent, depth, rows, slots, from, to, rowStart, byRow, childStart, children };
 }
@@ -259,6 +261,7 @@ function stack(
   childStart: Int32Array,
   children: Int32Array,
   order: Int32Array,
+  hidden: Uint8Array | null,
 ) {
   const count = parent.length;
   const first = new Float64Array(count);
@@ -268,6 +271,8 @@ function stack(
   const packChildren = (owner: number): number => {
     const mine = children.subarray(childStart[owner]!, childStart[owner + 1]!);
     mine.sort((a, b) => first[a]! - first[b]! || a - b);
+    // Children are hidden all or none.
+    if (hidden?.[mine[0]!] === 1) return 0;
     return pack(mine, first, last, height, top);
   };
   for (let i = order.length - 1; i >= 0; i--) {
@@ -276,6 +281,7 @@ function stack(
     last[bar] = packedEnd(kind, end, bar);
     if (childStart[bar + 1]! === childStart[bar]!) continue;
     height[bar] = 1 + packChildren(bar);
+    if (height[bar] === 1) continue;
     for (let j = childStart[bar]!; j < childStart[bar + 1]!; j++) {
       first[bar] = Math.min(first[bar]!, first[children[j]!]!);
       last[bar] = Math.max(last[bar]!, last[children[j]!]!);
@@ -283,19 +289,19 @@ function stack(
   }
   const rows = packChildren(count);
   const y = new Int32Array(count);
-  for (const bar of order) y[bar] = top[bar]! + (parent[bar]! < 0 ? 0 : y[parent[bar]!]! + 1);
+  for (const bar of order) y[bar] = hidden?.[bar] === 1 ? -1 : top[bar]! + (parent[bar]! < 0 ? 0 : y[parent[bar]!]! + 1);
   return { y, rows };
 }
 
 function byRows(kind: Uint8Array, start: Float64Array, y: Int32Array, rows: number) {
   const count = y.length;
   const places = Float64Array.from({ length: count }, (_, bar) => packedStart(kind, start, bar));
-  const sorted = new Int32Array(count).map((_, bar) => bar).sort((a, b) => places[a]! - places[b]!);
+  const sorted = new Int32Array(count).map((_, bar) => bar).filter((bar) => y[bar]! >= 0).sort((a, b) => places[a]! - places[b]!);
   const rowStart = new Int32Array(rows + 1);
-  for (let bar = 0; bar < count; bar++) rowStart[y[bar]! + 1]! += 1;
+  for (const bar of sorted) rowStart[y[bar]! + 1]! += 1;
   for (let row = 0; row < rows; row++) rowStart[row + 1]! += rowStart[row]!;
   const next = rowStart.slice();
-  const byRow = new Int32Array(count);
+  const byRow = new Int32Array(sorted.length);
   for (const bar of sorted) byRow[next[y[bar]!]!++] = bar;
   return { rowStart, byRow };
 }

@@ -1,11 +1,9 @@
-// What a run holds, loaded where it is not here, and laid out for the chart.
+// What a run holds, loaded where it is not here.
 
 import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js";
 import type { Accessor } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { ApiError, getRun } from "../api/client.ts";
-import { layOut } from "../model/layout.ts";
-import type { Layout } from "../model/layout.ts";
 import { contentOf, loadRun, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 
@@ -48,24 +46,4 @@ export function useContent(project: string, id: string): Held {
   }
 
   return { run: () => runs[key], content, error };
-}
-
-/** A layout takes time with the number of frames; it is made at most for a tenth of the time. */
-export function throttledLayout(content: () => Content): () => Layout {
-  const [layout, setLayout] = createSignal(layOut(content().content.frames));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const make = () => {
-    timer = undefined;
-    const began = performance.now();
-    setLayout(layOut(content().content.frames));
-    idleUntil = performance.now() + (performance.now() - began) * 9;
-  };
-  createEffect(on(content, (_, before) => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4 || before === undefined) make();
-    else timer ??= setTimeout(make, wait_ms);
-  }, { defer: true }));
-  onCleanup(() => clearTimeout(timer));
-  return layout;
 }

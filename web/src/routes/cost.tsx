@@ -64,11 +64,11 @@ function Nothing(props: { filtered: boolean }) {
 
 function CostTable(props: ViewProps & { kind: CostKind; rows: CostRow[]; step_ms: number; total: Usage }) {
   const [limit, setLimit] = createSignal(FIRST_ROWS);
-  const most = createMemo(() => props.rows.reduce((most, row) => Math.max(most, weight(row.within)), 0));
-  const sum = createMemo(() => props.rows.reduce((all, row) => addUsage(all, row.usage), NOTHING_USED));
   /** By cost where there is any, else by tokens. */
   const isPriced = () => (props.total.cost_usd ?? 0) > 0;
   const weight = (usage: Usage) => (isPriced() ? (usage.cost_usd ?? 0) : allTokens(usage));
+  const most = createMemo(() => props.rows.reduce((most, row) => Math.max(most, weight(row.within)), 0));
+  const sum = createMemo(() => props.rows.reduce((all, row) => addUsage(all, row.usage), NOTHING_USED));
   const share = (usage: Usage) => {
     const of = weight(props.total);
     return of > 0 ? `${((weight(usage) / of) * 100).toFixed(1)} %` : "";

@@ -2,12 +2,13 @@
 // nothing: whoever frames it could lay anything over it.
 
 import { createSignal, Match, Show, Switch } from "solid-js";
-import { Chart } from "../flame/Chart.tsx";
 import { runPath, unescaped } from "../paths.ts";
 import { connection, now, projects, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
-import { throttledLayout, useContent } from "./content.ts";
+import { useContent } from "./content.ts";
 import type { Content } from "./content.ts";
+import { FlameChart } from "./flame.tsx";
+import { createLaidOut } from "./laidout.ts";
 
 /** What the address asks for: `/embed/run/RUN?project=PROJECT`, or `/embed/run/PROJECT/RUN`. */
 function asked(): { project: string | null; run: string } | null {
@@ -55,14 +56,18 @@ function Framed(props: { project: string; run: string }) {
 
 function Shown(props: { content: Content; project: string; run: string }) {
   const [selected, setSelected] = createSignal<string | null>(null);
-  const layout = throttledLayout(() => props.content);
-  const run = () => runs[runKey(props.project, props.run)]!;
+  const key = runKey(props.project, props.run);
+  const run = () => runs[key]!;
+  const frames = () => props.content.content.frames;
+  const { laidOut, fold, unfoldAll } = createLaidOut(key, frames, () => props.content.version, selected);
   return (
     <>
       <h1 class="unseen">{run().name}</h1>
-      <Chart
-        frames={props.content.content.frames} layout={layout()} live={run().ended_ms === null} now={() => run().ended_ms ?? now()}
-        selected={selected()} onSelect={setSelected} onOpen={() => {}}
+      <FlameChart
+        run={run()} frames={frames()} tasks={props.content.content.tasks} version={props.content.version}
+        layout={laidOut().layout} fold={laidOut().fold} codes={laidOut().fold.worst} onFold={fold} onUnfoldAll={unfoldAll} matching={null}
+        live={run().ended_ms === null} now={() => run().ended_ms ?? now()}
+        selected={selected()} onSelect={setSelected} onMatch={() => {}} onOpen={() => {}}
       />
       <p class="embed-foot">
         <a href={runPath(props.project, props.run, selected() ?? undefined)} target="_blank" rel="noopener">{run().name} in Fornax</a>

@@ -155,7 +155,7 @@ function Item(props: ItemProps) {
       <span class="inbox-sign" aria-hidden="true">{KIND_SIGNS[props.item.kind]}</span>
       <div class="inbox-body">
         <h2 id={`${id()}-title`}>
-          {KIND_WORDS[props.item.kind]}<Show when={props.item.frame}>{(frame) => <span class="inbox-frame">: {frame()}</span>}</Show>
+          {KIND_WORDS[props.item.kind]}<Show when={props.item.frame}>{(frame) => <>: <span class="inbox-frame">{frame()}</span></>}</Show>
         </h2>
         <p class="inbox-where muted">
           <span>{where()}</span>

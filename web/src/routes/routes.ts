@@ -20,6 +20,8 @@ const RunPage = lazy(() => import("./run.tsx").then(({ RunPage: Page }) => ({ de
 export const ROUTES: readonly Route[] = [
   { path: /^\/$/, page: RunsPage },
   { path: /^\/inbox$/, page: lazy(() => import("./inbox.tsx")) },
+  { path: /^\/logs$/, page: lazy(() => import("./logs.tsx")) },
+  { path: /^\/logs\/([^/]+)\/([^/]+)$/, page: lazy(() => import("./log.tsx")) },
   { path: /^\/tools$/, page: lazy(() => import("./tools.tsx")) },
   { path: /^\/settings$/, page: lazy(() => import("./settings.tsx")) },
   { path: /^\/runs\/([^/]+)\/([^/]+)$/, page: (props) => RunPage({ get project() { return props.parts[0]!; }, get run() { return props.parts[1]!; } }) },
@@ -41,6 +43,7 @@ export const NAVIGATION = [
   { id: "inbox", path: "/inbox", word: "Inbox", keys: "g i" },
   { id: "runs", path: "/", word: "Runs", keys: "g r" },
   { id: "tools", path: "/tools", word: "Tools", keys: "g t" },
+  { id: "logs", path: "/logs", word: "Logs", keys: "g l" },
   { id: "settings", path: "/settings", word: "Settings", keys: "g s" },
 ] as const;
 export type PlaceId = (typeof NAVIGATION)[number]["id"];

@@ -6,14 +6,20 @@ import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
 import { matching, parseFilter } from "../model/filter.ts";
+import type { Layout } from "../model/layout.ts";
+import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
+import { sparing } from "../sparing.ts";
+import { runKey } from "../sync/apply.ts";
 import { useTitle } from "../ui/title.ts";
-import { throttledLayout, useContent } from "./content.ts";
+import { useContent } from "./content.ts";
 import type { Content } from "./content.ts";
+import { FilterBar } from "./filter.tsx";
 import { FlameView } from "./flame.tsx";
 import { RunHeader } from "./header.tsx";
+import { createLaidOut } from "./laidout.ts";
 import { Panel } from "./panel.tsx";
 import type { ViewProps } from "./view.ts";
 
@@ -60,24 +66,31 @@ const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
 function Loaded(props: { run: RunView; content: Content }) {
   let panel!: HTMLElement;
   const frames = () => props.content.content.frames;
-  const layout = throttledLayout(() => props.content);
   const isLive = () => props.run.ended_ms === null;
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
-  const found = createMemo(() => {
-    void props.content.version;
-    return matching(frames(), filter());
-  });
+  const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
+  const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
+  const matches = createMemo(() => matchesOf(laidOut().layout, found()));
+  const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
+  const choose = (frame: string | null) => setQuery("frame", frame);
+  const chooseMatch = (step: 1 | -1) => {
+    const count = matches().length;
+    if (count === 0) return;
+    const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
+    choose(frames().id.get(matches()[(from + step + count) % count]!));
+  };
   const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
       <RunHeader run={props.run} />
       <ViewChooser view={view()} />
+      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
           <Dynamic
@@ -86,12 +99,16 @@ function Loaded(props: { run: RunView; content: Content }) {
             frames={frames()}
             tasks={props.content.content.tasks}
             version={props.content.version}
-            layout={layout()}
+            layout={laidOut().layout}
+            fold={laidOut().fold}
+            onFold={fold}
+            onUnfoldAll={unfoldAll}
             matching={found()}
             live={isLive()}
             now={() => props.run.ended_ms ?? now()}
             selected={selected()}
-            onSelect={(frame: string | null) => setQuery("frame", frame)}
+            onSelect={choose}
+            onMatch={chooseMatch}
             onOpen={open}
           />
         </Suspense>
@@ -113,4 +130,9 @@ function ViewChooser(props: { view: string }) {
       </nav>
     </Show>
   );
+}
+
+/** What the filter finds, from top to bottom. */
+function matchesOf(layout: Layout, found: Uint8Array | null): number[] {
+  return found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }

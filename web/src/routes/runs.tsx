@@ -117,7 +117,7 @@ function Problems() {
   const troubled = () => Object.values(projects).filter((project) => project.problem !== null);
   return (
     <For each={troubled()}>
-      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: {project.problem}</p>}
+      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: <span>{project.problem}</span></p>}
     </For>
   );
 }

@@ -92,7 +92,7 @@ export function TableView(props: ViewProps) {
   }
 
   const isShown = () => chosen() >= first() && chosen() < last();
-  const spacer = (count: number) => <tr aria-hidden="true" style={{ height: `${count * ROW_PX}px` }}><td colspan={COLUMNS.length} /></tr>;
+  const spacer = (count: number) => <tr aria-hidden="true" style={{ height: `${count * ROW_PX}px` }}><td /></tr>;
   const direction = (by: Sortable) => (sort().by !== by ? undefined : sort().down ? "descending" : "ascending");
 
   return (

@@ -55,7 +55,7 @@ function ProjectTools(props: { project: string }) {
         {(tools) => (
           <div class="wide-table">
             <table>
-              <caption class="unseen">Tools of {projects[props.project]?.name ?? props.project}</caption>
+              <caption class="unseen">Tools of <span>{projects[props.project]?.name ?? props.project}</span></caption>
               <thead>
                 <tr><th scope="col">Tool</th><th scope="col">Can be used</th><th scope="col">Version</th><th scope="col">Program</th><th scope="col">What to do</th></tr>
               </thead>

@@ -3,6 +3,7 @@
 
 import type { Change, EventView, FrameColumns, ProjectView, RunDetail, RunView, Snapshot, TaskColumns } from "../api/types.gen.ts";
 import { FrameTable, TaskTable } from "../model/columns.ts";
+import type { Position } from "./protocol.ts";
 
 /** How many of a run's newest events are kept. */
 export const KEPT_EVENTS = 1_000;
@@ -34,12 +35,16 @@ export interface Touched {
 }
 
 export class Mirror {
+  /** The moment that it shows. */
+  readonly at: Position = { epoch: "", seq: 0 };
   readonly projects = new Map<string, ProjectView>();
   readonly runs = new Map<string, RunView>();
   readonly contents = new Map<string, RunContent>();
 
   /** Begins anew from a snapshot. */
   reset(snapshot: Snapshot): void {
+    this.at.epoch = snapshot.epoch;
+    this.at.seq = snapshot.seq;
     this.projects.clear();
     for (const project of snapshot.projects) this.projects.set(project.id, project);
     const before = new Map(this.runs);
@@ -55,6 +60,7 @@ export class Mirror {
 
   /** Takes in the next change. */
   apply(change: Change): Touched {
+    this.at.seq = change.seq;
     const touched: Touched = { projects: change.projects.length > 0, runs: new Set() };
     for (const project of change.projects) this.projects.set(project.id, project);
     // A change is of one project, and names each run that it touches.

@@ -10,7 +10,7 @@ import { change, settings } from "../settings.ts";
 import { Sign } from "./Mark.tsx";
 
 export function Navigation() {
-  const isHere = (path: string) => place().path === path || (path === "/" && place().path.startsWith("/runs/"));
+  const isHere = (path: string) => place().path === path || place().path.startsWith(path === "/" ? "/runs/" : `${path}/`);
   const waiting = () => inboxOf(chosenProject()).length;
   return (
     <nav class="places" classList={{ narrow: !settings().navigationOpen }} aria-label="Places">
@@ -27,7 +27,7 @@ export function Navigation() {
           )}
         </For>
       </ul>
-      <button class="quiet places-fold" aria-expanded={settings().navigationOpen} aria-label="Words beside the signs" title={`Words beside the signs (${sayKeys("[")})`} onClick={() => change("navigationOpen", !settings().navigationOpen)}>
+      <button class="quiet places-fold" aria-expanded={settings().navigationOpen} aria-label="Words beside the signs" title={`Words beside the signs (${sayKeys("Mod+b")})`} onClick={() => change("navigationOpen", !settings().navigationOpen)}>
         {settings().navigationOpen ? "«" : "»"}
       </button>
     </nav>

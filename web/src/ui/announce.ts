@@ -1,13 +1,13 @@
 // What a screen reader is told by itself: how runs and frames end, and what comes into the inbox. Never
 // more than a sentence every few seconds, which sums up what came since the last; and nothing that the
-// person did, who is told of that where it was done. Counting is pure.
+// person did, who is told of that where it was done.
 
 import { createEffect, createRoot, createSignal, on } from "solid-js";
 import type { EventView } from "../api/types.gen.ts";
 import { ownCommands } from "../api/client.ts";
-import { plural } from "../format.ts";
 import type { InboxItem } from "../inbox/sources.ts";
 import { contentOf, runs } from "../state.ts";
+import { Gathered } from "./gathered.ts";
 
 /** The least time between two sentences. */
 const QUIET_MS = 4_000;
@@ -17,43 +17,6 @@ const GATHER_MS = 600;
 const ENDINGS: Record<string, string> = {
   frame_completed: "completed", frame_failed: "failed", frame_blocked: "blocked", frame_invalidated: "invalidated", run_finished: "ended",
 };
-
-/** What came since the last sentence. */
-export class Gathered {
-  readonly #frames = new Map<string, string[]>();
-  readonly #runs: string[] = [];
-  #waiting = 0;
-
-  frame(ending: string, title: string): void {
-    const titles = this.#frames.get(ending);
-    if (titles) titles.push(title);
-    else this.#frames.set(ending, [title]);
-  }
-
-  run(name: string, status: string): void {
-    this.#runs.push(`${name}: ${status}`);
-  }
-
-  waits(count: number): void {
-    this.#waiting += count;
-  }
-
-  /** All of it in one sentence or a few, and nothing is left; null where nothing came. */
-  sentence(): string | null {
-    const said: string[] = [];
-    if (this.#waiting > 0) said.push(`${plural(this.#waiting, "new item")} in the inbox.`);
-    if (this.#runs.length <= 2) said.push(...this.#runs.map((run) => `${run}.`));
-    else said.push(`${plural(this.#runs.length, "run")} ended.`);
-    const frames = [...this.#frames].map(([ending, titles]) => {
-      return titles.length === 1 ? `${titles[0]!.slice(0, 80)} ${ending}` : `${plural(titles.length, "frame")} ${ending}`;
-    });
-    if (frames.length > 0) said.push(`${frames.join(", ")}.`);
-    this.#waiting = 0;
-    this.#runs.length = 0;
-    this.#frames.clear();
-    return said.length === 0 ? null : said.join(" ");
-  }
-}
 
 const [sentence, setSentence] = createSignal("");
 

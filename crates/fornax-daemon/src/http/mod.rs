@@ -30,6 +30,7 @@ struct App<B> {
     backend: Arc<B>,
     auth: Auth,
     watches: Arc<watch::Watches>,
+    line_counts: logs::LineCounts,
     started_ms: i64,
     /// Turns true when the daemon ends, so that streams end as well.
     closing: tokio::sync::watch::Sender<bool>,

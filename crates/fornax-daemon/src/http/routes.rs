@@ -34,6 +34,21 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/tasks/{task}/logs/{stream}", get(logs::log)),
         (
             "GET",
+            "/api/tasks/{task}/logs/{stream}/line",
+            get(logs::line),
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/search",
+            get(logs::search),
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/merged/streams",
+            get(logs::streams),
+        ),
+        (
+            "GET",
             "/api/tasks/{task}/artifacts/{name}",
             get(logs::artifact),
         ),

@@ -68,6 +68,24 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
         ),
         (
             "GET",
+            "/api/tasks/{task}/logs/{stream}/line",
+            format!("/api/tasks/{TASK}/logs/stdout/line?{project}&line=1"),
+            "",
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/search",
+            format!("/api/tasks/{TASK}/logs/stdout/search?{project}&pattern=x"),
+            "",
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/merged/streams",
+            format!("/api/tasks/{TASK}/logs/merged/streams?{project}&from=0&to=9"),
+            "",
+        ),
+        (
+            "GET",
             "/api/tasks/{task}/artifacts/{name}",
             format!("/api/tasks/{TASK}/artifacts/a.txt?{project}"),
             "",

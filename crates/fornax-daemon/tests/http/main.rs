@@ -6,5 +6,6 @@ mod auth;
 mod embed;
 mod events;
 mod files;
+mod logs;
 mod site;
 mod wire;

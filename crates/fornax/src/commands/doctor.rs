@@ -11,7 +11,7 @@ use fornax_daemon::tools::{Tools, Wanted};
 use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
-use super::{Context, plan, tools};
+use super::{Context, plan};
 use crate::cli::Json;
 use crate::failure::{Failure, Outcome};
 use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};

@@ -73,7 +73,7 @@ test("a question is answered on the page, and all usage is told there", async ()
   const run = JSON.parse(await fornax("task", "agent", "ASKING please", "--detach", "--json"));
   const url = new URL(page.url()).origin;
   await page.goto(`${url}/runs/${run.project}/${run.id}`);
-  const frame = page.getByRole("treeitem", { name: /ASKING/ }).last();
+  const frame = page.getByRole("row", { name: /ASKING/ }).last();
   await frame.click();
   const details = page.locator(".details");
   await details.getByText("echo yes > asked.txt").first().waitFor({ timeout: 60_000 });

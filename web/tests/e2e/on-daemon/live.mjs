@@ -66,7 +66,7 @@ afterEach(async () => {
 
 const link = async () => (await fornax("open", "--print")).trim();
 const start = async () => JSON.parse(await fornax("run", "plan.yaml", "--detach", "--json"));
-const row = (page, name) => page.getByRole("treeitem", { name });
+const row = (page, name) => page.getByRole("row", { name });
 const becomes = (page, name, status) =>
   until(() => row(page, name).getAttribute("aria-label"), (label) => label.includes(status), `${name} ${status}`, 15_000);
 
