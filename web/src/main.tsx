@@ -9,10 +9,10 @@ import "./styles/page.css";
 import "./styles/shell.css";
 import "./styles/inbox.css";
 import "./styles/run.css";
-import "./styles/panel.css";
-import "./styles/details.css";
 import "./styles/chart.css";
 import "./styles/filter.css";
+import "./styles/panel.css";
+import "./styles/details.css";
 import "./styles/logs.css";
 
 const root = document.getElementById("page")!;

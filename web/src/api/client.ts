@@ -116,13 +116,8 @@ export function getTools(project: string, signal: AbortSignal): Promise<ToolFoun
 }
 
 /** All about a task: how it was started and how it ended, as its folder tells it. */
-export function getTaskDetail(project: string, task: string, signal?: AbortSignal): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
+export function getTask(project: string, task: string, signal?: AbortSignal): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
   return get(address(["tasks", task], { project }), signal);
-}
-
-/** A task. */
-export async function getTask(project: string, task: string, signal: AbortSignal): Promise<TaskView> {
-  return (await getTaskDetail(project, task, signal)).task;
 }
 
 /** What a tool of the call stack answers. */
@@ -138,7 +133,7 @@ export function command(project: string, request: Command, cmd_id: string = newC
 
 /** Has the person's own session call a tool of the call stack. */
 export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = newCommand()): Promise<Reply> {
-  return post(address(["tools", name]), { cmd_id, project, session: "cli", arguments: args });
+  return post(address(["tools", name]), { cmd_id, project, arguments: args });
 }
 
 /** Sent once more where the answer is lost: the body's `cmd_id` makes that harmless. */

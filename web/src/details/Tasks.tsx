@@ -2,7 +2,7 @@
 
 import { createResource, createSignal, For, onMount, Show } from "solid-js";
 import type { Checkpoint, TaskView } from "../api/types.gen.ts";
-import { ApiError, command, getTaskDetail } from "../api/client.ts";
+import { ApiError, command, getTask } from "../api/client.ts";
 import { answer, decide, interrupt } from "../actions.ts";
 import { atOnce } from "../actions/action.ts";
 import { hears } from "../actions/task.ts";
@@ -58,7 +58,7 @@ function Task(props: { project: string; task: TaskView; changes: Change[]; onLog
 
 /** What its folder says of how a task was started and how it ended. */
 function Record(props: { project: string; task: string }) {
-  const [found] = createResource(() => props.task, (task) => getTaskDetail(props.project, task));
+  const [found] = createResource(() => props.task, (task) => getTask(props.project, task));
   const prompt = () => {
     const record = found()?.record;
     return typeof record === "object" && record !== null && "prompt" in record && typeof record.prompt === "string" ? record.prompt : null;

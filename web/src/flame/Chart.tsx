@@ -1,6 +1,6 @@
 // The flame chart: a canvas, and how pointers and keys move it.
 
-import { createEffect, createMemo, createSignal, on, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, Show, Suspense } from "solid-js";
 import type { TaskTable } from "../model/columns.ts";
 import type { Work } from "../model/idle.ts";
 import type { Layout } from "../model/layout.ts";
@@ -13,7 +13,6 @@ import { theme } from "../ui/theme.ts";
 import { Gaps } from "./Gaps.tsx";
 import { Minimap } from "./Minimap.tsx";
 import { Tools, setWidth } from "./Tools.tsx";
-import { Tooltip } from "./Tooltip.tsx";
 import type { Tip } from "./Tooltip.tsx";
 import { createCamera } from "./camera.ts";
 import { draw, gapsInSight } from "./draw.ts";
@@ -50,6 +49,8 @@ interface Props {
   /** Chooses the next frame that the filter finds, or the one before. */
   onMatch(step: 1 | -1): void;
 }
+
+const Tooltip = lazy(async () => ({ default: (await import("./Tooltip.tsx")).Tooltip }));
 
 /** What grows is drawn again when it has grown by a pixel, but at least this often. */
 const SLOWEST_REDRAW_MS = 1_000;
@@ -290,7 +291,9 @@ export function Chart(props: Props) {
       >
         <canvas ref={canvas} />
         <Gaps gaps={gaps()} width={size.width} onToggle={(from_ms) => camera.toggleGap(from_ms)} />
-        <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+        <Suspense>
+          <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+        </Suspense>
       </div>
       <p class="unseen" aria-live="polite">{spoken()}</p>
     </section>

@@ -47,7 +47,7 @@ export function Tools(props: Props) {
       </Show>
       <label class="chart-width">
         <span class="muted">Width</span>
-        <select onChange={(event) => setWidth(event.currentTarget.value)}>
+        <select aria-label="Width" onChange={(event) => setWidth(event.currentTarget.value)}>
           <For each={WIDTHS}>{(width) => <option value={width} selected={props.width === width}>{WIDTH_NAMES[width]}</option>}</For>
         </select>
       </label>

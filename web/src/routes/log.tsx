@@ -32,7 +32,7 @@ export default function LogPage(props: RouteProps) {
     const abort = new AbortController();
     onCleanup(() => abort.abort());
     getTask(project(), id(), abort.signal).then(
-      (found) => { setAsked(found); setError(null); },
+      ({ task: found }) => { setAsked(found); setError(null); },
       (reason: unknown) => {
         if (!abort.signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
       },

@@ -119,10 +119,9 @@ const SANDBOX: HeaderValue =
 /// The file, and the kind of image that it is by its first bytes: its name, which an agent chose, is
 /// not asked.
 async fn sniff(file: File) -> Result<(File, Option<&'static str>), Fail> {
-    use std::os::unix::fs::FileExt;
     let read = files::on_disk(move || {
         let mut begin = [0; images::SNIFFED_BYTES];
-        let read = file.read_at(&mut begin, 0)?;
+        let read = ReadAt::read_at(&file, &mut begin, 0)?;
         Ok((file, begin, read))
     });
     let (file, begin, read) = read

@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { after, before, afterEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { snapshotHash } from "../../fixture/truth.mjs";
 import { launch, open, until, watch } from "../browser.mjs";
 
 const BIN = resolve(process.env.FORNAX_BIN ?? fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)));
@@ -153,19 +154,68 @@ test("frames show as they are pushed; a question is answered on the page", async
   assert.deepEqual(wrong, []);
 });
 
-test("the daemon is ended and comes back under a run; the page finds it within a second", async () => {
-  const { page } = await open(browser, await link());
-  await page.locator(".connection-live").waitFor();
+/** What each tab shows, and of which moment. */
+const states = (tabs) => Promise.all(tabs.map((tab) => tab.evaluate(() => window.fornax?.state())));
+
+/** Opens tabs on an address, each with a way to ask what it holds. */
+async function tabsOn(context, address, count, wrong) {
+  const tabs = [];
+  for (let i = 0; i < count; i++) {
+    const tab = await context.newPage();
+    watch(tab, wrong);
+    await tab.goto(`${url}${address}?debug`);
+    await tab.locator(".connection-live").waitFor();
+    tabs.push(tab);
+  }
+  return tabs;
+}
+
+/** Has a question asked that takes any text, and opens it. Whoever asked goes with the daemon; the question stays. */
+async function openQuestion(page) {
+  await fornax("frame", "push", "Choose a name", "--title", "The name");
+  void fornax("frame", "request-input", "Which name?").catch(() => {});
+  await page.getByRole("link", { name: /By hand/ }).first().click();
+  await row(page, /^The name/).click();
+  return page.getByRole("group", { name: "A question" }).getByRole("textbox");
+}
+
+test("the daemon is ended and comes back under a run; twelve tabs find it within a second and go on", async () => {
+  const { page: log, context, wrong } = await open(browser, await link());
+  await log.locator(".connection-live").waitFor();
   const run = await start();
-  await page.goto(`${url}/runs/${run.project}/${run.id}`);
-  await becomes(page, /^Talk|^talk/i, "in progress");
+  const path = `/runs/${run.project}/${run.id}`;
+  const tabs = [log, ...(await tabsOn(context, path, 5, wrong)), ...(await tabsOn(context, "/", 6, wrong))];
+  const field = await openQuestion(tabs.at(-1));
+  await field.fill("half a na");
+  await log.goto(`${url}${path}?debug`);
+  await becomes(log, /^Talk|^talk/i, "in progress");
+  await row(log, /^Talk|^talk/i).click();
+  await log.getByRole("tab", { name: "Log", exact: true }).click();
+  await log.getByText("line 3 é漢🔥", { exact: false }).first().waitFor();
   await fornax("down");
-  await page.getByText("The daemon does not answer").waitFor();
+  await log.getByText("The daemon does not answer").waitFor();
   await fornax("up", "--detach", "--bind", new URL(url).host);
   const back = Date.now();
-  await page.locator(".connection-live").waitFor();
+  await until(() => states(tabs), (all) => all.every((state) => state?.connection === "live"), "twelve tabs live");
   assert.ok(Date.now() - back < 1_000, `${Date.now() - back} ms`);
+  assert.equal(await field.inputValue(), "half a na", "what was being written is still there");
+  await field.press("End");
+  await field.pressSequentially("me");
+  assert.equal(await field.inputValue(), "half a name");
   writeFileSync(join(project, "go"), "");
   writeFileSync(join(project, "mended"), "");
-  await becomes(page, /^rest/i, "completed");
+  await log.bringToFront();
+  await log.getByText("the last line").waitFor();
+  assert.equal(await log.getByText("the last line").count(), 1, "a log that is followed goes on where it was");
+  await becomes(log, /^rest/i, "completed");
+  const snapshot = async () => (await context.request.get(`${url}/api/snapshot`, { headers: { origin: url } })).json();
+  const [truth, all] = await until(
+    async () => [await snapshot(), await states(tabs)],
+    ([{ epoch, seq }, seen]) => seen.every((state) => state.epoch === epoch && state.seq === seq),
+    "all of them at the daemon's moment",
+  );
+  assert.deepEqual(new Set(all.map(({ hash }) => hash)), new Set([snapshotHash(truth)]));
+  await field.press("Enter");
+  await tabs.at(-1).getByRole("group", { name: "A question" }).waitFor({ state: "detached" });
+  assert.deepEqual(wrong, []);
 });
