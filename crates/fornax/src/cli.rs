@@ -288,6 +288,18 @@ pub struct Logs {
     #[arg(long)]
     pub stderr: bool,
 
+    /// What it wrote to either, in the order in which it came
+    #[arg(long, conflicts_with_all = ["stderr", "tail"])]
+    pub both: bool,
+
+    /// Only the lines with this text, and their numbers; a text without capitals finds both cases
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["follow", "tail"])]
+    pub grep: Option<String>,
+
+    /// The text is a regular expression
+    #[arg(long, requires = "grep")]
+    pub regex: bool,
+
     /// Of a run: each task that was running within this time: 90s, 10m, 1h 30m. Logs carry no
     /// times, so this chooses tasks, never lines
     #[arg(long, value_name = "DURATION", value_parser = duration_ms)]

@@ -46,7 +46,7 @@ export function Tools(props: Props) {
         <button class="quiet" title="Fold time in which nobody worked (I)" aria-pressed={props.camera.idle().folded} onClick={() => props.act({ do: "idle" })}>Fold idle</button>
       </Show>
       <label class="chart-width">
-        <span class="muted">Width</span>
+        <span class="muted" aria-hidden="true">Width</span>
         <select aria-label="Width" onChange={(event) => setWidth(event.currentTarget.value)}>
           <For each={WIDTHS}>{(width) => <option value={width} selected={props.width === width}>{WIDTH_NAMES[width]}</option>}</For>
         </select>

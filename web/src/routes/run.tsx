@@ -5,6 +5,7 @@ import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
+import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
 import { inOrder } from "../model/order.ts";
@@ -75,7 +76,7 @@ function Loaded(props: { run: RunView; content: Content }) {
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
   const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
-  const matches = createMemo(() => matchesOf(laidOut().layout, found()));
+  const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
   const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
   const choose = (frame: string | null) => setQuery("frame", frame);
   const chooseMatch = (step: 1 | -1) => {
@@ -93,24 +94,28 @@ function Loaded(props: { run: RunView; content: Content }) {
       <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
-          <Dynamic
-            component={(VIEWS[view()] ?? VIEWS.flame!).view}
-            run={props.run}
-            frames={frames()}
-            tasks={props.content.content.tasks}
-            version={props.content.version}
-            layout={laidOut().layout}
-            fold={laidOut().fold}
-            onFold={fold}
-            onUnfoldAll={unfoldAll}
-            matching={found()}
-            live={isLive()}
-            now={() => props.run.ended_ms ?? now()}
-            selected={selected()}
-            onSelect={choose}
-            onMatch={chooseMatch}
-            onOpen={open}
-          />
+          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+            {(at) => (
+              <Dynamic
+                component={(VIEWS[view()] ?? VIEWS.flame!).view}
+                run={props.run}
+                frames={at().frames}
+                tasks={props.content.content.tasks}
+                version={props.content.version}
+                layout={at().layout}
+                fold={at().fold}
+                onFold={fold}
+                onUnfoldAll={unfoldAll}
+                matching={found()}
+                live={isLive()}
+                now={() => props.run.ended_ms ?? now()}
+                selected={selected()}
+                onSelect={choose}
+                onMatch={chooseMatch}
+                onOpen={open}
+              />
+            )}
+          </Show>
         </Suspense>
         <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
       </div>
@@ -133,6 +138,6 @@ function ViewChooser(props: { view: string }) {
 }
 
 /** What the filter finds, from top to bottom. */
-function matchesOf(layout: Layout, found: Uint8Array | null): number[] {
-  return found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
+function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
+  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }
