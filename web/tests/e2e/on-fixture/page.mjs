@@ -139,6 +139,7 @@ test("a reset and another life of the daemon lead to a new snapshot", async () =
 test("a daemon that is gone is said to be, and found within a second of its return", async () => {
   const { page } = await open(browser, RUN());
   await live(page);
+  await treeRow(page, "deploy").waitFor();
   await fixture.stop();
   await page.locator(".connection-reconnecting").waitFor();
   await page.getByText("The daemon does not answer").waitFor();
