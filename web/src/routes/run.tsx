@@ -100,8 +100,10 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
         <Show when={!props.imported}><a class="button" href={comparePath([props.run])}>Compare</a></Show>
         <Suspense><ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} /></Suspense>
       </RunHeader>
-      <ViewChooser view={view()} />
-      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      <div class="run-bar">
+        <ViewChooser view={view()} />
+        <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      </div>
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
           <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
