@@ -17,9 +17,6 @@ interface Props {
   project: string;
   content: { content: RunContent; version: number };
   frame: string | null;
-  /** The task whose log was asked for; null for the newest of the frame. */
-  chosen: string | null;
-  onChoose(task: string): void;
 }
 
 export function FrameLog(props: Props) {
@@ -30,24 +27,19 @@ export function FrameLog(props: Props) {
     return begun.sort((a, b) => a.attempt - b.attempt);
   });
   const named = () => tasks().find(({ id }) => id === place().query.get("task"));
-  const task = () => named() ?? tasks().find(({ id }) => id === props.chosen) ?? tasks().at(-1);
+  const task = () => named() ?? tasks().at(-1);
   const taskId = createMemo(() => task()?.id);
   // Lines are those of a certain log: of another they would be other lines.
   const lines = createMemo(() => (named() ? readLines(place().hash) : null), null, { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
-
-  function choose(id: string, stream: Stream, chosen: Lines | null): void {
-    props.onChoose(id);
-    goTo({ tab: "log", task: id, stream: stream === "stdout" ? null : stream }, chosen);
-  }
 
   return (
     <Show when={taskId()} keyed fallback={<p class="hint">{whyNone()}</p>}>
       {(id) => (
         <>
           <div class="log-head">
-            <StreamTabs stream={streamOf()} onChoose={(stream) => choose(id, stream, null)} />
+            <StreamTabs stream={streamOf()} onChoose={(stream) => showLog(id, stream)} />
             <Show when={tasks().length > 1} fallback={<span class="mono muted">{id}</span>}>
-              <select aria-label="Attempt" onChange={(event) => choose(event.currentTarget.value, streamOf(), null)}>
+              <select aria-label="Attempt" onChange={(event) => showLog(event.currentTarget.value, streamOf())}>
                 <For each={tasks()}>
                   {(each) => <option value={each.id} selected={each.id === id}>attempt {each.attempt}: {word(each.state)}</option>}
                 </For>
@@ -60,7 +52,7 @@ export function FrameLog(props: Props) {
             stream={streamOf()}
             running={task()?.state === "running"}
             lines={lines()}
-            onLines={(chosen) => choose(id, streamOf(), chosen)}
+            onLines={(chosen) => showLog(id, streamOf(), chosen)}
             own={logPath(props.project, id, streamOf()) + (lines() ? hashOf(lines()!) : "")}
           />
         </>
@@ -81,6 +73,11 @@ export function FrameLog(props: Props) {
 export function streamOf(): Stream {
   const named = place().query.get("stream");
   return STREAMS.find((stream) => stream === named) ?? "stdout";
+}
+
+/** Shows a task's log in the panel. */
+export function showLog(task: string, stream: Stream = "stdout", lines: Lines | null = null): void {
+  goTo({ tab: "log", task, stream: stream === "stdout" ? null : stream }, lines);
 }
 
 /** Changes parameters of the address and the lines in it. Back does not lead through every line. */
