@@ -12,5 +12,6 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   worker: { format: "es" },
-  test: { include: ["tests/unit/**/*.test.ts"], environment: "node" },
+  // Properties take long where others use the machine too.
+  test: { include: ["tests/unit/**/*.test.ts"], environment: "node", testTimeout: 120_000 },
 });

@@ -91,6 +91,12 @@ pub enum Command {
     Compare(Compare),
     /// Stop a run, a frame with all within it, or a task
     Stop(Stop),
+    /// Pause a run, a frame with all within it, or a task; its processes are suspended
+    Pause(Pause),
+    /// Let what was paused go on
+    Unpause(Pause),
+    /// Have a frame that has not begun wait for your word
+    Checkpoint(Checkpoint),
     /// Do again what did not succeed
     Retry(Retry),
     /// Print a run's events
@@ -282,6 +288,18 @@ pub struct Logs {
     #[arg(long)]
     pub stderr: bool,
 
+    /// What it wrote to either, in the order in which it came
+    #[arg(long, conflicts_with_all = ["stderr", "tail"])]
+    pub both: bool,
+
+    /// Only the lines with this text, and their numbers; a text without capitals finds both cases
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["follow", "tail"])]
+    pub grep: Option<String>,
+
+    /// The text is a regular expression
+    #[arg(long, requires = "grep")]
+    pub regex: bool,
+
     /// Of a run: each task that was running within this time: 90s, 10m, 1h 30m. Logs carry no
     /// times, so this chooses tasks, never lines
     #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
@@ -351,6 +369,20 @@ pub struct Compare {
 
     #[command(flatten)]
     pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Pause {
+    /// A run, a frame or a task
+    pub id: String,
+}
+
+#[derive(Args)]
+pub struct Checkpoint {
+    /// The frame
+    pub frame: String,
+    /// What to ask you; `-` reads it from standard input [default: whether to begin]
+    pub question: Option<String>,
 }
 
 #[derive(Args)]

@@ -25,11 +25,9 @@ interface Props {
 export function FrameLog(props: Props) {
   const tasks = createMemo((): TaskView[] => {
     const { tasks: table } = props.content.content;
-    const mine: TaskView[] = [];
-    for (let row = 0; row < table.length; row++) {
-      if (table.frame.get(row) === props.frame && !Number.isNaN(table.started.values[row]!)) mine.push(table.get(row));
-    }
-    return mine.sort((a, b) => a.attempt - b.attempt);
+    const rows = props.frame === null ? [] : table.rowsOf(props.frame);
+    const begun = rows.map((row) => table.get(row)).filter((task) => task.started_ms !== null);
+    return begun.sort((a, b) => a.attempt - b.attempt);
   });
   const named = () => tasks().find(({ id }) => id === place().query.get("task"));
   const task = () => named() ?? tasks().find(({ id }) => id === props.chosen) ?? tasks().at(-1);

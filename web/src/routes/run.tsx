@@ -7,6 +7,7 @@ import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
 import type { RunDocument } from "../export/document.ts";
 import { ExportMenu } from "../export/Menu.tsx";
+import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
 import { inOrder } from "../model/order.ts";
@@ -82,7 +83,7 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
   const { laidOut, fold, unfoldAll } = createLaidOut(`${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`, frames, () => props.content.version, selected);
-  const matches = createMemo(() => matchesOf(laidOut().layout, found()));
+  const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
   const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
   const choose = (frame: string | null) => setQuery("frame", frame);
   const chooseMatch = (step: 1 | -1) => {
@@ -103,24 +104,28 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
       <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
-          <Dynamic
-            component={(VIEWS[view()] ?? VIEWS.flame!).view}
-            run={props.run}
-            frames={frames()}
-            tasks={props.content.content.tasks}
-            version={props.content.version}
-            layout={laidOut().layout}
-            fold={laidOut().fold}
-            onFold={fold}
-            onUnfoldAll={unfoldAll}
-            matching={found()}
-            live={isLive()}
-            now={until}
-            selected={selected()}
-            onSelect={choose}
-            onMatch={chooseMatch}
-            onOpen={open}
-          />
+          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+            {(at) => (
+              <Dynamic
+                component={(VIEWS[view()] ?? VIEWS.flame!).view}
+                run={props.run}
+                frames={at().frames}
+                tasks={props.content.content.tasks}
+                version={props.content.version}
+                layout={at().layout}
+                fold={at().fold}
+                onFold={fold}
+                onUnfoldAll={unfoldAll}
+                matching={found()}
+                live={isLive()}
+                now={until}
+                selected={selected()}
+                onSelect={choose}
+                onMatch={chooseMatch}
+                onOpen={open}
+              />
+            )}
+          </Show>
         </Suspense>
         <Show
           when={props.imported}
@@ -148,6 +153,6 @@ function ViewChooser(props: { view: string }) {
 }
 
 /** What the filter finds, from top to bottom. */
-function matchesOf(layout: Layout, found: Uint8Array | null): number[] {
-  return found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
+function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
+  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }

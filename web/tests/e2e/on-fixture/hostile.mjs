@@ -44,7 +44,7 @@ class Walk {
     // Until what was asked for is here and drawn.
     const drawn = () => this.page.evaluate(() => new Promise((then) => requestAnimationFrame(() => setTimeout(then))));
     await drawn();
-    await until(() => this.#asked.size, (count) => count === 0, "everything that was asked for");
+    await until(() => this.#asked.size, (count) => count === 0, "everything that was asked for", 60_000);
     await drawn();
     for (const problem of await this.page.evaluate(inspect)) {
       if (this.#seen.has(problem)) continue;

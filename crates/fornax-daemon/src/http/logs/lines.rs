@@ -238,6 +238,7 @@ impl LineCounts {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn key() -> LogKey {
         (PathBuf::from("/t"), "stdout", 7)
@@ -294,6 +295,46 @@ mod tests {
                 .unwrap();
             assert_eq!(line, size + 1);
         }
+    }
+
+    /// Counts the bytes that are read of it.
+    struct Counted(Vec<u8>, Arc<AtomicU64>);
+
+    impl ReadAt for Counted {
+        fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+            let read = self.0.read_at(buffer, at)?;
+            self.1.fetch_add(read as u64, Ordering::Relaxed);
+            Ok(read)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_not_read_again() {
+        let size = 40 * APART + 7;
+        let mut text = vec![b'x'; size as usize];
+        text.iter_mut().step_by(100).for_each(|byte| *byte = b'\n');
+        let read = Arc::new(AtomicU64::new(0));
+        let log: Arc<dyn ReadAt> = Arc::new(Counted(text, Arc::clone(&read)));
+        let counts = LineCounts::default();
+        let last = counts
+            .start_of(key(), Arc::clone(&log), size, u64::MAX)
+            .await
+            .unwrap();
+        assert!(read.swap(0, Ordering::Relaxed) >= size);
+        for line in [1, last.line / 2, last.line] {
+            let found = counts
+                .start_of(key(), Arc::clone(&log), size, line)
+                .await
+                .unwrap();
+            assert_eq!(found.line, line);
+            let again = counts
+                .line_of(key(), Arc::clone(&log), size, found.offset)
+                .await
+                .unwrap();
+            assert_eq!(again, line);
+        }
+        let again = read.load(Ordering::Relaxed);
+        assert!(again <= 8 * APART, "{again} bytes were read");
     }
 
     #[test]

@@ -120,7 +120,7 @@ struct Hit {
 /// How far the search is.
 #[derive(Serialize)]
 struct Progress {
-    /// Up to where.
+    /// Up to where, as far as lines are whole.
     searched: u64,
     /// How many lines are found.
     lines: u64,
@@ -209,7 +209,12 @@ impl Search {
         raw.drain(..kept_from);
         self.rest = raw;
         let progress = Progress {
-            searched: self.rest_at,
+            // A line that has not ended is to be searched again once it goes on.
+            searched: if self.done {
+                self.line.offset
+            } else {
+                self.rest_at
+            },
             lines: self.lines,
             done: self.done,
         };
@@ -420,7 +425,7 @@ mod tests {
         assert_eq!(told[0]["text"], "needle 🔥 needle");
         assert_eq!(told[0]["marks"], serde_json::json!([[0, 6], [10, 16]]));
         assert_eq!(told[1]["marks"], serde_json::json!([[204, 210]]));
-        assert_eq!(told[1]["text_from"], 124);
+        assert_eq!(told[1]["text_from"], 123);
         let text = told[1]["text"].as_str().unwrap();
         assert!(
             text.starts_with("xxx") && text.contains("🔥é needle yyy"),
