@@ -3,10 +3,11 @@
 
 import { createMemo, createSignal, For, Show } from "solid-js";
 import { plural } from "../format.ts";
-import { parseDiff, visible } from "./parse.ts";
+import { parseDiff } from "./parse.ts";
 import type { DiffFile } from "./parse.ts";
 import { countRows, rowsOf } from "./rows.ts";
 import type { Row } from "./rows.ts";
+import { visible } from "./visible.ts";
 import "../styles/diff.css";
 
 /** So many lines of a file are shown at first, and so many files. */
@@ -108,7 +109,7 @@ function Title(props: { file: DiffFile; name: string }) {
   return (
     <>
       <bdi class="mono diff-name">
-        <Show when={moved()}><span class="muted">{visible(props.file.from!)} → </span></Show>{props.name}
+        <Show when={moved()}><span class="muted">{visible(props.file.from!)}</span> → </Show><span>{props.name}</span>
       </bdi>
       <Show when={CHANGES[props.file.change]}>{(change) => <span class="diff-change">{change()}</span>}</Show>
     </>
