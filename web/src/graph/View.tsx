@@ -56,19 +56,13 @@ export function GraphView(props: ViewProps) {
         when={props.layout.count > 0}
         fallback={<p class="hint">There are no frames yet.</p>}
       >
-        <Show when={placing.placed()} keyed>
-          {(placed) => (
-            <Canvas {...graphProps()} placed={placed} sums={sums()} onFold={fold} onFoldAll={foldAll} note={note()} />
-          )}
+        <Show when={placing.placed()}>
+          {(placed) => <Canvas {...props} placed={placed()} sums={sums()} onFoldNode={fold} onFoldAll={foldAll} note={note()} />}
         </Show>
         <Progress placing={placing} tooMany={nodes() > MOST_NODES ? nodes() : 0} onCloseAll={() => foldAll(false)} onUndo={() => setFolds(new Map())} />
       </Show>
     </section>
   );
-
-  function graphProps() {
-    return props;
-  }
 
   function note(): string {
     const all = props.layout.count;

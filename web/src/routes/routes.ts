@@ -24,6 +24,8 @@ export const ROUTES: readonly Route[] = [
   { path: /^\/logs\/([^/]+)\/([^/]+)$/, page: lazy(() => import("./log.tsx")) },
   { path: /^\/tools$/, page: lazy(() => import("./tools.tsx")) },
   { path: /^\/settings$/, page: lazy(() => import("./settings.tsx")) },
+  { path: /^\/compare$/, page: lazy(() => import("./compare.tsx")) },
+  { path: /^\/import$/, page: lazy(() => import("../export/Import.tsx")) },
   { path: /^\/runs\/([^/]+)\/([^/]+)$/, page: (props) => RunPage({ get project() { return props.parts[0]!; }, get run() { return props.parts[1]!; } }) },
 ];
 

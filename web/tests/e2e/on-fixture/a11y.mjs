@@ -44,7 +44,7 @@ test("palette and help: axe finds nothing", async () => {
     assert.deepEqual(await violations(page), [], theme);
     await page.keyboard.press("Escape");
     await page.keyboard.press("?");
-    await page.getByRole("heading", { name: "Keys" }).waitFor();
+    await page.getByRole("heading", { name: "Keys", exact: true }).waitFor();
     assert.deepEqual(await violations(page), [], theme);
     await context.close();
   }
