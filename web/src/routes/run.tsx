@@ -6,7 +6,6 @@ import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
 import type { RunDocument } from "../export/document.ts";
-import { ExportMenu } from "../export/Menu.tsx";
 import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
@@ -59,6 +58,7 @@ function NoRun(props: { problem: ApiError }) {
   );
 }
 
+const ExportMenu = lazy(async () => ({ default: (await import("../export/Menu.tsx")).ExportMenu }));
 const ImportedPanel = lazy(() => import("../export/ImportedPanel.tsx"));
 
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
@@ -98,10 +98,12 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
     <div class="run">
       <RunHeader run={props.run} asOf_ms={props.imported?.at_ms ?? null}>
         <Show when={!props.imported}><a class="button" href={comparePath([props.run])}>Compare</a></Show>
-        <ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} />
+        <Suspense><ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} /></Suspense>
       </RunHeader>
-      <ViewChooser view={view()} />
-      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      <div class="run-bar">
+        <ViewChooser view={view()} />
+        <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      </div>
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
           <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
