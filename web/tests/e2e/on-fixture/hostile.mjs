@@ -102,6 +102,11 @@ async function places(walking, page) {
     await walking.goTo(path);
     await walking.look(path);
   }
+  const task = fixture.runs.get(`${PROJECT}/${RUN}`).frames.get("f-000002").task;
+  for (const path of [`/compare?runs=${PROJECT}/${RUN},00000002/${RUN},00000017/${RUN}`, `/compare?frames=${PROJECT}/f-000003,${PROJECT}/f-000021`, `/logs/${PROJECT}/${task}`]) {
+    await walking.goTo(path);
+    await walking.look(path);
+  }
   for (const text of [CORPUS.script, CORPUS["right to left override"], CORPUS["without blanks"].slice(0, 500)]) {
     await walking.goTo(`/${encodeURIComponent(text)}`);
     await walking.look("a place that is none");
@@ -158,6 +163,28 @@ async function overlays(walking, page) {
   }
 }
 
+/** A run as another would send it: exported here, and opened again from its file. */
+async function exported(walking, page) {
+  await walking.goTo(RUN_PATH);
+  await page.locator("summary", { hasText: "Export" }).click();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: /^JSON/ }).click();
+  const file = await (await saved).path();
+  await walking.goTo("/import");
+  await page.locator("input[type=file]").setInputFiles(file);
+  await page.locator("canvas").first().waitFor();
+  await walking.look("an imported run");
+  await page.locator("input[type=file]").first().setInputFiles({ name: "harm.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify({ [CORPUS.script]: CORPUS.image, format: CORPUS["right to left override"] })) }).catch(() => {});
+  await walking.look("a file that is no run");
+}
+
+/** Framed by another page it is loaded anew. */
+async function framed(walking, page) {
+  await page.goto(`${url}/embed/run/${PROJECT}/${RUN}`);
+  await page.locator("canvas").first().waitFor();
+  await walking.look("embedded");
+}
+
 test("the corpus is in every text field of the API, and in the inbox, the list and the run", async () => {
   const snapshot = JSON.stringify(fixture.snapshot());
   for (const [name, text] of Object.entries(CORPUS)) {
@@ -192,6 +219,8 @@ test("it is in palette, help, tips, dialogs, and in what the daemon refuses", as
       await page.locator("[role=tab]:visible").first().click();
       await walking.pressAll(name, "main");
     }
+    await exported(walking, page);
+    await framed(walking, page);
   });
 });
 
