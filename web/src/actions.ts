@@ -1,36 +1,12 @@
-// What a person can have done from the page. Nothing is shown as done before the daemon says so.
+// What a person can have done with one press, from wherever it is offered. Nothing is shown as done
+// before the daemon says so. All other actions are described in actions/.
 
 import type { Decision, Request as Command } from "./api/types.gen.ts";
-import { command } from "./api/client.ts";
-import { plural } from "./format.ts";
-import { confirm } from "./ui/Dialog.tsx";
+import { order } from "./actions/action.ts";
 import { tellDone, tellFailed } from "./ui/Toast.tsx";
 
 async function send(project: string, request: Command, did: string): Promise<void> {
-  try {
-    const answer = await command(project, request);
-    tellDone(answer.moved === 0 ? `${did}.` : `${did}: ${plural(answer.moved, "item")}.`);
-  } catch (error) {
-    tellFailed(error);
-  }
-}
-
-/** Stops a run, a frame with all within it, or a task, after asking. */
-export async function stop(project: string, target: string, name: string): Promise<void> {
-  const text = "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
-  if (await confirm(`Stop “${name}”?`, text, "Stop")) {
-    await send(project, { type: "stop", target, reason: "stopped from the page" }, "Told to stop");
-  }
-}
-
-/** Does again what did not succeed of a run, a frame or a task. */
-export function retry(project: string, target: string): Promise<void> {
-  return send(project, { type: "retry", target, from: null }, "To be done again");
-}
-
-/** Does a frame and all that depends on it again. */
-export function retryFrom(project: string, run: string, frame: string): Promise<void> {
-  return send(project, { type: "retry", target: run, from: frame }, "To be done again");
+  await order(project, request, did).then(tellDone, tellFailed);
 }
 
 /** Answers an agent that asks whether it may do something. */
@@ -44,14 +20,19 @@ export function answer(project: string, checkpoint: string, text: string): Promi
   return send(project, { type: "answer", checkpoint, answer: text }, "Answered");
 }
 
-/** Undoes what Fornax last did in a frame by itself. */
-export function undo(project: string, frame: string): Promise<void> {
-  return send(project, { type: "undo_auto", frame }, "Undone");
+/** Does again what did not succeed of a run, a frame or a task. */
+export function retry(project: string, target: string): Promise<void> {
+  return send(project, { type: "retry", target, from: null }, "To be done again");
 }
 
 /** Tells an agent at work something further. */
 export function tell(project: string, task: string, text: string): Promise<void> {
   return send(project, { type: "prompt", target: task, text }, "Told");
+}
+
+/** Undoes what Fornax last did in a frame by itself. */
+export function undo(project: string, frame: string): Promise<void> {
+  return send(project, { type: "undo_auto", frame }, "Undone");
 }
 
 /** Ends an agent's turn; its task goes on and waits to be told something. */

@@ -56,15 +56,19 @@ export function plural(count: number, thing: string): string {
 
 /** Tokens: `812`, `1.3k`, `45k`, `2.1M`. */
 export function tokens(usage: Usage): string {
-  const total = usage.input + usage.output + usage.cache_read + usage.cache_write;
-  if (total < 1_000) return `${total}`;
+  return count(usage.input + usage.output + usage.cache_read + usage.cache_write);
+}
+
+/** A number of things, as short as tokens are. */
+export function count(total: number): string {
+  if (total < 1_000) return `${Math.round(total)}`;
   if (total < 10_000) return `${(total / 1_000).toFixed(1)}k`;
   if (total < 1_000_000) return `${Math.round(total / 1_000)}k`;
   return `${(total / 1_000_000).toFixed(1)}M`;
 }
 
 /** Money: `$1.20`, `$0.0042`; `~` before what is reckoned from list prices; null where it is not known. */
-export function cost(usage: Usage): string | null {
+export function cost(usage: Pick<Usage, "cost_usd" | "estimated">): string | null {
   if (usage.cost_usd === null || usage.cost_usd === 0) return null;
   const amount = usage.cost_usd < 0.01 ? usage.cost_usd.toFixed(4) : usage.cost_usd.toFixed(2);
   return `${usage.estimated ? "~" : ""}$${amount}`;

@@ -7,16 +7,19 @@ import { createStore, reconcile } from "solid-js/store";
 import type { ProjectView, RunDetail, RunView } from "./api/types.gen.ts";
 import { Mirror, runKey } from "./sync/apply.ts";
 import type { RunContent } from "./sync/apply.ts";
+import { Overlay } from "./sync/overlay.ts";
 import type { Connection, ToTab } from "./sync/protocol.ts";
 import { connect } from "./sync/tab.ts";
 
-const mirror = new Mirror();
+/** What has come, as it is kept. */
+export const mirror = new Mirror();
 const [connection, setConnection] = createSignal<Connection>("connecting");
 const [snapshots, setSnapshots] = createSignal(0);
 const [fault, setFault] = createSignal<string | null>(null);
 const [runs, setRuns] = createStore<Record<string, RunView>>({});
 const [projects, setProjects] = createStore<Record<string, ProjectView>>({});
 const versions = new Map<string, Signal<number>>();
+const [overlaid, setOverlaid] = createSignal(0);
 let clockAhead_ms = 0;
 
 /** How the page stands with the daemon. */
@@ -29,6 +32,11 @@ export { fault };
 export { runs };
 /** By id. */
 export { projects };
+
+/** What was asked for here and is shown before the daemon says that it is so. */
+export const overlay = new Overlay(() => setOverlaid((version) => version + 1));
+/** A number that changes with the overlay: read it to be told. */
+export { overlaid };
 
 /** The daemon's clock. */
 export function now(): number {
@@ -146,6 +154,7 @@ function take(message: ToTab, touched: Set<string>): void {
     setSnapshots((before) => before + 1);
   } else if (message.type === "change") {
     const { projects: changed, runs: changedRuns } = mirror.apply(message.change);
+    for (const { cmd_id } of message.change.events) if (cmd_id) overlay.settle(cmd_id);
     for (const key of changedRuns) touched.add(key);
     if (changed) setProjects(reconcile(Object.fromEntries([...mirror.projects])));
   }

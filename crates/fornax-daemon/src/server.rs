@@ -19,6 +19,8 @@ pub struct Options<R> {
     pub home: Home,
     /// Where it listens; none for the usual port of the loopback address.
     pub bind: Option<SocketAddr>,
+    /// The pages that may frame a run.
+    pub embed_origins: Vec<http::Origin>,
     /// The command line of the task shims.
     pub shim_argv: Vec<OsString>,
     /// Told, with the page's address, when requests are answered.
@@ -70,7 +72,7 @@ fn raise_descriptors() {
 async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     let home = options.home;
     let listeners = http::bind(&home, options.bind).await?;
-    let auth = Auth::open(&home, listeners.addr())?;
+    let auth = Auth::open(&home, listeners.addr())?.embedded_by(&options.embed_origins);
     let hub = Hub::open(home.clone(), options.shim_argv).await?;
     home.set_info(&DaemonInfo {
         pid: std::process::id(),

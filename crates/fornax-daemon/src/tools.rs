@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use fornax_core::plan::config::Config;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -72,6 +73,23 @@ enum Said {
 }
 
 impl Tools {
+    /// Looks for the programs of all tools of a project. A program that a variable names is known only
+    /// when a task starts, and is not looked for. Blocks as [`Tools::look`] does.
+    pub fn of_project(&self, config: &Config, project: &Path) -> Vec<Found> {
+        let wanted: Vec<_> = config
+            .tools
+            .iter()
+            .filter_map(|(name, tool)| {
+                let program = tool.cmd.first()?.fill(|_| Err(())).ok()?;
+                Some(Wanted {
+                    name: name.clone(),
+                    program,
+                })
+            })
+            .collect();
+        self.look(&wanted, project)
+    }
+
     /// Looks for each of them. Takes as long as the slowest program, 5 s at most for every eight;
     /// blocks the thread.
     pub fn look(&self, wanted: &[Wanted], project: &Path) -> Vec<Found> {

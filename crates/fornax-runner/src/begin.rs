@@ -9,7 +9,7 @@ use rustix::fs::MemfdFlags;
 use serde_json::{Map, Value};
 
 use crate::capture::{Capture, RETRY, no_space};
-use crate::folder::{Claim, Folder, LOGS, task_record};
+use crate::folder::{Claim, Folder, task_record};
 use crate::procs::{DIR_MARK, Identity, TASK_MARK};
 use crate::spawn::{Command, Failure, spawn};
 use crate::spec::{Exit, ExitCause, TaskSpec, now_ms};
@@ -121,9 +121,9 @@ pub fn launch(spec: &TaskSpec, folder: &Folder) -> Result<(u32, Vec<Capture>), F
     let mut writers = Vec::new();
     if let Some(redact) = &spec.redact {
         let rules = redact.rules();
-        for (name, log) in LOGS.into_iter().zip(&folder.logs) {
+        for (which, log) in folder.logs.iter().enumerate() {
             let log = log.try_clone().map_err(unprepared)?;
-            let (capture, writer) = Capture::new(name, log, rules.stream()).map_err(unprepared)?;
+            let (capture, writer) = Capture::new(which, log, rules.stream()).map_err(unprepared)?;
             captures.push(capture);
             writers.push(writer);
         }

@@ -8,6 +8,9 @@ use fornax_core::redact;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use crate::folder::LOGS;
+use crate::order::Recorder;
+
 /// The pipe's size: what a busy command may be ahead of us.
 const PIPE_BYTES: usize = 1 << 20;
 /// How much is read at once. Larger does not get faster; a shim is meant to be small.
@@ -18,7 +21,8 @@ pub const RETRY: Duration = Duration::from_secs(1);
 
 /// One of a command's outputs.
 pub struct Capture {
-    name: &'static str,
+    /// Which of the logs it is.
+    which: usize,
     /// Our end of the pipe; gone once the last writer is, or nothing more is wanted.
     pipe: Option<OwnedFd>,
     log: OwnedFd,
@@ -36,12 +40,12 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// A capture into `log`, and the end of the pipe that the command writes to.
+    /// A capture into `log`, which of the two it is, and the end of the pipe that the command writes to.
     ///
     /// # Errors
     /// When there are too many descriptors.
     pub fn new(
-        name: &'static str,
+        which: usize,
         log: OwnedFd,
         stream: redact::Stream,
     ) -> io::Result<(Capture, OwnedFd)> {
@@ -50,7 +54,7 @@ impl Capture {
         let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
         rustix::io::ioctl_fionbio(&reader, true)?;
         let capture = Capture {
-            name,
+            which,
             pipe: Some(reader),
             log,
             stream: Some(stream),
@@ -74,18 +78,18 @@ impl Capture {
     /// Why the log cannot be written at the moment.
     pub fn blocked(&self) -> Option<String> {
         self.blocked
-            .map(|error| format!("{} cannot be written: {error}", self.name))
+            .map(|error| format!("{} cannot be written: {error}", LOGS[self.which]))
     }
 
     /// What has gone wrong for good.
     pub fn broken(&self) -> Option<String> {
         self.broken
-            .map(|error| format!("{} is not complete: {error}", self.name))
+            .map(|error| format!("{} is not complete: {error}", LOGS[self.which]))
     }
 
     /// Moves one chunk, if there is one. `true` if the command was heard.
-    pub fn pump(&mut self, buffer: &mut [u8]) -> bool {
-        self.flush();
+    pub fn pump(&mut self, buffer: &mut [u8], order: &mut Recorder) -> bool {
+        self.flush(order);
         let Some(pipe) = self.pipe.as_ref().filter(|_| self.blocked.is_none()) else {
             return false;
         };
@@ -96,10 +100,10 @@ impl Capture {
                 if let Some(stream) = &mut self.stream {
                     stream.push(&buffer[..n], &mut self.pending);
                 }
-                self.flush();
+                self.flush(order);
                 return true;
             }
-            Err(Errno::INTR) => return self.pump(buffer),
+            Err(Errno::INTR) => return self.pump(buffer, order),
             Err(Errno::AGAIN) => self.owed = 0,
             Err(error) => {
                 self.broken = Some(error);
@@ -120,10 +124,10 @@ impl Capture {
 
     /// Moves what is there and ends the log when all of it is in; does not wait for more after
     /// `until`. `true` when the log is complete.
-    pub fn finish(&mut self, buffer: &mut [u8], until: Instant) -> bool {
+    pub fn finish(&mut self, buffer: &mut [u8], order: &mut Recorder, until: Instant) -> bool {
         // The command may have left no more to read, only what the disk had no room for.
-        self.flush();
-        while (self.owed > 0 || Instant::now() < until) && self.pump(buffer) {}
+        self.flush(order);
+        while (self.owed > 0 || Instant::now() < until) && self.pump(buffer, order) {}
         if self.owed == 0 && until <= Instant::now() {
             self.pipe = None;
         }
@@ -131,17 +135,22 @@ impl Capture {
             if let Some(mut stream) = self.stream.take() {
                 stream.finish(&mut self.pending);
             }
-            self.flush();
+            self.flush(order);
         }
         self.pipe.is_none() && self.stream.is_none() && self.pending.is_empty()
     }
 
     /// Writes what is pending, as far as there is room.
-    fn flush(&mut self) {
+    fn flush(&mut self, order: &mut Recorder) {
         self.blocked = None;
         while self.written < self.pending.len() && self.broken.is_none() {
-            match rustix::io::write(&self.log, &self.pending[self.written..]) {
-                Ok(n) => self.written += n,
+            let rest = &self.pending[self.written..];
+            order.before(self.which, rest);
+            match rustix::io::write(&self.log, rest) {
+                Ok(n) => {
+                    order.wrote(self.which, &rest[..n]);
+                    self.written += n;
+                }
                 Err(Errno::INTR) => {}
                 Err(error) if is_no_space(error) => {
                     self.blocked = Some(error);

@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::order::Recorder;
 use crate::procs::Identity;
 use crate::spec::{Exit, TaskSpec};
 
@@ -35,6 +36,8 @@ pub struct Folder {
     pub listener: Option<OwnedFd>,
     /// The log files, open for appending.
     pub logs: [OwnedFd; 2],
+    /// In which order they are written, where we write them.
+    pub order: Recorder,
 }
 
 /// What became of the attempt to claim a folder.
@@ -92,6 +95,7 @@ impl Folder {
         Ok(Folder {
             listener: listen(&dir)?,
             logs: [log(&dir, 0)?, log(&dir, 1)?],
+            order: Recorder::new(dir.try_clone()?),
             dir,
         })
     }
@@ -158,7 +162,8 @@ impl Record<'_> {
     }
 }
 
-const PRIVATE: Mode = Mode::from_raw_mode(0o600);
+/// Nobody else's to read.
+pub const PRIVATE: Mode = Mode::from_raw_mode(0o600);
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENOTEMPTY))

@@ -17,6 +17,7 @@ mod capture;
 mod folder;
 mod forker;
 mod ladder;
+mod order;
 mod procs;
 mod server;
 mod shim;
@@ -29,7 +30,8 @@ mod sys;
 mod watch;
 mod wire;
 
-pub use folder::read_exit;
+pub use folder::{LOGS, read_exit};
+pub use order::{LONGEST_LINE_BYTES, ORDER, Order, Run};
 pub use procs::{DIR_MARK, TASK_MARK, boot_id};
 pub use server::{SHIM_ARG, shim_main};
 pub use spec::{Exit, ExitCause, Grace, RedactSpec, Report, TaskSpec};

@@ -188,7 +188,8 @@ impl<'a> Shim<'a> {
             Phase::Draining(until) => {
                 let mut complete = true;
                 for capture in &mut self.captures {
-                    complete &= capture.finish(&mut self.buffer, *until);
+                    let order = &mut self.folder.order;
+                    complete &= capture.finish(&mut self.buffer, order, *until);
                 }
                 if !complete {
                     return false;
@@ -218,7 +219,7 @@ impl<'a> Shim<'a> {
     /// Moves what the command has written, a chunk at a time.
     fn hear_outputs(&mut self, now: Instant) {
         for capture in &mut self.captures {
-            if capture.pump(&mut self.buffer) {
+            if capture.pump(&mut self.buffer, &mut self.folder.order) {
                 self.silence.heard = now;
             }
         }

@@ -10,6 +10,7 @@ use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use fornax_core::error::{EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, ErrorKind};
+use fornax_daemon::http::Origin;
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())
@@ -287,6 +288,18 @@ pub struct Logs {
     #[arg(long)]
     pub stderr: bool,
 
+    /// What it wrote to either, in the order in which it came
+    #[arg(long, conflicts_with_all = ["stderr", "tail"])]
+    pub both: bool,
+
+    /// Only the lines with this text, and their numbers; a text without capitals finds both cases
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["follow", "tail"])]
+    pub grep: Option<String>,
+
+    /// The text is a regular expression
+    #[arg(long, requires = "grep")]
+    pub regex: bool,
+
     /// Of a run: each task that was running within this time: 90s, 10m, 1h 30m. Logs carry no
     /// times, so this chooses tasks, never lines
     #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
@@ -448,6 +461,10 @@ pub struct Up {
     /// Where the page is served: a loopback address and a port (0: any free one)
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
+
+    /// Let pages of this origin frame runs, such as http://127.0.0.1:3000; may be given repeatedly
+    #[arg(long = "embed-origin", value_name = "ORIGIN")]
+    pub embed_origins: Vec<Origin>,
 
     /// Started by another command: tell it on standard output how the start went
     #[arg(long, hide = true, conflicts_with = "detach")]

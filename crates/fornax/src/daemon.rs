@@ -33,14 +33,34 @@ pub enum News {
     Reset,
 }
 
-/// One of a task's two logs.
+/// Which of a task's outputs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// Both, in the order in which they came.
+    Merged,
+}
+
+/// A task's log.
 pub struct Log {
     /// The run of the task.
     pub run: RunId,
     /// The task.
     pub task: TaskId,
-    /// Standard error instead of standard output.
-    pub stderr: bool,
+    /// Of which output.
+    pub stream: Stream,
+}
+
+/// A line of a log in which something was found.
+#[derive(Deserialize)]
+pub struct Hit {
+    /// From 1.
+    pub line: u64,
+    /// Where it begins in the log.
+    pub offset: u64,
+    /// Its text, or a part of it around the first match.
+    pub text: String,
 }
 
 /// Bytes as they come.
@@ -57,7 +77,7 @@ impl Daemon {
         if let Some(daemon) = Daemon::if_running(home).await? {
             return Ok(daemon);
         }
-        start::start(home, None)?;
+        start::start(home, None, &[])?;
         Ok(Daemon {
             client: Client::connect(home).await?,
         })
@@ -155,18 +175,47 @@ impl Daemon {
         from: u64,
         follow: bool,
     ) -> Result<Body, Failure> {
-        let stream = if log.stderr { "stderr" } else { "stdout" };
         let follow = if follow {
             format!("&follow=true&offset={from}")
         } else {
             String::new()
         };
         let project = encode(&project.id);
-        let path = format!(
-            "/api/tasks/{}/logs/{stream}?project={project}{follow}",
-            log.task
-        );
+        let path = format!("{}?project={project}{follow}", log.path());
         Ok(Body(self.client.stream_bytes(&path).await?))
+    }
+
+    /// The lines of a log in which a text is found, from a byte on, so many at most.
+    pub async fn find(
+        &self,
+        project: &ProjectView,
+        log: &Log,
+        (text, is_regex): (&str, bool),
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Hit>, Failure> {
+        let (project, text) = (encode(&project.id), encode(text));
+        let path = format!(
+            "{}/search?project={project}&pattern={text}&regex={is_regex}&offset={from}&limit={limit}",
+            log.path()
+        );
+        let mut body = Body(self.client.stream_bytes(&path).await?);
+        let (mut hits, mut rest) = (Vec::new(), Vec::new());
+        while let Some(bytes) = body.next().await? {
+            rest.extend_from_slice(&bytes);
+            let whole = rest
+                .iter()
+                .rposition(|&byte| byte == b'\n')
+                .map_or(0, |at| at + 1);
+            let told = rest.drain(..whole).collect::<Vec<u8>>();
+            // Between the hits it is told how far the search is.
+            let lines = told.split(|&byte| byte == b'\n');
+            hits.extend(lines.filter_map(|line| serde_json::from_slice::<Hit>(line).ok()));
+            if hits.len() >= limit {
+                break;
+            }
+        }
+        Ok(hits)
     }
 
     /// The lines of a run's journal; with `follow`, until the run ends.
@@ -227,10 +276,19 @@ impl Body {
 }
 
 impl Log {
-    /// The log's file: a project is on the same disk as the command line.
+    fn path(&self) -> String {
+        let stream = match self.stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+            Stream::Merged => "merged",
+        };
+        format!("/api/tasks/{}/logs/{stream}", self.task)
+    }
+
+    /// The log's file: a project is on the same disk as the command line. Both as one are in none.
     pub fn file(&self, project: &ProjectView) -> Result<PathBuf, Failure> {
         let project = Project::find(Path::new(&project.dir)).map_err(Error::from)?;
-        let name = if self.stderr {
+        let name = if self.stream == Stream::Stderr {
             "stderr.log"
         } else {
             "stdout.log"

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use fornax_core::error::{Error, ErrorKind};
 use fornax_daemon::home::Home;
+use fornax_daemon::http::Origin;
 use serde::{Deserialize, Serialize};
 
 /// The longest line that the child may say, in bytes.
@@ -40,7 +41,11 @@ pub fn is_running(home: &Home) -> bool {
 ///
 /// # Errors
 /// What the daemon says that keeps it from starting; `Unavailable` where it dies without a word.
-pub fn start(home: &Home, bind: Option<SocketAddr>) -> Result<Option<String>, Error> {
+pub fn start(
+    home: &Home,
+    bind: Option<SocketAddr>,
+    embed_origins: &[Origin],
+) -> Result<Option<String>, Error> {
     // Two commands at once: the second waits here until the first one's daemon can be reached.
     let path = home.dir().join("start.lock");
     let turn = private(&path).and_then(|file| file.lock().map(|()| file));
@@ -58,6 +63,9 @@ pub fn start(home: &Home, bind: Option<SocketAddr>) -> Result<Option<String>, Er
     command.args(["up", "--as-child"]);
     if let Some(bind) = bind {
         command.args(["--bind", &bind.to_string()]);
+    }
+    for origin in embed_origins {
+        command.args(["--embed-origin", &origin.to_string()]);
     }
     // Not in the current directory: the daemon outlives it, and should not keep a disk busy.
     let mut child = command

@@ -11,6 +11,7 @@ import type {
   RunDetail,
   RunView,
   TaskColumns,
+  TaskView,
 } from "./types.gen.ts";
 
 /** The daemon refused, or could not be asked. */
@@ -86,13 +87,61 @@ export function getFrame(project: string, frame: string, signal: AbortSignal): P
   return get(address(["frames", frame], { project }), signal);
 }
 
-/** Has something done. Sent once more where the answer is lost: its id makes that harmless. */
-export async function command(project: string, request: Command): Promise<Answer> {
-  const body: CommandRequest = { cmd_id: crypto.randomUUID(), project, command: request };
+/** The ids of the newest commands that were given on this page: their outcome is told where they were given. */
+export const ownCommands = new Set<string>();
+const OWN_KEPT = 256;
+
+/** The id of a command that is given here. */
+export function newCommand(): string {
+  const id = crypto.randomUUID();
+  ownCommands.add(id);
+  if (ownCommands.size > OWN_KEPT) ownCommands.delete(ownCommands.values().next().value!);
+  return id;
+}
+
+/** A tool of a project, and whether it can be used. */
+export interface ToolFound {
+  name: string;
+  program: string;
+  usable: boolean;
+  path: string | null;
+  version: string | null;
+  problem: string | null;
+  help: string | null;
+}
+
+/** The tools of a project. */
+export function getTools(project: string, signal: AbortSignal): Promise<ToolFound[]> {
+  return get(address(["projects", project, "tools"]), signal);
+}
+
+/** All about a task: how it was started and how it ended, as its folder tells it. */
+export function getTask(project: string, task: string, signal?: AbortSignal): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
+  return get(address(["tasks", task], { project }), signal);
+}
+
+/** What a tool of the call stack answers. */
+export interface Reply {
+  text: string;
+  data: unknown;
+}
+
+/** Has something done. */
+export function command(project: string, request: Command, cmd_id: string = newCommand()): Promise<Answer> {
+  return post(address(["commands"]), { cmd_id, project, command: request } satisfies CommandRequest);
+}
+
+/** Has the person's own session call a tool of the call stack. */
+export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = newCommand()): Promise<Reply> {
+  return post(address(["tools", name]), { cmd_id, project, arguments: args });
+}
+
+/** Sent once more where the answer is lost: the body's `cmd_id` makes that harmless. */
+async function post<T>(url: string, body: object): Promise<T> {
   const send = async () => {
     const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-    const response = await ask(address(["commands"]), { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return (await response.json()) as Answer;
+    const response = await ask(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return (await response.json()) as T;
   };
   try {
     return await send();

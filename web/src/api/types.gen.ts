@@ -984,7 +984,23 @@ answer: string, } | { "type": "undo_auto",
 /**
  * The frame.
  */
-frame: string, } | { "type": "resume", 
+frame: string, } | { "type": "pause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "unpause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "checkpoint", 
+/**
+ * The frame.
+ */
+frame: string, 
+/**
+ * What is asked.
+ */
+question: string, } | { "type": "resume", 
 /**
  * The task, or a frame for its newest.
  */

@@ -1,26 +1,40 @@
-// The flame chart: a canvas, and how mouse and keys move it.
+// The flame chart: a canvas, and how pointers and keys move it.
 
-import { createEffect, createMemo, createSignal, on, onCleanup, onMount, Show } from "solid-js";
-import { duration } from "../format.ts";
-import type { FrameTable } from "../model/columns.ts";
-import { FUTURE, RUNNING } from "../model/layout.ts";
+import { createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, Show, Suspense } from "solid-js";
+import type { TaskTable } from "../model/columns.ts";
+import type { Work } from "../model/idle.ts";
 import type { Layout } from "../model/layout.ts";
-import { endOf, startOf } from "../model/lod.ts";
+import { endOf, startOf, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
-import { FRAME_STATUSES, IN_PROGRESS, glyph, word } from "../model/status.ts";
+import { FRAME_STATUSES, word } from "../model/status.ts";
+import { WIDTHS } from "../model/widths.ts";
+import { useCommands } from "../commands/registry.ts";
 import { theme } from "../ui/theme.ts";
-import { AXIS_PX, ROW_PX, draw } from "./draw.ts";
+import { Gaps } from "./Gaps.tsx";
+import { Minimap } from "./Minimap.tsx";
+import { Tools, setWidth } from "./Tools.tsx";
+import type { Tip } from "./Tooltip.tsx";
+import { createCamera } from "./camera.ts";
+import { draw, gapsInSight } from "./draw.ts";
+import type { GapInSight } from "./draw.ts";
+import { gestures } from "./gestures.ts";
 import { barAt } from "./hit.ts";
 import { actionOf, walk } from "./keys.ts";
 import type { KeyAction } from "./keys.ts";
 import { readPalette } from "./palette.ts";
 import type { Palette } from "./palette.ts";
-import { WHOLE, extentOf, fit, pan, resolve, reveal, slotLength, zoom } from "./viewport.ts";
-import type { Extent, Viewport } from "./viewport.ts";
+import { AXIS_PX, ROW_PX } from "./scene.ts";
+import type { Shown } from "./scene.ts";
+import { fit, pan, reveal, zoom } from "./viewport.ts";
+import type { View } from "./viewport.ts";
 
 interface Props {
-  frames: FrameTable;
+  project: string;
+  shown: Shown;
+  /** The layout by time, and when somebody worked. */
   layout: Layout;
+  work: Work;
+  tasks: TaskTable;
   /** Whether the run goes on. */
   live: boolean;
   /** The moment up to which the chart goes: now, or the run's end. */
@@ -29,19 +43,17 @@ interface Props {
   onSelect(frame: string | null): void;
   /** Enter on a frame. */
   onOpen(): void;
+  /** Folds a frame, or unfolds it. */
+  onFold(frame: string, isFolded: boolean): void;
+  onUnfoldAll(): void;
+  /** Chooses the next frame that the filter finds, or the one before. */
+  onMatch(step: 1 | -1): void;
 }
 
-/** Movement under this is a click. */
-const DRAG_PX = 4;
+const Tooltip = lazy(async () => ({ default: (await import("./Tooltip.tsx")).Tooltip }));
+
 /** What grows is drawn again when it has grown by a pixel, but at least this often. */
 const SLOWEST_REDRAW_MS = 1_000;
-
-interface Tip {
-  bar: number;
-  /** In the window. */
-  x: number;
-  y: number;
-}
 
 export function Chart(props: Props) {
   let box!: HTMLDivElement;
@@ -50,25 +62,22 @@ export function Chart(props: Props) {
   let size = { width: 0, height: 0 };
   let frame = 0;
   let growth: ReturnType<typeof setTimeout> | undefined;
-  let drag: { x: number; y: number; from: Viewport; top: number; moved: boolean } | null = null;
-  const [viewport, setViewport] = createSignal<Viewport>(WHOLE);
+  let held: { view: View; top: number } | null = null;
   const [top, setTop] = createSignal(0);
   const [tip, setTip] = createSignal<Tip | null>(null);
+  const [gaps, setGaps] = createSignal<readonly GapInSight[]>([]);
+  const camera = createCamera({ shown: () => props.shown, work: () => props.work, now: () => props.now() });
+  const layout = () => props.shown.layout;
   const selectedBar = createMemo(() => {
-    void props.layout;
-    return props.selected === null ? -1 : (props.frames.row(props.selected) ?? -1);
+    const bar = props.selected === null ? undefined : props.shown.frames.row(props.selected);
+    // A frame that has just come has no bar until the next layout.
+    return bar === undefined || bar >= layout().count ? -1 : bar;
   });
-
-  const now = () => Math.max(props.now(), props.layout.to);
-  const extent = (): Extent => extentOf(props.layout, now());
-  const view = () => resolve(viewport(), extent());
-  const scale = (): Scale => {
-    const { from_ms, span_ms } = view();
-    const now_ms = now();
-    const slot_ms = slotLength(props.layout, now_ms);
-    return { from_ms, msPerPixel: span_ms / Math.max(size.width, 1), width: size.width, now_ms, slot_ms };
-  };
-  const lastTop = () => Math.max(0, props.layout.rows * ROW_PX + AXIS_PX + 8 - size.height);
+  const hidden = createMemo(() => props.shown.fold.hidden);
+  const foldedAway = createMemo(() => hidden()?.reduce((sum, isHidden) => sum + isHidden, 0) ?? 0);
+  const scale = (): Scale => camera.scale(camera.look(), size.width);
+  const lastTop = () => Math.max(0, layout().rows * ROW_PX + AXIS_PX + 8 - size.height);
+  const clampTop = (value: number) => Math.min(Math.max(value, 0), lastTop());
 
   const redraw = () => {
     if (frame === 0) frame = requestAnimationFrame(paint);
@@ -84,10 +93,11 @@ export function Chart(props: Props) {
     const current = scale();
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw(brush, {
-      layout: props.layout, frames: props.frames, scale: current, height: size.height, top: Math.min(top(), lastTop()),
-      palette, selected: selectedBar(), hovered: tip()?.bar ?? -1, live: props.live,
+      shown: props.shown, scale: current, height: size.height, top: clampTop(top()), palette,
+      selected: selectedBar(), hovered: tip()?.bar ?? -1, live: props.live,
     });
-    if (props.live) growth = setTimeout(redraw, Math.min(current.msPerPixel, SLOWEST_REDRAW_MS));
+    setGaps(gapsInSight(current));
+    if (props.live && props.shown.width === "time") growth = setTimeout(redraw, Math.min(current.perPixel, SLOWEST_REDRAW_MS));
   }
 
   onMount(() => {
@@ -101,40 +111,51 @@ export function Chart(props: Props) {
     });
     resized.observe(box);
     box.addEventListener("wheel", onWheel, { passive: false });
+    const forced = matchMedia("(forced-colors: active)");
+    forced.addEventListener("change", repaint);
     onCleanup(() => {
       resized.disconnect();
+      forced.removeEventListener("change", repaint);
       cancelAnimationFrame(frame);
       clearTimeout(growth);
     });
   });
 
-  createEffect(on([viewport, top, tip, selectedBar, () => props.layout, () => props.live], redraw));
-  createEffect(on(theme, () => {
+  function repaint(): void {
     palette = null;
     redraw();
-  }, { defer: true }));
+  }
+
+  createEffect(() => {
+    void camera.look();
+    redraw();
+  });
+  createEffect(on([top, tip, selectedBar, () => props.shown, () => props.live], redraw));
+  createEffect(on(theme, repaint, { defer: true }));
   // What is chosen elsewhere is brought into sight.
   createEffect(on(selectedBar, (bar) => {
-    if (bar < 0 || size.width === 0) return;
-    const current = scale();
-    setViewport(reveal(view(), extent(), startOf(props.layout, bar, current), endOf(props.layout, bar, current)));
-    const y = props.layout.y[bar]! * ROW_PX;
+    if (bar < 0 || size.width === 0 || layout().y[bar]! < 0) return;
+    const [from, to] = places(bar);
+    const { view, extent } = camera.look();
+    const shown = reveal(view, extent, from, to);
+    if (shown !== view) camera.show(shown);
+    const y = layout().y[bar]! * ROW_PX;
     const room = size.height - AXIS_PX - ROW_PX;
     if (y < top() || y > top() + room) setTop(clampTop(y - room / 2));
   }, { defer: true }));
 
-  const clampTop = (value: number) => Math.min(Math.max(value, 0), lastTop());
-  const momentAt = (x: number) => view().from_ms + (x / Math.max(size.width, 1)) * view().span_ms;
-  const place = (event: MouseEvent) => {
+  /** From where to where a bar is on the axis. */
+  function places(bar: number): [from: number, to: number] {
+    const current = scale();
+    return [current.axis.at(startOf(layout(), bar, current)), current.axis.at(endOf(layout(), bar, current))];
+  }
+
+  function barUnder(event: MouseEvent): number {
     const { left, top: upper } = box.getBoundingClientRect();
-    return { x: event.clientX - left, y: event.clientY - upper };
-  };
-  const barUnder = (event: MouseEvent): number => {
-    const { x, y } = place(event);
+    const [x, y] = [event.clientX - left, event.clientY - upper];
     if (y < AXIS_PX) return -1;
-    const row = Math.floor((y - AXIS_PX - 3 + top()) / ROW_PX);
-    return barAt(props.layout, props.frames.status.codes, scale(), x, row);
-  };
+    return barAt(layout(), props.shown.codes, scale(), x, Math.floor((y - AXIS_PX - 3 + top()) / ROW_PX));
+  }
 
   function onWheel(event: WheelEvent): void {
     event.preventDefault();
@@ -142,84 +163,103 @@ export function Chart(props: Props) {
     // A pinch comes as small steps with the control key.
     const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : event.ctrlKey ? 5 : 1;
     const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
+    const { view, extent } = camera.look();
     if (event.shiftKey) setTop(clampTop(top() + (dy || dx)));
-    else if (Math.abs(dx) > Math.abs(dy)) setViewport(pan(view(), extent(), (dx / size.width) * view().span_ms));
-    else setViewport(zoom(view(), extent(), Math.exp(Math.min(Math.max(dy, -300), 300) * 0.0022), momentAt(place(event).x)));
+    else if (Math.abs(dx) > Math.abs(dy)) camera.show(pan(view, extent, (dx / size.width) * view.span));
+    else {
+      const at = view.from + ((event.clientX - box.getBoundingClientRect().left) / Math.max(size.width, 1)) * view.span;
+      camera.show(zoom(view, extent, Math.exp(Math.min(Math.max(dy, -300), 300) * 0.0022), at));
+    }
   }
 
-  function onPointerDown(event: PointerEvent): void {
-    if (event.button !== 0) return;
-    box.setPointerCapture(event.pointerId);
-    drag = { x: event.clientX, y: event.clientY, from: view(), top: top(), moved: false };
-  }
-
-  function onPointerMove(event: PointerEvent): void {
-    if (!drag) {
+  const pointers = gestures(() => box, {
+    start: () => (held = { view: camera.look().view, top: top() }),
+    drag(dx, dy) {
+      if (!held) return;
+      setTip(null);
+      if (dx !== 0) camera.show(pan(held.view, camera.look().extent, (-dx / size.width) * held.view.span));
+      setTop(clampTop(held.top - dy));
+    },
+    pinch(factor, x, dx) {
+      if (!held) return;
+      const { extent } = camera.look();
+      const zoomed = zoom(held.view, extent, 1 / factor, held.view.from + (x / size.width) * held.view.span);
+      camera.show(pan(zoomed, extent, (-dx / size.width) * zoomed.span));
+    },
+    click(event) {
+      const bar = barUnder(event);
+      props.onSelect(bar < 0 ? null : props.shown.frames.id.get(bar));
+    },
+    hover(event) {
       const bar = barUnder(event);
       setTip(bar < 0 ? null : { bar, x: event.clientX, y: event.clientY });
-      return;
-    }
-    const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-    drag.moved ||= Math.abs(dx) + Math.abs(dy) > DRAG_PX;
-    if (!drag.moved) return;
-    setTip(null);
-    if (dx !== 0) setViewport(pan(drag.from, extent(), (-dx / size.width) * drag.from.span_ms));
-    setTop(clampTop(drag.top - dy));
-  }
-
-  function onPointerUp(event: PointerEvent): void {
-    if (drag && !drag.moved) {
-      const bar = barUnder(event);
-      props.onSelect(bar < 0 ? null : props.frames.id.get(bar));
-    }
-    drag = null;
-  }
+    },
+  });
 
   function fitBar(bar: number): void {
-    if (bar < 0) return;
+    if (bar >= 0) camera.show(fit(camera.look().extent, ...places(bar)));
+  }
+
+  /** What is chosen, in words, as where the pointer is. */
+  function toggleTip(): void {
+    const bar = selectedBar();
+    if (tip() !== null || bar < 0 || layout().y[bar]! < 0) return void setTip(null);
     const current = scale();
-    setViewport(fit(extent(), startOf(props.layout, bar, current), endOf(props.layout, bar, current)));
+    const { left, top: upper } = box.getBoundingClientRect();
+    const x = Math.min(Math.max(toPixel(startOf(layout(), bar, current), current), 0), size.width);
+    setTip({ bar, x: left + x, y: upper + AXIS_PX + (layout().y[bar]! + 1) * ROW_PX - top() });
   }
 
   function act(action: KeyAction): void {
-    switch (action.do) {
-      case "walk": {
-        const bar = walk(props.layout, selectedBar(), action.move);
-        if (bar >= 0) props.onSelect(props.frames.id.get(bar));
-        return;
-      }
-      case "zoom": {
-        const bar = selectedBar();
-        const middle = view().from_ms + view().span_ms / 2;
-        const at = bar < 0 ? middle : startOf(props.layout, bar, scale());
-        const inSight = at > view().from_ms && at < view().from_ms + view().span_ms;
-        setViewport(zoom(view(), extent(), action.factor, inSight ? at : middle));
-        return;
-      }
-      case "pan":
-        setViewport(pan(view(), extent(), action.share * view().span_ms));
-        return;
-      case "scroll":
-        setTop(clampTop(top() + action.pages * size.height));
-        return;
-      case "fit":
-        setViewport(WHOLE);
+    const { view, extent } = camera.look();
+    const bar = selectedBar();
+    const does: { [A in KeyAction as A["do"]]: (action: A) => void } = {
+      walk({ move }) {
+        const next = walk(layout(), bar, move);
+        if (next >= 0) props.onSelect(props.shown.frames.id.get(next));
+      },
+      zoom({ factor }) {
+        const middle = view.from + view.span / 2;
+        const at = bar < 0 ? middle : places(bar)[0];
+        const inSight = at > view.from && at < view.from + view.span;
+        camera.show(zoom(view, extent, factor, inSight ? at : middle));
+      },
+      pan: ({ share }) => camera.show(pan(view, extent, share * view.span)),
+      scroll: ({ pages }) => setTop(clampTop(top() + pages * size.height)),
+      fit() {
+        camera.setMode("fit");
         setTop(0);
-        return;
-      case "follow":
-        setViewport(viewport().mode === "follow" ? { ...view(), mode: "free" } : { ...view(), mode: "follow" });
-        return;
-      case "fitFrame":
-        fitBar(selectedBar());
-        return;
-      case "open":
-        if (selectedBar() >= 0) props.onOpen();
-        return;
-      case "close":
-        setTip(null);
-        props.onSelect(null);
-    }
+      },
+      follow: () => camera.setMode(camera.mode() === "follow" ? "free" : "follow"),
+      fitFrame: () => fitBar(bar),
+      fold() {
+        if (bar >= 0) props.onFold(props.shown.frames.id.get(bar), props.shown.fold.folded[bar] === 0);
+      },
+      idle: () => camera.toggleIdle(),
+      tip: () => toggleTip(),
+      match: ({ step }) => props.onMatch(step),
+      open: () => bar >= 0 && props.onOpen(),
+      close() {
+        if (tip() !== null) setTip(null);
+        else props.onSelect(null);
+      },
+    };
+    (does[action.do] as (action: KeyAction) => void)(action);
   }
+
+  // Their keys are heard while the chart has the focus; see own_keys.ts.
+  useCommands(() => {
+    const command = (action: KeyAction, title: string) => ({ id: `chart.${action.do}`, title, group: "Chart", run: () => act(action) });
+    return [
+      command({ do: "fit" }, "Show the whole run"),
+      command({ do: "fitFrame" }, "Show the chosen frame as wide as the chart"),
+      command({ do: "follow" }, "Keep now in sight"),
+      command({ do: "idle" }, "Fold or show idle time"),
+      command({ do: "fold" }, "Fold or unfold the chosen frame"),
+      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", run: () => props.onUnfoldAll() },
+      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", run: () => setWidth(width) })),
+    ];
+  });
 
   function onKeyDown(event: KeyboardEvent): void {
     const action = actionOf(event);
@@ -231,75 +271,33 @@ export function Chart(props: Props) {
   const spoken = () => {
     const bar = selectedBar();
     if (bar < 0) return "";
-    return `${props.frames.title.get(bar)}, ${word(FRAME_STATUSES[props.frames.status.codes[bar]!]!)}`;
+    const { frames, fold } = props.shown;
+    const folded = fold.count[bar]! > 0 ? `, ${fold.count[bar]} frames folded in it, the worst ${word(FRAME_STATUSES[fold.worst[bar]!]!)}` : "";
+    return `${frames.title.get(bar)}, ${word(FRAME_STATUSES[frames.status.codes[bar]!]!)}${folded}`;
   };
 
   return (
     <section class="chart" aria-label="Flame chart">
-      <div class="chart-tools">
-        <Legend />
-        <span class="spacer" />
-        <button class="quiet" title="Zoom out (−)" aria-label="Zoom out" onClick={() => act({ do: "zoom", factor: 1.6 })}>−</button>
-        <button class="quiet" title="Zoom in (+)" aria-label="Zoom in" onClick={() => act({ do: "zoom", factor: 1 / 1.6 })}>+</button>
-        <button class="quiet" title="Show the whole run (0)" aria-pressed={viewport().mode === "fit"} onClick={() => act({ do: "fit" })}>Fit</button>
-        <Show when={props.live}>
-          <button class="quiet" title="Keep now in sight (N)" aria-pressed={viewport().mode === "follow"} onClick={() => act({ do: "follow" })}>Follow</button>
-        </Show>
-      </div>
+      <Tools width={props.shown.width} camera={camera} live={props.live} hasIdle={gaps().length > 0 || camera.look().axis.gaps.length > 0} folded={foldedAway()} act={act} onUnfoldAll={props.onUnfoldAll} />
+      <Minimap shown={props.shown} camera={camera} live={props.live} />
       <div
         ref={box}
         class="chart-box"
         tabindex="0"
         role="application"
-        aria-label="Flame chart. Arrow keys walk the tree, W and S zoom, A and D move, 0 shows everything. The same frames are in the tree of frames."
-        style={{ height: `${props.layout.rows * ROW_PX + AXIS_PX + 10}px` }}
-        onPointerDown={onPointerDown}
-        onPointerMove={onPointerMove}
-        onPointerUp={onPointerUp}
-        onPointerCancel={() => (drag = null)}
+        aria-label="Flame chart. Arrow keys walk the tree, Space folds, W and S zoom, A and D move, 0 shows everything, T says more. The same frames are in the tree of frames."
+        {...pointers}
         onPointerLeave={() => setTip(null)}
         onDblClick={(event) => fitBar(barUnder(event))}
         onKeyDown={onKeyDown}
       >
         <canvas ref={canvas} />
-        <Show when={tip()}>{(at) => <Tooltip frames={props.frames} layout={props.layout} scale={scale()} tip={at()} />}</Show>
+        <Gaps gaps={gaps()} width={size.width} onToggle={(from_ms) => camera.toggleGap(from_ms)} />
+        <Suspense>
+          <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+        </Suspense>
       </div>
       <p class="unseen" aria-live="polite">{spoken()}</p>
     </section>
-  );
-}
-
-function Legend() {
-  return (
-    <ul class="legend" aria-label="What the colours mean">
-      {FRAME_STATUSES.map((status) => (
-        <li><i class={`swatch swatch-${status}`} aria-hidden="true" />{glyph(status)} {word(status)}</li>
-      ))}
-    </ul>
-  );
-}
-
-/** What is under the pointer, in words; made of text only. */
-function Tooltip(props: { frames: FrameTable; layout: Layout; scale: Scale; tip: Tip }) {
-  const view = () => props.frames.get(props.tip.bar);
-  const took = () => {
-    const { bar } = props.tip;
-    if (props.layout.kind[bar] === FUTURE) return null;
-    const length = duration(endOf(props.layout, bar, props.scale) - startOf(props.layout, bar, props.scale));
-    return props.layout.kind[bar] === RUNNING && props.frames.status.codes[bar] === IN_PROGRESS ? `${length} so far` : length;
-  };
-  const facts = () => [took(), view().tool, view().phase, view().agent_role, view().id].filter((fact) => fact !== null);
-  const place = () => {
-    const x = Math.max(4, Math.min(props.tip.x + 14, innerWidth - 330));
-    const isLow = props.tip.y > innerHeight * 0.6;
-    return `translate(${x}px, ${props.tip.y + (isLow ? -14 : 18)}px) ${isLow ? "translateY(-100%)" : ""}`;
-  };
-  return (
-    <div class="tip" style={{ transform: place() }}>
-      <strong>{view().title}</strong>
-      <span class={`status status-${view().status}`}>{glyph(view().status)} {view().skipped ? "skipped" : word(view().status)}</span>
-      <Show when={view().reason}>{(reason) => <span class="tip-reason">{reason()}</span>}</Show>
-      <span class="muted">{facts().join(" · ")}</span>
-    </div>
   );
 }

@@ -1,7 +1,8 @@
-// The ticks of the time axis. Pure.
+// The ticks of the axis, whether it is time or a count. Pure.
 
 export interface Tick {
-  readonly at_ms: number;
+  /** A moment, or a count. */
+  readonly at: number;
   readonly label: string;
 }
 
@@ -24,8 +25,17 @@ export function ticks(from_ms: number, to_ms: number, spacing_ms: number, offset
   const step = STEPS.find((each) => each >= spacing_ms) ?? Math.ceil(spacing_ms / (30 * DAY)) * 30 * DAY;
   const made: Tick[] = [];
   for (let local = Math.ceil((from_ms + offset_ms) / step) * step; local <= to_ms + offset_ms; local += step) {
-    made.push({ at_ms: local - offset_ms, label: label(local, step) });
+    made.push({ at: local - offset_ms, label: label(local, step) });
   }
+  return made;
+}
+
+/** Ticks at round counts, at least `spacing` apart. */
+export function countTicks(from: number, to: number, spacing: number, write: (count: number) => string): Tick[] {
+  const power = 10 ** Math.floor(Math.log10(spacing));
+  const step = power * ([1, 2, 5, 10].find((each) => each * power >= spacing * 0.999) ?? 10);
+  const made: Tick[] = [];
+  for (let i = Math.ceil(Math.max(from, 0) / step); i * step <= to; i++) made.push({ at: i * step, label: write(i * step) });
   return made;
 }
 

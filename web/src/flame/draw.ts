@@ -1,48 +1,31 @@
 // Draws the chart: the axis, the rows in sight, what is chosen. Reads everything, changes nothing.
 
-import { clock, duration } from "../format.ts";
-import type { FrameTable } from "../model/columns.ts";
-import { FUTURE, RUNNING } from "../model/layout.ts";
-import type { Layout } from "../model/layout.ts";
-import { endOf, paintRow, startOf, toPixel } from "../model/lod.ts";
+import { clock, day } from "../format.ts";
+import type { Gap } from "../model/idle.ts";
+import { RUNNING } from "../model/layout.ts";
+import { endOf, paintRow, startOf, toMoment, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
-import { FRAME_STATUSES, INVALIDATED, glyph } from "../model/status.ts";
-import { ticks } from "./axis.ts";
-import type { Palette } from "./palette.ts";
+import { DIMMED } from "../model/status.ts";
+import { countTicks, ticks } from "./axis.ts";
+import type { Tick } from "./axis.ts";
+import { dim, drawBar } from "./bars.ts";
+import { AXIS_PX, BAR_PX, ROW_PX, amount, rowTop } from "./scene.ts";
+import type { Brush, Scene } from "./scene.ts";
+import { measure } from "./text.ts";
 
-/** Height of a chart row, its gap included. */
-export const ROW_PX = 22;
-/** Height of the axis. */
-export const AXIS_PX = 26;
-const BAR_PX = ROW_PX - 3;
 const TICK_SPACING_PX = 96;
-/** Bars narrower than that bear no text. */
-const LABELLED_PX = 26;
-
-export interface Scene {
-  readonly layout: Layout;
-  readonly frames: FrameTable;
-  readonly scale: Scale;
-  /** The chart's height and how far it is scrolled down. */
-  readonly height: number;
-  readonly top: number;
-  readonly palette: Palette;
-  readonly selected: number;
-  readonly hovered: number;
-  /** Whether the run goes on, so that the line stands for now and not for its end. */
-  readonly live: boolean;
-}
-
-type Brush = CanvasRenderingContext2D;
+/** An active frame narrower than that bears no ring. */
+const RINGED_PX = 10;
 
 /** Draws over all of the canvas; the brush is scaled to CSS pixels. */
 export function draw(brush: Brush, scene: Scene): void {
-  const { palette, scale, height } = scene;
+  const { palette, scale, height, shown } = scene;
   brush.globalAlpha = 1;
   brush.fillStyle = palette.background;
   brush.fillRect(0, 0, scale.width, height);
+  const gaps = gapsInSight(scale).filter(({ gap }) => gap.folded);
   drawFuture(brush, scene);
-  drawGrid(brush, scene);
+  drawGrid(brush, scene, gaps);
   brush.save();
   brush.beginPath();
   brush.rect(0, AXIS_PX, scale.width, height - AXIS_PX);
@@ -50,34 +33,68 @@ export function draw(brush: Brush, scene: Scene): void {
   brush.font = `12px ${palette.font}`;
   brush.textBaseline = "middle";
   const first = Math.max(0, Math.floor(scene.top / ROW_PX));
-  const last = Math.min(scene.layout.rows - 1, Math.floor((scene.top + height - AXIS_PX) / ROW_PX));
+  const last = Math.min(shown.layout.rows - 1, Math.floor((scene.top + height - AXIS_PX) / ROW_PX));
   for (let row = first; row <= last; row++) drawRow(brush, scene, row);
+  for (const gap of gaps) drawBreak(brush, scene, gap);
   if (scene.hovered >= 0 && scene.hovered !== scene.selected) drawHover(brush, scene);
-  if (scene.selected >= 0) drawRing(brush, scene);
+  if (scene.selected >= 0 && shown.layout.y[scene.selected]! >= 0) drawRing(brush, scene, scene.selected, 2);
   brush.restore();
-  drawNow(brush, scene);
+  if (shown.width === "time") drawNow(brush, scene);
+}
+
+export interface GapInSight {
+  readonly gap: Gap;
+  /** Pixels. */
+  readonly left: number;
+  readonly right: number;
+}
+
+/** The idle stretches that are in sight, folded or not. */
+export function gapsInSight(scale: Scale): GapInSight[] {
+  const from_ms = toMoment(0, scale);
+  const to_ms = toMoment(scale.width, scale);
+  return scale.axis.gaps
+    .filter((gap) => gap.to_ms > from_ms && gap.from_ms < to_ms)
+    .map((gap) => ({ gap, left: toPixel(gap.from_ms, scale), right: toPixel(gap.to_ms, scale) }));
 }
 
 function drawRow(brush: Brush, scene: Scene, row: number): void {
-  const { layout, frames, scale, palette } = scene;
+  const { shown, scale, palette } = scene;
   const y = rowTop(scene, row);
   drawReaches(brush, scene, row, y);
-  paintRow(layout, frames.status.codes, row, scale, {
-    wide: (bar, left, right) => drawBar(brush, scene, bar, left, Math.max(right - 1, left + 2), y),
-    joined(status, left, right) {
-      brush.fillStyle = palette.fills[status]!;
+  const active: number[] = [];
+  paintRow(shown.layout, shown.codes, row, scale, {
+    wide(bar, left, right) {
+      drawBar(brush, scene, bar, left, Math.max(right - 1, left + 2), y);
+      if (scene.live && right - left >= RINGED_PX && isActive(scene, bar)) active.push(bar);
+    },
+    joined(code, left, right) {
+      brush.fillStyle = palette.fills[code % DIMMED]!;
       brush.fillRect(left, y, right - left, BAR_PX);
+      if (code >= DIMMED) dim(brush, scene, left, y, right - left);
     },
   });
+  for (const bar of active) drawRing(brush, scene, bar, 1);
+}
+
+/** Whether it is worked in: under way, and nothing within it is. */
+function isActive({ shown: { layout, frames } }: Scene, bar: number): boolean {
+  if (layout.kind[bar] !== RUNNING || frames.group.bits[bar] === 1) return false;
+  for (let i = layout.childStart[bar]!; i < layout.childStart[bar + 1]!; i++) {
+    if (layout.kind[layout.children[i]!] === RUNNING) return false;
+  }
+  return true;
 }
 
 /** Above what is planned within a frame that has begun: that it belongs there. */
 function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
-  const { layout, frames, scale, palette } = scene;
+  const { shown: { layout, frames }, scale, palette } = scene;
+  if (layout.slots === 0) return;
+  const left = Math.max(Math.round(toPixel(scale.now_ms, scale)), -9);
+  if (left >= scale.width) return;
   for (let i = layout.rowStart[row]!; i < layout.rowStart[row + 1]!; i++) {
     const bar = layout.byRow[i]!;
     if (layout.reach[bar] === 0) continue;
-    const left = Math.max(Math.round(toPixel(scale.now_ms, scale)), -9);
     const right = Math.min(Math.round(toPixel(scale.now_ms + layout.reach[bar]! * scale.slot_ms, scale)), scale.width + 9);
     if (right - left < 2) continue;
     brush.fillStyle = palette.fills[frames.status.codes[bar]!]!;
@@ -87,148 +104,72 @@ function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
   }
 }
 
-function drawBar(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number): void {
-  const { layout, frames, palette } = scene;
-  const status = frames.status.codes[bar]!;
-  const fill = palette.fills[status]!;
-  const isGroup = frames.group.bits[bar] === 1;
-  const notRun = layout.kind[bar] === FUTURE;
-  const width = right - left;
-  brush.fillStyle = fill;
-  const ground: Ground = {
-    fill,
-    strength: notRun ? 0.1 : isGroup ? 0.2 : 1,
-    texture: (isGroup || notRun ? palette.faintTextures : palette.textures)[status]!,
-    ink: isGroup || notRun ? palette.text : palette.onFill,
-  };
-  tint(brush, scene, ground, left, y, width);
-  if (ground.texture) {
-    brush.fillStyle = ground.texture;
-    brush.fillRect(left, y, width, BAR_PX);
-  }
-  if (notRun) outline(brush, fill, left, y, width);
-  else if (isGroup) {
-    brush.fillStyle = fill;
-    brush.fillRect(left, y, Math.min(3, width), BAR_PX);
-  }
-  if (layout.kind[bar] === RUNNING && !isGroup) {
-    brush.fillStyle = palette.text;
-    brush.fillRect(right - 2, y, 2, BAR_PX);
-  }
-  if (width >= LABELLED_PX) label(brush, scene, bar, left, right, y, ground);
-}
-
-/** What a bar's text stands on. */
-interface Ground {
-  fill: string;
-  strength: number;
-  texture: CanvasPattern | null;
-  ink: string;
-}
-
-function tint(brush: Brush, scene: Scene, ground: Ground, left: number, y: number, width: number): void {
-  if (ground.strength < 1) {
-    brush.fillStyle = scene.palette.background;
-    brush.fillRect(left, y, width, BAR_PX);
-  }
-  brush.globalAlpha = ground.strength;
-  brush.fillStyle = ground.fill;
-  brush.fillRect(left, y, width, BAR_PX);
-  brush.globalAlpha = 1;
-}
-
-/** Text, with no texture behind it. */
-function write(brush: Brush, scene: Scene, ground: Ground, text: string, left: number, y: number): void {
-  if (ground.texture) {
-    const length = measure(brush, text);
-    brush.save();
-    brush.beginPath();
-    brush.rect(left - 3, y + 2, length + 6, BAR_PX - 4);
-    brush.clip();
-    tint(brush, scene, ground, left - 3, y, length + 6);
-    brush.restore();
-  }
-  brush.fillStyle = ground.ink;
-  brush.fillText(text, left, y + BAR_PX / 2 + 0.5);
-}
-
-function outline(brush: Brush, colour: string, left: number, y: number, width: number): void {
-  brush.strokeStyle = colour;
-  brush.lineWidth = 1;
-  brush.setLineDash([4, 3]);
-  brush.strokeRect(left + 0.5, y + 0.5, Math.max(width - 1, 1), BAR_PX - 1);
-  brush.setLineDash([]);
-}
-
-function label(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number, ground: Ground): void {
-  const { frames, layout, scale } = scene;
-  const status = frames.status.codes[bar]!;
-  // A bar that begins out of sight keeps its name in sight.
-  const from = Math.max(left, 0) + 7;
-  const room = Math.min(right, scale.width) - from - 5;
-  const sign = glyph(FRAME_STATUSES[status]!);
-  const text = shorten(brush, `${sign} ${frames.title.get(bar)}`, room);
-  if (text === "") return;
-  write(brush, scene, ground, text, from, y);
-  const length = measure(brush, text);
-  if (status === INVALIDATED) brush.fillRect(from + 14, Math.round(y + BAR_PX / 2), Math.max(length - 14, 0), 1);
-  if (layout.kind[bar] === FUTURE) return;
-  const took = duration(endOf(layout, bar, scale) - startOf(layout, bar, scale));
-  const tookLength = measure(brush, took);
-  if (length + tookLength + 14 > room) return;
-  write(brush, scene, ground, took, from + room - tookLength, y);
-}
-
-const lengths = new Map<string, number>();
-const KEPT_LENGTHS = 20_000;
-
-function measure(brush: Brush, text: string): number {
-  const key = `${brush.font}\n${text}`;
-  let length = lengths.get(key);
-  if (length === undefined) {
-    if (lengths.size >= KEPT_LENGTHS) lengths.clear();
-    length = brush.measureText(text).width;
-    lengths.set(key, length);
-  }
-  return length;
-}
-
-/** As much of a text as there is room for; empty where that would say nothing. */
-function shorten(brush: Brush, text: string, room: number): string {
-  // Longer than any bar; a text may be of any length.
-  const whole = text.length > 400 ? text.slice(0, 400) : text;
-  const length = measure(brush, whole);
-  if (length <= room) return whole;
-  if (room < 12) return "";
-  let keep = Math.floor((whole.length * room) / length);
-  while (keep > 2 && measure(brush, `${whole.slice(0, keep)}…`) > room) keep -= 1;
-  return keep <= 3 ? whole.slice(0, 1) : `${whole.slice(0, keep)}…`;
-}
-
-function drawGrid(brush: Brush, scene: Scene): void {
+function drawGrid(brush: Brush, scene: Scene, gaps: readonly GapInSight[]): void {
   const { palette, scale, height } = scene;
-  const to_ms = Math.min(scale.from_ms + scale.width * scale.msPerPixel, scale.now_ms);
-  const offset_ms = -new Date(scale.now_ms).getTimezoneOffset() * 60_000;
+  const now = scene.shown.width === "time" ? toPixel(scale.now_ms, scale) : Infinity;
   brush.font = `11px ${palette.font}`;
   brush.textBaseline = "middle";
-  for (const tick of ticks(scale.from_ms, to_ms, TICK_SPACING_PX * scale.msPerPixel, offset_ms)) {
-    const x = Math.round(toPixel(tick.at_ms, scale));
+  for (const { at, label } of ticksOf(scene, gaps)) {
+    const x = Math.round(toPixel(at, scale));
     brush.fillStyle = palette.line;
     brush.fillRect(x, AXIS_PX - 5, 1, height);
     brush.fillStyle = palette.muted;
-    if (x + 60 < scale.width) brush.fillText(tick.label, x + 5, AXIS_PX / 2 - 1);
+    const length = measure(brush, label);
+    const end = x + 8 + length;
+    const isInGap = gaps.some((gap) => gap.left < end && gap.right > x);
+    if (end < Math.min(scale.width, now) && !isInGap) brush.fillText(label, x + 5, AXIS_PX / 2 - 1);
   }
   brush.fillStyle = palette.line;
   brush.fillRect(0, AXIS_PX - 1, scale.width, 1);
 }
 
+/** Ticks of the axis; none where it is folded, and the first one after that says the day if it is another. */
+function ticksOf({ shown, scale }: Scene, gaps: readonly GapInSight[]): Tick[] {
+  const spacing = TICK_SPACING_PX * scale.perPixel;
+  const [from, to] = [toMoment(0, scale), toMoment(scale.width, scale)];
+  if (shown.width !== "time") {
+    const { width } = shown;
+    return countTicks(from, Math.min(to, shown.layout.to), spacing, (value) => amount(value, width));
+  }
+  const offset_ms = -new Date(scale.now_ms).getTimezoneOffset() * 60_000;
+  const made: Tick[] = [];
+  let at = from;
+  for (const { gap } of [...gaps, null].map((each) => each ?? { gap: null })) {
+    const end = Math.min(gap?.from_ms ?? Infinity, to, scale.now_ms);
+    const found = end > at ? ticks(at, end, spacing, offset_ms) : [];
+    const isOtherDay = at > from && day(at) !== day(made.at(-1)?.at ?? from);
+    found.forEach((tick, i) => made.push(i === 0 && isOtherDay && !tick.label.startsWith(day(tick.at)) ? { at: tick.at, label: `${day(tick.at)} ${tick.label}` } : tick));
+    if (gap) at = Math.max(gap.to_ms, from);
+  }
+  return made;
+}
+
 /** What has not been run stands on other ground. */
 function drawFuture(brush: Brush, scene: Scene): void {
-  const { palette, scale, height } = scene;
+  const { palette, scale, height, shown } = scene;
   const x = Math.max(toPixel(scale.now_ms, scale), 0);
-  if (x >= scale.width || scene.layout.slots === 0) return;
+  if (x >= scale.width || shown.layout.slots === 0) return;
   brush.fillStyle = palette.surface;
   brush.fillRect(x, 0, scale.width - x, height);
+}
+
+/** Two strokes through all that spans folded time. */
+function drawBreak(brush: Brush, scene: Scene, { left, right }: GapInSight): void {
+  const { palette, height, shown } = scene;
+  const middle = (left + right) / 2;
+  const width = Math.min(right - left, 16);
+  const rows = Math.min(shown.layout.rows, Math.ceil((scene.top + height - AXIS_PX) / ROW_PX));
+  for (let row = Math.max(0, Math.floor(scene.top / ROW_PX)); row < rows; row++) {
+    const y = rowTop(scene, row);
+    brush.beginPath();
+    for (const x of [middle - width / 4, middle + width / 4]) {
+      brush.moveTo(x - 3.5, y + BAR_PX + 1);
+      brush.lineTo(x + 3.5, y - 1);
+    }
+    brush.lineWidth = Math.max(width / 5, 1.5);
+    brush.strokeStyle = palette.background;
+    brush.stroke();
+  }
 }
 
 function drawNow(brush: Brush, scene: Scene): void {
@@ -248,7 +189,7 @@ function drawNow(brush: Brush, scene: Scene): void {
 
 /** The bar's box in pixels, cut a little outside of the chart. */
 function boxOf(scene: Scene, bar: number): [left: number, y: number, width: number] {
-  const { layout, scale } = scene;
+  const { shown: { layout }, scale } = scene;
   const left = Math.max(Math.round(toPixel(startOf(layout, bar, scale), scale)), -9);
   const right = Math.min(Math.round(toPixel(endOf(layout, bar, scale), scale)), scale.width + 9);
   return [left, rowTop(scene, layout.y[bar]!), Math.max(right - left - 1, 3)];
@@ -261,16 +202,14 @@ function drawHover(brush: Brush, scene: Scene): void {
   brush.strokeRect(left - 0.5, y - 0.5, width + 1, BAR_PX + 1);
 }
 
-/** Two tones, so that it is seen on any colour. */
-function drawRing(brush: Brush, scene: Scene): void {
-  const [left, y, width] = boxOf(scene, scene.selected);
-  brush.lineWidth = 2;
+/** Two tones, so that it is seen on any colour: around the chosen frame, and thinner around those in which
+ *  somebody works. */
+function drawRing(brush: Brush, scene: Scene, bar: number, strength: 1 | 2): void {
+  const [left, y, width] = boxOf(scene, bar);
+  const inner = strength / 2;
+  brush.lineWidth = strength;
   brush.strokeStyle = scene.palette.background;
-  brush.strokeRect(left, y, width, BAR_PX);
+  brush.strokeRect(left + inner - 0.5, y + inner - 0.5, Math.max(width - strength + 1, 1), BAR_PX - strength + 1);
   brush.strokeStyle = scene.palette.focus;
-  brush.strokeRect(left - 1.5, y - 1.5, width + 3, BAR_PX + 3);
-}
-
-function rowTop(scene: Scene, row: number): number {
-  return AXIS_PX + 3 + row * ROW_PX - scene.top;
+  brush.strokeRect(left - inner, y - inner, width + strength, BAR_PX + strength);
 }

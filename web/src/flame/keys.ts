@@ -9,7 +9,8 @@ export type KeyAction =
   | { do: "zoom"; factor: number }
   | { do: "pan"; share: number }
   | { do: "scroll"; pages: number }
-  | { do: "fit" | "follow" | "open" | "close" | "fitFrame" };
+  | { do: "fit" | "follow" | "open" | "close" | "fitFrame" | "fold" | "idle" | "tip" }
+  | { do: "match"; step: 1 | -1 };
 
 const ACTIONS: Record<string, KeyAction> = {
   ArrowUp: { do: "walk", move: "parent" },
@@ -28,6 +29,11 @@ const ACTIONS: Record<string, KeyAction> = {
   "0": { do: "fit" },
   n: { do: "follow" },
   z: { do: "fitFrame" },
+  i: { do: "idle" },
+  t: { do: "tip" },
+  " ": { do: "fold" },
+  "]": { do: "match", step: 1 },
+  "[": { do: "match", step: -1 },
   Enter: { do: "open" },
   Escape: { do: "close" },
 };
@@ -38,13 +44,17 @@ export function actionOf(event: KeyboardEvent): KeyAction | null {
   return ACTIONS[event.key.length === 1 ? event.key.toLowerCase() : event.key] ?? null;
 }
 
-/** The bar next to one in the tree; the first root where none was chosen; the same where there is none. */
+/** The bar next to one in the tree; the first root where none was chosen; the same where there is none that
+ *  is shown. */
 export function walk(layout: Layout, bar: number, move: Move): number {
   const { childStart, children, parent, count } = layout;
   if (count === 0) return -1;
   if (bar < 0) return children[childStart[count]!]!;
   if (move === "parent") return parent[bar]! < 0 ? bar : parent[bar]!;
-  if (move === "child") return childStart[bar + 1]! > childStart[bar]! ? children[childStart[bar]!]! : bar;
+  if (move === "child") {
+    const first = childStart[bar + 1]! > childStart[bar]! ? children[childStart[bar]!]! : bar;
+    return layout.y[first]! < 0 ? bar : first;
+  }
   const owner = parent[bar]! < 0 ? count : parent[bar]!;
   const step = move === "after" ? 1 : -1;
   const place = children.indexOf(bar, childStart[owner]!) + step;

@@ -1,23 +1,35 @@
-// Which stretch of time the chart shows. Pure: each move makes a new viewport from the old one.
+// Which stretch of the axis the chart shows. Pure: each move makes a new stretch from the old one.
 
+import type { Axis } from "../model/idle.ts";
 import type { Layout } from "../model/layout.ts";
 
+/** What is kept of what is shown: the left edge as a moment, so that it stays when something is folded. */
 export interface Viewport {
   /** `fit`: all there is, and all that comes. `follow`: a stretch that ends with now. `free`: as set. */
   readonly mode: "fit" | "follow" | "free";
   readonly from_ms: number;
-  readonly span_ms: number;
+  /** On the axis. */
+  readonly span: number;
 }
 
-/** What there is to see. */
+/** What is shown, in places of the axis. */
+export interface View {
+  readonly mode: Viewport["mode"];
+  readonly from: number;
+  readonly span: number;
+}
+
+/** What there is to see, in places of the axis. */
 export interface Extent {
-  readonly from_ms: number;
-  readonly now_ms: number;
+  readonly from: number;
+  readonly now: number;
   /** The end of what is planned. */
-  readonly to_ms: number;
+  readonly to: number;
 }
 
+/** Nothing shorter is shown: five milliseconds, or a part of what there is where that is less. */
 const SHORTEST_SPAN_MS = 5;
+const SHORTEST_PART = 1e-4;
 /** How much of the width stays free on both sides when all is shown. */
 const MARGIN = 0.012;
 /** How much of the time that has passed, all that is planned may take. */
@@ -25,60 +37,73 @@ const FUTURE_SHARE = 0.45;
 /** How much of it a single slot may take. */
 const SLOT_SHARE = 0.1;
 
-export const WHOLE: Viewport = { mode: "fit", from_ms: 0, span_ms: 1 };
+export const WHOLE: Viewport = { mode: "fit", from_ms: 0, span: 1 };
 
 /** How long a slot of the future is drawn. */
-export function slotLength(layout: Layout, now_ms: number): number {
-  const passed_ms = Math.max(now_ms - Math.min(layout.from, now_ms - 1_000), 1);
-  return passed_ms * Math.min(SLOT_SHARE, FUTURE_SHARE / Math.max(layout.slots, 1));
+export function slotLength(layout: Layout, axis: Axis, now_ms: number): number {
+  const passed = Math.max(axis.at(now_ms) - axis.at(Math.min(layout.from, now_ms - 1_000)), 1);
+  return passed * Math.min(SLOT_SHARE, FUTURE_SHARE / Math.max(layout.slots, 1));
 }
 
-export function extentOf(layout: Layout, now_ms: number): Extent {
-  const from_ms = Math.min(layout.from, now_ms - 1);
-  return { from_ms, now_ms, to_ms: now_ms + layout.slots * slotLength(layout, now_ms) };
+export function extentOf(layout: Layout, axis: Axis, now_ms: number): Extent {
+  const from = axis.at(Math.min(layout.from, now_ms - 1));
+  const now = axis.at(now_ms);
+  return { from, now, to: now + layout.slots * slotLength(layout, axis, now_ms) };
 }
 
-/** The viewport at this moment: one that fits or follows moves by itself. */
-export function resolve(viewport: Viewport, extent: Extent): Viewport {
-  if (viewport.mode === "fit") {
-    const span_ms = Math.max(extent.to_ms - extent.from_ms, SHORTEST_SPAN_MS);
-    return { mode: "fit", from_ms: extent.from_ms - span_ms * MARGIN, span_ms: span_ms * (1 + 2 * MARGIN) };
+/** What is shown at this moment: what fits or follows moves by itself. */
+export function resolve(viewport: Viewport, extent: Extent, axis: Axis): View {
+  const { mode } = viewport;
+  if (mode === "fit") {
+    const span = Math.max(extent.to - extent.from, shortest(extent));
+    return { mode, from: extent.from - span * MARGIN, span: span * (1 + 2 * MARGIN) };
   }
-  if (viewport.mode === "follow") {
-    return { ...viewport, from_ms: extent.now_ms - viewport.span_ms * 0.85 };
-  }
-  return viewport;
+  if (mode === "follow") return { mode, from: extent.now - viewport.span * 0.85, span: viewport.span };
+  return { mode, from: axis.at(viewport.from_ms), span: viewport.span };
 }
 
-/** Makes the stretch `factor` times as long, while `at_ms` keeps its place. */
-export function zoom(viewport: Viewport, extent: Extent, factor: number, at_ms: number): Viewport {
-  const longest = (extent.to_ms - extent.from_ms) * 3 + 1_000;
-  const span_ms = Math.min(Math.max(viewport.span_ms * factor, SHORTEST_SPAN_MS), longest);
-  const from_ms = at_ms - (at_ms - viewport.from_ms) * (span_ms / viewport.span_ms);
-  const mode = viewport.mode === "follow" ? "follow" : "free";
-  return within({ mode, from_ms, span_ms }, extent);
+/** What is to be kept of what is shown. */
+export function keep(view: View, axis: Axis): Viewport {
+  return { mode: view.mode, from_ms: axis.moment(view.from), span: view.span };
 }
 
-export function pan(viewport: Viewport, extent: Extent, by_ms: number): Viewport {
-  return within({ mode: "free", from_ms: viewport.from_ms + by_ms, span_ms: viewport.span_ms }, extent);
+/** Makes the stretch `factor` times as long, while `at` keeps its place. */
+export function zoom(view: View, extent: Extent, factor: number, at: number): View {
+  const longest = Math.max((extent.to - extent.from) * 3, SHORTEST_SPAN_MS);
+  const span = Math.min(Math.max(view.span * factor, shortest(extent)), longest);
+  const from = at - (at - view.from) * (span / view.span);
+  const mode = view.mode === "follow" ? "follow" : "free";
+  return within({ mode, from, span }, extent);
 }
 
-/** Shows the stretch from one moment to another. */
-export function fit(extent: Extent, from_ms: number, to_ms: number): Viewport {
-  const span_ms = Math.max(to_ms - from_ms, SHORTEST_SPAN_MS);
-  return within({ mode: "free", from_ms: from_ms - span_ms * 0.06, span_ms: span_ms * 1.12 }, extent);
+export function pan(view: View, extent: Extent, by: number): View {
+  return within({ mode: "free", from: view.from + by, span: view.span }, extent);
 }
 
-/** Moves the stretch as little as shows at least the begin of what is from one moment to another. */
-export function reveal(viewport: Viewport, extent: Extent, from_ms: number, to_ms: number): Viewport {
-  const end_ms = viewport.from_ms + viewport.span_ms;
-  if (to_ms > viewport.from_ms && from_ms < end_ms) return viewport;
-  return pan(viewport, extent, from_ms - viewport.from_ms - viewport.span_ms * 0.1);
+/** Shows the stretch from one place to another, with some room on both sides. */
+export function fit(extent: Extent, from: number, to: number): View {
+  const span = Math.max(to - from, shortest(extent));
+  return within({ mode: "free", from: from - span * 0.06, span: span * 1.12 }, extent);
+}
+
+/** Shows just the stretch from one place to another. */
+export function between(extent: Extent, from: number, to: number): View {
+  return within({ mode: "free", from: Math.min(from, to), span: Math.max(Math.abs(to - from), shortest(extent)) }, extent);
+}
+
+/** Moves the stretch as little as shows at least the begin of what is from one place to another. */
+export function reveal(view: View, extent: Extent, from: number, to: number): View {
+  if (to > view.from && from < view.from + view.span) return view;
+  return pan(view, extent, from - view.from - view.span * 0.1);
+}
+
+function shortest(extent: Extent): number {
+  return Math.min(SHORTEST_SPAN_MS, Math.max(extent.to - extent.from, Number.MIN_VALUE) * SHORTEST_PART);
 }
 
 /** Something of the run stays in sight. */
-function within(viewport: Viewport, extent: Extent): Viewport {
-  const least = extent.from_ms - viewport.span_ms * 0.8;
-  const most = extent.to_ms - viewport.span_ms * 0.2;
-  return { ...viewport, from_ms: Math.min(Math.max(viewport.from_ms, least), Math.max(most, least)) };
+function within(view: View, extent: Extent): View {
+  const least = extent.from - view.span * 0.8;
+  const most = extent.to - view.span * 0.2;
+  return { ...view, from: Math.min(Math.max(view.from, least), Math.max(most, least)) };
 }

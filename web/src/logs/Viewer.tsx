@@ -1,21 +1,33 @@
-// Shows a log: opens at its end, pages back as one scrolls up, follows while one looks at the end. Only
-// the lines in sight are in the document.
+// Shows a log: opens at its end or at a line, pages back as one scrolls up, follows while one looks at the
+// end. Only the rows in sight are in the document.
 
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
-import { ApiError } from "../api/client.ts";
 import { bytes as size } from "../format.ts";
-import { PLAIN, css, lookAfter, parseLine } from "./ansi.ts";
-import type { Look, Span } from "./ansi.ts";
-import { LogSource, PAGE_BYTES } from "./source.ts";
-import type { Stream } from "./source.ts";
-import { LogWindow } from "./window.ts";
+import { connection } from "../state.ts";
+import { tellDone, tellFailed } from "../ui/Toast.tsx";
+import { parseLine } from "./ansi.ts";
+import { Find } from "./Find.tsx";
+import { Finder } from "./finder.ts";
+import { hashOf, readLines } from "./lines.ts";
+import type { Lines } from "./lines.ts";
+import { Log } from "./log.ts";
+import { keptWrap, keepWrap } from "./wrap.ts";
+import { Row, RowCache } from "./Row.tsx";
+import { rowStarts, Rows } from "./rows.ts";
+import { LogSource } from "./source.ts";
+import type { Hit, Stream } from "./source.ts";
 
-interface Props {
+export interface LogProps {
   project: string;
   task: string;
   stream: Stream;
   /** Whether the task may still write. */
   running: boolean;
+  /** The lines that the address names; opens there. */
+  lines: Lines | null;
+  onLines(lines: Lines): void;
+  /** Where the log has a page of its own; null on that page. */
+  own: string | null;
 }
 
 const LINE_PX = 18;
@@ -25,81 +37,77 @@ const NEAR_PX = 40 * LINE_PX;
 /** So near to the end, one is at the end. */
 const AT_END_PX = 3 * LINE_PX;
 
-export function LogViewer(props: Props) {
+/** Another log is another viewer. */
+export function LogViewer(props: LogProps) {
+  return (
+    <Show when={`${props.project}/${props.task}/${props.stream}`} keyed>
+      {(_) => <View {...props} />}
+    </Show>
+  );
+}
+
+function View(props: LogProps) {
   let box!: HTMLDivElement;
-  let log = new LogWindow(0);
-  let source = new LogSource(props.project, props.task, props.stream);
-  let loading = new AbortController();
-  let following: AbortController | null = null;
-  let busy = false;
-  let frame = 0;
-  /** How the text looks at the begin of each line, as far as that is worked out. */
-  let looks: Look[] = [PLAIN];
-  const [version, setVersion] = createSignal(0);
+  let ruler!: HTMLSpanElement;
+  const source = new LogSource(props.project, props.task, props.stream);
   const [scroll, setScroll] = createSignal(0);
   const [height, setHeight] = createSignal(0);
-  const [total, setTotal] = createSignal(0);
-  const [opened, setOpened] = createSignal(false);
-  const [paused, setPaused] = createSignal(false);
+  const [cells, setCells] = createSignal(80);
+  const [wrap, setWrap] = createSignal(keptWrap());
   const [visible, setVisible] = createSignal(false);
-  const [error, setError] = createSignal<ApiError | null>(null);
+  const [finding, setFinding] = createSignal(false);
+  const [note, setNote] = createSignal<string | null>(null);
+  const rows = new Rows();
+  const finder = new Finder(source);
+  const log = new Log(source, { staying, toEnd, toLine }, () => props.running && visible());
+  const cache = new RowCache();
+  let held: { window: unknown; from: number; lines: number } = { window: null, from: 0, lines: 0 };
+  let shownLines: string | null = null;
 
-  const changed = () => {
-    setTotal((before) => Math.max(before, log.to));
-    setVersion((before) => before + 1);
-  };
-  const lines = createMemo(() => {
-    version();
-    const count = log.lines;
-    // After the last newline there is nothing yet.
-    return count > 0 && log.line(count - 1).text === "" ? count - 1 : count;
+  const count = createMemo(() => {
+    log.version();
+    const { window, lines } = log;
+    const isMore = held.window === window && held.from === window.from && lines >= held.lines;
+    rows.update(lines, wrap() ? cells() : null, (line) => text(line), isMore ? Math.max(0, held.lines - 1) : 0);
+    held = { window, from: window.from, lines };
+    return rows.count;
   });
+  const first = () => Math.max(0, Math.floor(scroll() / LINE_PX) - OVERSCAN);
   const shown = createMemo(() => {
-    version();
-    const first = Math.max(0, Math.floor(scroll() / LINE_PX) - OVERSCAN);
-    const last = Math.min(lines(), Math.ceil((scroll() + height()) / LINE_PX) + OVERSCAN);
-    return Array.from({ length: Math.max(0, last - first) }, (_, i) => read(first + i));
+    finder.version();
+    log.version();
+    const last = Math.min(count(), Math.ceil((scroll() + height()) / LINE_PX) + OVERSCAN);
+    return cache.take(Array.from({ length: Math.max(0, last - first()) }, (_, i) => row(first() + i)));
   });
-  const firstShown = () => Math.max(0, Math.floor(scroll() / LINE_PX) - OVERSCAN);
+  const digits = createMemo(() => {
+    log.version();
+    return String(log.number(log.lines) ?? 1_000).length;
+  });
 
-  function read(index: number): { spans: Span[]; hidden: number } {
-    for (let at = looks.length; at <= index; at++) looks[at] = lookAfter(log.line(at - 1).text, looks[at - 1]!);
-    const line = log.line(index);
-    return { spans: parseLine(line.text, looks[index]!).spans, hidden: line.hidden };
-  }
+  const parse = (index: number) => parseLine(log.window.line(index).text, log.look(index));
+  const text = (index: number) => parse(index).spans.map((span) => span.text).join("");
 
-  async function guarded(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    if (busy) return;
-    busy = true;
-    const { signal } = loading;
-    try {
-      await work(signal);
-      setError(null);
-    } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
-    } finally {
-      if (!signal.aborted) busy = false;
-    }
-  }
-
-  /** Opens the log at its end. */
-  async function open(): Promise<void> {
-    loading.abort();
-    loading = new AbortController();
-    busy = false;
-    unfollow();
-    await guarded(async (signal) => {
-      const page = await source.end(signal);
-      log = new LogWindow(page.from);
-      looks = [PLAIN];
-      log.append(page.bytes);
-      setTotal(page.size);
-      setOpened(true);
-      setPaused(false);
-      changed();
-      toEnd();
-    });
-    follow();
+  function row(at: number): Row {
+    const index = rows.lineOf(at);
+    const part = at - rows.rowOf(index);
+    const { hidden, text: raw } = log.window.line(index);
+    const starts = rows.width === null ? [0] : rowStarts(text(index), rows.width);
+    const offset = log.window.lineAt(index);
+    const number = log.number(index);
+    const hit = finder.at(offset);
+    return {
+      key: `${offset}:${part}`,
+      raw,
+      look: log.look(index),
+      number: part === 0 ? number : null,
+      from: starts[part] ?? 0,
+      to: starts[part + 1] ?? Infinity,
+      hidden: part === starts.length - 1 ? hidden : 0,
+      hit,
+      isCurrent: hit !== undefined && hit === finder.hits[finder.current],
+      isLinked: number !== null && props.lines !== null && number >= props.lines.from && number <= props.lines.to,
+      isStderr: source.stream === "stderr" ? false : log.streams.isStderr(offset),
+    };
   }
 
   function toEnd(): void {
@@ -107,69 +115,23 @@ export function LogViewer(props: Props) {
     setScroll(box.scrollTop);
   }
 
-  async function pageBack(): Promise<void> {
-    if (log.from === 0) return;
-    await guarded(async (signal) => {
-      const page = await source.page(Math.max(0, log.from - PAGE_BYTES), log.from, signal);
-      if (page.bytes.length === 0) return;
-      // Reading on while following would cut off what one is looking at.
-      unfollow();
-      const added = log.prepend(page.bytes);
-      looks = [PLAIN];
-      changed();
-      box.scrollTop += added * LINE_PX;
-      setScroll(box.scrollTop);
-    });
+  function toLine(index: number): void {
+    count();
+    box.scrollTop = rows.rowOf(index) * LINE_PX - Math.floor(box.clientHeight / 3);
+    setScroll(box.scrollTop);
   }
 
-  async function pageOn(): Promise<void> {
-    await guarded(async (signal) => {
-      const page = await source.page(log.to, log.to + PAGE_BYTES, signal);
-      if (page.bytes.length > 0 && page.from === log.to) add(page.bytes);
-      else if (atEnd()) setPaused(false);
-      if (page.size > 0) setTotal(page.size);
-    });
-    follow();
-  }
+  /** The place in the log at the top of what is in sight. */
+  const top = () => (log.lines === 0 ? 0 : log.window.lineAt(Math.min(rows.lineOf(Math.floor(box.scrollTop / LINE_PX)), log.lines - 1)));
 
-  function add(bytes: Uint8Array): void {
-    const cut = log.append(bytes);
-    if (cut > 0) looks = [PLAIN];
-    changed();
-    if (cut > 0) box.scrollTop -= cut * LINE_PX;
-  }
-
-  /** Follows what is written, while it is looked at and there is something to come. */
-  function follow(): void {
-    if (following || !props.running || !visible() || paused() || !opened() || error()) return;
-    const mine = new AbortController();
-    following = mine;
-    void (async () => {
-      try {
-        for await (const bytes of source.follow(log.to, mine.signal)) {
-          if (mine.signal.aborted) return;
-          // Taken in as fast as it comes, shown once for each animation frame.
-          const cut = log.append(bytes);
-          if (cut > 0) looks = [PLAIN];
-          if (frame === 0) frame = requestAnimationFrame(showNew);
-        }
-      } catch (reason) {
-        if (!mine.signal.aborted && reason instanceof ApiError) setError(reason);
-      } finally {
-        if (following === mine) following = null;
-      }
-    })();
-  }
-
-  function showNew(): void {
-    frame = 0;
-    changed();
-    if (!paused()) toEnd();
-  }
-
-  function unfollow(): void {
-    following?.abort();
-    following = null;
+  function staying(change: () => void): void {
+    const at = top();
+    const into = box.scrollTop - rows.rowOf(Math.max(0, log.window.lineOf(at))) * LINE_PX;
+    change();
+    count();
+    const index = log.window.lineOf(at);
+    if (index >= 0) box.scrollTop = rows.rowOf(index) * LINE_PX + into;
+    setScroll(box.scrollTop);
   }
 
   const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < AT_END_PX;
@@ -178,22 +140,74 @@ export function LogViewer(props: Props) {
     const before = scroll();
     setScroll(box.scrollTop);
     const isUp = box.scrollTop < before;
-    if (isUp && !atEnd()) {
-      setPaused(true);
-      unfollow();
+    if (isUp && !atEnd()) log.pause();
+    if (box.scrollTop < NEAR_PX) void log.pageBack();
+    if (box.scrollTop > before && log.paused() && atEnd()) {
+      if (log.window.to < log.total() || props.running) void log.pageOn(atEnd);
+      else log.resume();
     }
-    if (box.scrollTop < NEAR_PX) void pageBack();
-    if (!isUp && paused() && atEnd()) {
-      if (log.to < total() || props.running) void pageOn();
-      else setPaused(false);
-    }
+  }
+
+  async function goToLines(lines: Lines): Promise<void> {
+    shownLines = hashOf(lines);
+    setNote(null);
+    const found = await log.openLine(lines.from);
+    if (found !== null && found.line < lines.from) setNote(`There is no line ${lines.from}: this is the last${props.running ? " so far" : ""}.`);
+  }
+
+  function choose(lines: Lines): void {
+    shownLines = hashOf(lines);
+    setNote(null);
+    props.onLines(lines);
+  }
+
+  function onNumber(number: number, extend: boolean): void {
+    const from = extend && props.lines !== null ? props.lines.from : number;
+    choose({ from: Math.min(from, number), to: Math.max(from, number) });
+  }
+
+  function show(hit: Hit | null): void {
+    if (hit !== null) void log.openAt(hit);
+  }
+
+  function toggleWrap(): void {
+    staying(() => setWrap(!wrap()));
+    keepWrap(wrap());
+  }
+
+  const ACTIONS: Record<string, () => void> = {
+    "/": () => setFinding(true),
+    n: () => show(finder.step(1, top())),
+    N: () => show(finder.step(-1, top())),
+    g: () => void log.openLine(1),
+    Home: () => void log.openLine(1),
+    G: () => void log.open(),
+    End: () => void log.open(),
+    w: toggleWrap,
+    ":": () => box.parentElement!.querySelector<HTMLInputElement>(".log-goto")!.focus(),
+  };
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const isFind = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "f";
+    const action = isFind ? ACTIONS["/"] : event.ctrlKey || event.metaKey || event.altKey || event.target !== box ? undefined : ACTIONS[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  function measure(): void {
+    setHeight(box.clientHeight);
+    const width = ruler.scrollWidth / 100;
+    const gutter = box.querySelector(".log-number")?.getBoundingClientRect().width ?? 60;
+    if (width > 0) setCells(Math.max(20, Math.floor((box.clientWidth - gutter - 28) / width)));
   }
 
   onMount(() => {
     const seen = new IntersectionObserver(([entry]) => setVisible(entry!.isIntersecting && !document.hidden));
     const resized = new ResizeObserver(() => {
-      setHeight(box.clientHeight);
-      if (!paused()) toEnd();
+      const isAtEnd = !log.paused();
+      staying(measure);
+      if (isAtEnd) toEnd();
     });
     const onVisibility = () => setVisible(!document.hidden && box.offsetParent !== null);
     seen.observe(box);
@@ -203,95 +217,127 @@ export function LogViewer(props: Props) {
       seen.disconnect();
       resized.disconnect();
       document.removeEventListener("visibilitychange", onVisibility);
-      cancelAnimationFrame(frame);
-      loading.abort();
-      unfollow();
+      finder.clear();
+      log.close();
     });
+    if (props.lines === null) void log.open();
   });
 
-  createEffect(on(() => [props.project, props.task, props.stream] as const, ([project, task, stream]) => {
-    source = new LogSource(project, task, stream);
-    setOpened(false);
-    setError(null);
-    void open();
+  createEffect(on(() => props.lines, (lines) => {
+    if (lines !== null && hashOf(lines) !== shownLines) void goToLines(lines);
   }));
-  // Hidden, it holds no connection: a browser has only six.
-  createEffect(on([visible, () => props.running], ([isVisible]) => {
-    if (isVisible) follow();
-    else unfollow();
+  createEffect(on([digits, log.opened], () => measure(), { defer: true }));
+  // Hidden, it holds no connection: a browser has only six. One that broke with the daemon is opened
+  // again when the daemon is back.
+  createEffect(on([visible, () => props.running, () => connection() === "live"], ([isVisible, , isLive]) => {
+    if (!isVisible) log.unfollow();
+    else if (isLive) log.follow();
   }));
   // The last that was written may have come between the stream's end and the task's.
   createEffect(on(() => props.running, (running, before) => {
-    if (before && !running && !paused()) void open();
+    if (before && !running && !log.paused()) void log.open();
   }));
 
   return (
-    <div class="log">
+    <div class="log" onKeyDown={onKeyDown} style={{ "--digits": `${digits()}ch` }}>
+      <Show when={finding()}>
+        <Find finder={finder} total={log.total()} place={top} onShow={show} onClose={() => { setFinding(false); finder.clear(); box.focus(); }} />
+      </Show>
       <div
         ref={box}
         class="log-box"
         tabindex="0"
         role="region"
         aria-label={`${props.stream} of ${props.task}`}
+        aria-keyshortcuts="Control+F / n N g G w :"
         onScroll={onScroll}
       >
-        <div class="log-lines" style={{ height: `${lines() * LINE_PX}px` }}>
-          <div class="log-shown" style={{ transform: `translateY(${firstShown() * LINE_PX}px)` }}>
-            <For each={shown()}>
-              {(line) => (
-                <div class="log-line">
-                  <For each={line.spans}>{(span) => <LogSpan span={span} />}</For>
-                  <Show when={line.hidden > 0}><i class="log-cut">… {size(line.hidden)} more in this line</i></Show>
-                </div>
-              )}
-            </For>
+        <span class="log-ruler" ref={ruler} aria-hidden="true">{"0".repeat(100)}</span>
+        <div class="log-lines" classList={{ wrapped: wrap() }} style={{ height: `${count() * LINE_PX}px` }}>
+          <div class="log-shown" style={{ transform: `translateY(${first() * LINE_PX}px)` }}>
+            <For each={shown()}>{(shownRow) => <Row row={shownRow} onNumber={onNumber} />}</For>
           </div>
         </div>
-        <Show when={opened() && total() === 0 && !error()}>
+        <Show when={log.opened() && log.total() === 0 && !log.error()}>
           <p class="log-empty">{props.running ? "Nothing written yet." : "Nothing was written."}</p>
         </Show>
-        <Show when={error()}>{(problem) => (
+        <Show when={log.error()}>{(problem) => (
           <div class="log-empty" role="alert">
             <p>{problem().message}</p>
             <p class="muted">{problem().help}</p>
-            <button onClick={() => void open()}>Try again</button>
+            <button onClick={() => void log.open()}>Try again</button>
           </div>
         )}</Show>
       </div>
-      <footer class="log-foot">
-        <span class="muted">{range()}</span>
-        <span class="spacer" />
-        <Show when={paused()} fallback={<span class="muted">{props.running ? "following" : ""}</span>}>
-          <button onClick={() => void open()}>Jump to end ↓</button>
-        </Show>
-        <a class="quiet" href={source.url()} download={`${props.task}.${props.stream}.log`}>Save</a>
-      </footer>
+      <Show when={note() ?? unordered()}>{(text) => <p class="log-note" role="status">{text()}</p>}</Show>
+      <Foot />
     </div>
   );
 
-  function range(): string {
-    version();
-    if (!opened() || total() === 0) return "";
-    const [atStart, atEnd] = [log.from === 0, log.to >= total()];
-    if (atStart && atEnd) return size(total());
-    const part = `${size(log.to - log.from)} of ${size(total())}`;
-    if (atStart || atEnd) return `${atStart ? "first" : "last"} ${part}`;
-    return `${part}, from ${((100 * log.from) / total()).toFixed(1)} %`;
+  function Foot() {
+    return (
+      <footer class="log-foot">
+        <span class="muted">{range()}</span>
+        <Show when={log.paused()} fallback={<span class="muted">{props.running ? "following" : ""}</span>}>
+          <button onClick={() => void log.open()}>Jump to end ↓</button>
+        </Show>
+        <span class="spacer" />
+        <form onSubmit={(event) => { event.preventDefault(); submitLines(event.currentTarget); }}>
+          <input class="log-goto" name="lines" aria-label="Go to line, or lines such as 120-140" placeholder="line" autocomplete="off" inputmode="numeric" />
+        </form>
+        <Show when={props.lines}>
+          {(lines) => <button onClick={() => void copyLink()}>Copy link to {lines().from === lines().to ? `line ${lines().from}` : `lines ${lines().from} to ${lines().to}`}</button>}
+        </Show>
+        <button class="quiet" aria-pressed={finding()} onClick={() => setFinding(true)}>Find</button>
+        <button class="quiet" aria-pressed={wrap()} onClick={toggleWrap}>Wrap</button>
+        <Show when={props.own}>{(own) => <a class="quiet" href={own()} title="Open in a page of its own" aria-label="Open in a page of its own">⤢</a>}</Show>
+        <a class="quiet" href={source.url()} download={`${props.task}.${props.stream}.log`}>Save</a>
+      </footer>
+    );
   }
-}
 
-function LogSpan(props: { span: Span }) {
-  const { text, look } = props.span;
-  if (look === PLAIN) return text;
-  const [fg, bg] = look.inverse ? [look.bg, look.fg] : [look.fg, look.bg];
-  const colour = fg === null ? (look.inverse ? "var(--background)" : undefined) : css(fg, bg !== null);
-  const ground = bg === null ? (look.inverse ? "var(--text)" : undefined) : css(bg);
-  return (
-    <span
-      style={{ color: colour, "background-color": ground }}
-      classList={{ bold: look.bold, dim: look.dim, italic: look.italic, underline: look.underline, strike: look.strike }}
-    >
-      {text}
-    </span>
-  );
+  function submitLines(form: HTMLFormElement): void {
+    const input = form.elements.namedItem("lines") as HTMLInputElement;
+    const lines = readLines(input.value);
+    input.setCustomValidity(lines === null ? "A line, or lines such as 120-140" : "");
+    if (lines === null) {
+      input.reportValidity();
+      return;
+    }
+    input.value = "";
+    choose(lines);
+    void goToLines(lines);
+    box.focus();
+  }
+
+  async function copyLink(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      tellDone("Copied the link.");
+    } catch (error) {
+      tellFailed(error);
+    }
+  }
+
+  /** What is said of a merged log whose order is not known. */
+  function unordered(): string | null {
+    log.version();
+    const { orderedTo } = log.streams;
+    if (source.stream !== "merged" || orderedTo === null) return null;
+    if (orderedTo >= log.window.to && !(props.running && orderedTo === 0 && log.total() === 0)) return null;
+    return orderedTo === 0
+      ? "This task writes its outputs itself, so their order is not known: standard output comes first."
+      : "From some place on, the order of the two is not known: there, standard output comes first.";
+  }
+
+  function range(): string {
+    log.version();
+    const total = log.total();
+    if (!log.opened() || total === 0) return "";
+    const [isStart, isEnd] = [log.window.from === 0, log.window.to >= total];
+    if (isStart && isEnd) return size(total);
+    const part = `${size(log.window.to - log.window.from)} of ${size(total)}`;
+    if (isStart || isEnd) return `${isStart ? "first" : "last"} ${part}`;
+    return `${part}, from ${((100 * log.window.from) / total).toFixed(1)} %`;
+  }
 }

@@ -10,6 +10,7 @@ export const SHOWN_LINE_BYTES = 4_096;
 /** To cut at a line's begin, at most so many bytes more are given up. */
 const LONGEST_EXTRA_CUT = 64 * 1_024;
 const NEWLINE = 10;
+const RETURN = 13;
 
 export interface Line {
   readonly text: string;
@@ -60,20 +61,48 @@ export class LogWindow {
 
   /** The line: a last one that is empty stands for what is still to come. */
   line(index: number): Line {
-    const start = this.#starts[index]!;
     const next = this.#starts[index + 1];
     const end = next === undefined ? this.#bytes.length : next - 1;
+    const start = this.#lastState(this.#starts[index]!, end);
     const shown = Math.min(end, start + SHOWN_LINE_BYTES);
-    const decoder = new TextDecoder();
+    // A byte order mark is a character here: places in a line's text are counted with it.
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     // `stream` leaves out a character that is cut at the end, be it by us or because the rest is to come.
     const isCut = shown < end || next === undefined;
     const text = decoder.decode(this.#bytes.subarray(this.#charStart(start), shown), { stream: isCut });
     return { text, hidden: end - shown };
   }
 
+  /** Whether nothing stands in the line. */
+  isEmpty(index: number): boolean {
+    const next = this.#starts[index + 1];
+    return (next === undefined ? this.#bytes.length : next - 1) === this.#starts[index]!;
+  }
+
   /** Where the line begins in the log. */
   lineAt(index: number): number {
     return this.from + this.#starts[index]!;
+  }
+
+  /** The line that a place in the log is in; -1 where it is not here. */
+  lineOf(offset: number): number {
+    if (offset < this.from || offset > this.to || this.#starts.length === 0) return -1;
+    let [low, high] = [0, this.#starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.#starts[middle]! <= offset - this.from) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Of a line too long to be shown whole that is written over again and again, as progress bars do,
+   *  only the last state counts. */
+  #lastState(start: number, end: number): number {
+    if (end - start <= SHOWN_LINE_BYTES) return start;
+    let last = end;
+    while (last > start && this.#bytes[last - 1] === RETURN) last -= 1;
+    return Math.max(start, this.#bytes.subarray(start, last).lastIndexOf(RETURN) + start + 1);
   }
 
   /** After the middle of a character, the begin of the next. */

@@ -1,15 +1,18 @@
 // What of a chart row is drawn at a given zoom. Bars too narrow to tell apart are joined by the pixel,
 // and there the worst status is shown: red never vanishes. Pure.
 
+import type { Axis } from "./idle.ts";
 import type { Layout } from "./layout.ts";
 import { FUTURE, RUNNING } from "./layout.ts";
-import { BADNESS } from "./status.ts";
+import { RANK } from "./status.ts";
 
-/** The stretch of time that is shown, and on how many pixels. */
+/** What is shown of the axis, and on how many pixels. Where a width is not time, moments are counts. */
 export interface Scale {
-  /** The moment at the left edge, in milliseconds since the epoch. */
-  readonly from_ms: number;
-  readonly msPerPixel: number;
+  readonly axis: Axis;
+  /** The place at the left edge. */
+  readonly left: number;
+  /** How much of the axis a pixel shows. */
+  readonly perPixel: number;
   /** Pixels. */
   readonly width: number;
   /** Not before the layout's last moment. */
@@ -31,19 +34,23 @@ export function endOf(layout: Layout, bar: number, scale: Scale): number {
 }
 
 export function toPixel(moment_ms: number, scale: Scale): number {
-  return (moment_ms - scale.from_ms) / scale.msPerPixel;
+  return (scale.axis.at(moment_ms) - scale.left) / scale.perPixel;
+}
+
+export function toMoment(x: number, scale: Scale): number {
+  return scale.axis.moment(scale.left + x * scale.perPixel);
 }
 
 /** What is to be drawn of a row, in pixels; `right` is not included. */
 export interface RowPainter {
   /** A bar wide enough to stand for itself. */
   wide(bar: number, left: number, right: number): void;
-  /** A stretch where the worst of the bars has this status. Comes after all wide ones. */
-  joined(status: number, left: number, right: number): void;
+  /** A stretch where the worst of the bars has this code. Comes after all wide ones. */
+  joined(code: number, left: number, right: number): void;
 }
 
-/** Draws a chart row. `statuses` are those of the bars. */
-export function paintRow(layout: Layout, statuses: Uint8Array, row: number, scale: Scale, painter: RowPainter): void {
+/** Draws a chart row. `codes` are the statuses of the bars, with DIMMED for those not looked for. */
+export function paintRow(layout: Layout, codes: Uint8Array, row: number, scale: Scale, painter: RowPainter): void {
   const width = Math.ceil(scale.width);
   const worst = scratch(width);
   let joined = false;
@@ -58,11 +65,11 @@ export function paintRow(layout: Layout, statuses: Uint8Array, row: number, scal
       continue;
     }
     joined = true;
-    const status = statuses[bar]!;
+    const code = codes[bar]!;
     const left = Math.max(Math.floor(x0), 0);
     const right = Math.min(Math.max(Math.ceil(x1), left + 1), width);
     for (let x = left; x < right; x++) {
-      if (worst[x] === 0 || BADNESS[status]! > BADNESS[worst[x]! - 1]!) worst[x] = status + 1;
+      if (worst[x] === 0 || RANK[code]! > RANK[worst[x]! - 1]!) worst[x] = code + 1;
     }
   }
   if (joined) paintJoined(worst, width, painter);
@@ -70,11 +77,12 @@ export function paintRow(layout: Layout, statuses: Uint8Array, row: number, scal
 
 /** The first bar of the row, as a place in `byRow`, that ends after the left edge. */
 export function firstVisible(layout: Layout, row: number, scale: Scale): number {
+  const from_ms = toMoment(0, scale);
   let low = layout.rowStart[row]!;
   let high = layout.rowStart[row + 1]!;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (endOf(layout, layout.byRow[middle]!, scale) <= scale.from_ms) low = middle + 1;
+    if (endOf(layout, layout.byRow[middle]!, scale) <= from_ms) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -92,7 +100,7 @@ function paintJoined(worst: Uint8Array, width: number, painter: RowPainter): voi
 
 let pixels = new Uint8Array(0);
 
-/** Zeroes, one for each pixel: a status and 1, or 0 for none. Used again for each row. */
+/** Zeroes, one for each pixel: a code and 1, or 0 for none. Used again for each row. */
 function scratch(width: number): Uint8Array {
   if (pixels.length < width) pixels = new Uint8Array(width * 2);
   else pixels.fill(0, 0, width);

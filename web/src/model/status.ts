@@ -1,7 +1,7 @@
 // The statuses of a frame: their order in columns, their rank where one must stand for many, and
 // how they are shown besides by colour.
 
-import type { FrameStatus, RunStatus, TaskState } from "../api/types.gen.ts";
+import type { Doing, FrameStatus, RunStatus, TaskState } from "../api/types.gen.ts";
 
 export const FRAME_STATUSES = [
   "planned",
@@ -30,9 +30,19 @@ export const BADNESS = Uint8Array.from(FRAME_STATUSES, (_, code) => {
   return WORST_FIRST.length - WORST_FIRST.indexOf(code);
 });
 
+/** Added to the status of a frame that a filter does not find. */
+export const DIMMED = 8;
+
+/** By status, dimmed or not: which of those that share a pixel is shown. What is found is before what is
+ *  not, and then the worse before the better. */
+export const RANK = Uint8Array.from({ length: 2 * DIMMED }, (_, code) => {
+  return code < DIMMED ? (BADNESS[code] ?? 0) + FRAME_STATUSES.length : (BADNESS[code - DIMMED] ?? 0);
+});
+
 export const TASK_STATES = [
   "queued",
   "running",
+  "paused",
   "completed",
   "failed",
   "timeout",
@@ -52,6 +62,7 @@ const GLYPHS: Record<FrameStatus | RunStatus | TaskState, string> = {
   lost: "?",
   // Two bars as of a pause: common fonts have no ⏸.
   blocked: "‖",
+  paused: "‖",
   invalidated: "⊘",
   cancelled: "⊘",
 };
@@ -66,4 +77,24 @@ export function glyph(status: FrameStatus | RunStatus | TaskState): string {
 /** The words for a status. */
 export function word(status: string): string {
   return WORDS[status] ?? status;
+}
+
+/** What is done in a frame that is under way but not worked on. */
+export const NOT_WORKING = ["waiting", "blocked", "paused", "queued"] as const satisfies readonly Doing[];
+
+const DOING: Record<Doing, { glyph: string; word: string }> = {
+  working: { glyph: GLYPHS.in_progress, word: "working" },
+  waiting: { glyph: "⚑", word: "waiting for you" },
+  blocked: { glyph: GLYPHS.blocked, word: "blocked" },
+  paused: { glyph: GLYPHS.paused, word: "paused" },
+  queued: { glyph: GLYPHS.queued, word: "queued" },
+};
+
+/** The sign and the words for what is done in a frame. */
+export function doingGlyph(doing: Doing): string {
+  return `${DOING[doing].glyph}\uFE0E`;
+}
+
+export function doingWord(doing: Doing): string {
+  return DOING[doing].word;
 }

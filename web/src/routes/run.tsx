@@ -1,53 +1,40 @@
 // A run: its chart, its frames, and about one of them its details, log and events.
 
-import { createEffect, createMemo, createSignal, on, onCleanup, Show } from "solid-js";
+import { createMemo, For, lazy, Show, Suspense } from "solid-js";
+import type { Component } from "solid-js";
+import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
-import { ApiError, getRun } from "../api/client.ts";
-import { retry, stop } from "../actions.ts";
-import { Chart } from "../flame/Chart.tsx";
-import { Tree } from "../flame/Tree.tsx";
-import { cost, isUsed, duration, moment, shortMoment, tokens, usageInFull } from "../format.ts";
-import type { FrameTable } from "../model/columns.ts";
-import { layOut } from "../model/layout.ts";
+import type { ApiError } from "../api/client.ts";
+import type { RunDocument } from "../export/document.ts";
+<<<<<<< HEAD
+import { ExportMenu } from "../export/Menu.tsx";
+=======
+>>>>>>> main
+import { plural } from "../format.ts";
+import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
+import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
+import { comparePath } from "../paths.ts";
 import { place, setQuery } from "../router.ts";
-import { contentOf, loadRun, now, projects, runs, second, snapshots } from "../state.ts";
+import { now } from "../state.ts";
+import { sparing } from "../sparing.ts";
 import { runKey } from "../sync/apply.ts";
-import { CountsBar, Status } from "../ui/Status.tsx";
+import { useTitle } from "../ui/title.ts";
+import { useContent } from "./content.ts";
+import type { Content } from "./content.ts";
+import { FilterBar } from "./filter.tsx";
+import { FlameView } from "./flame.tsx";
+import { RunHeader } from "./header.tsx";
+import { createLaidOut } from "./laidout.ts";
 import { Panel } from "./panel.tsx";
+import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
-  const key = runKey(props.project, props.run);
-  const run = (): RunView | undefined => runs[key];
-  const [error, setError] = createSignal<ApiError | null>(null);
-  const content = createMemo(() => {
-    const found = contentOf(key);
-    return found?.content.complete ? found : null;
-  });
-  const needed = createMemo(() => snapshots() > 0 && content() === null);
-
-  // A run that has ended is not in the snapshot with its frames: it is asked for.
-  createEffect(on([needed, snapshots], ([isNeeded]) => {
-    if (!isNeeded) return;
-    const abort = new AbortController();
-    onCleanup(() => abort.abort());
-    void load(abort.signal);
-  }));
-
-  async function load(signal: AbortSignal): Promise<void> {
-    setError(null);
-    try {
-      // Again where the run went on while its frames were on their way.
-      while (!loadRun(await getRun(props.project, props.run, signal)));
-    } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
-    }
-  }
-
-  createEffect(() => {
+  const { run, content, error } = useContent(props.project, props.run);
+  useTitle(() => {
     const shown = run();
-    document.title = shown ? `${glyph(shown.status)} ${shown.name} · Fornax` : `${props.run} · Fornax`;
+    return shown ? `${glyph(shown.status)} ${shown.name}` : props.run;
   });
 
   return (
@@ -55,14 +42,7 @@ export function RunPage(props: { project: string; run: string }) {
       when={run() && content()}
       fallback={
         <Show when={error()} fallback={<p class="empty muted" role="status">Loading {props.run}…</p>}>
-          {(problem) => (
-            <div class="empty" role="alert">
-              <h1>{problem().status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
-              <p>{problem().message}</p>
-              <p class="muted">{problem().help}</p>
-              <p><a href="/">All runs</a></p>
-            </div>
-          )}
+          {(problem) => <NoRun problem={problem()} />}
         </Show>
       }
     >
@@ -71,86 +51,114 @@ export function RunPage(props: { project: string; run: string }) {
   );
 }
 
-type Content = NonNullable<ReturnType<typeof contentOf>>;
+function NoRun(props: { problem: ApiError }) {
+  return (
+    <div class="empty" role="alert">
+      <h1>{props.problem.status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
+      <p>{props.problem.message}</p>
+      <p class="muted">{props.problem.help}</p>
+      <p><a href="/">All runs</a></p>
+    </div>
+  );
+}
 
-function Loaded(props: { run: RunView; content: Content }) {
-  let panel!: HTMLElement;
-  const frames = (): FrameTable => props.content.content.frames;
-  const layout = throttledLayout(() => props.content);
-  const isLive = () => props.run.ended_ms === null;
-  const end = () => props.run.ended_ms ?? now();
+const ExportMenu = lazy(async () => ({ default: (await import("../export/Menu.tsx")).ExportMenu }));
+const ImportedPanel = lazy(() => import("../export/ImportedPanel.tsx"));
+
+/** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
+const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
+  flame: { title: "Flame", view: FlameView },
+  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
+};
+
+/** A run with its content; `imported`, where both are of a file: then nothing can be done with it. */
+export function Loaded(props: { run: RunView; content: Content; imported?: RunDocument }) {
+  let panel: HTMLElement | undefined;
+  const frames = () => props.content.content.frames;
+  const isLive = () => props.run.ended_ms === null && !props.imported;
+  const until = () => props.run.ended_ms ?? props.imported?.at_ms ?? now();
+  const view = createMemo(() => place().query.get("view") ?? "flame");
+  const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
+  const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
-  const select = (frame: string | null) => setQuery("frame", frame);
-  const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
+  const { laidOut, fold, unfoldAll } = createLaidOut(`${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`, frames, () => props.content.version, selected);
+  const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
+  const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
+  const choose = (frame: string | null) => setQuery("frame", frame);
+  const chooseMatch = (step: 1 | -1) => {
+    const count = matches().length;
+    if (count === 0) return;
+    const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
+    choose(frames().id.get(matches()[(from + step + count) % count]!));
+  };
+  const open = () => panel?.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
-      <RunHeader run={props.run} />
-      <Chart frames={frames()} layout={layout()} live={isLive()} now={end} selected={selected()} onSelect={select} onOpen={open} />
-      <div class="below">
-        <Tree frames={frames()} layout={layout()} now_ms={isLive() ? second() : end()} selected={selected()} onSelect={select} onOpen={open} />
-        <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
+      <RunHeader run={props.run} asOf_ms={props.imported?.at_ms ?? null}>
+        <Show when={!props.imported}><a class="button" href={comparePath([props.run])}>Compare</a></Show>
+        <Suspense><ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} /></Suspense>
+      </RunHeader>
+      <div class="run-bar">
+        <ViewChooser view={view()} />
+        <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      </div>
+      <div class="run-body">
+        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
+          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+            {(at) => (
+              <Dynamic
+                component={(VIEWS[view()] ?? VIEWS.flame!).view}
+                run={props.run}
+                frames={at().frames}
+                tasks={props.content.content.tasks}
+                version={props.content.version}
+                layout={at().layout}
+                fold={at().fold}
+                onFold={fold}
+                onUnfoldAll={unfoldAll}
+                matching={found()}
+                live={isLive()}
+                now={until}
+                selected={selected()}
+                onSelect={choose}
+                onMatch={chooseMatch}
+                onOpen={open}
+              />
+            )}
+          </Show>
+        </Suspense>
+        <Show
+          when={props.imported}
+          fallback={<Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />}
+        >
+          {(document) => <Suspense><ImportedPanel document={document()} selected={selected()} /></Suspense>}
+        </Show>
       </div>
     </div>
   );
 }
 
-/** A layout takes time with the number of frames; it is made at most for a tenth of the time. */
-function throttledLayout(content: () => Content): () => Layout {
-  const [layout, setLayout] = createSignal(layOut(content().content.frames));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const make = () => {
-    timer = undefined;
-    const began = performance.now();
-    setLayout(layOut(content().content.frames));
-    idleUntil = performance.now() + (performance.now() - began) * 9;
-  };
-  createEffect(on(content, (_, before) => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4 || before === undefined) make();
-    else timer ??= setTimeout(make, wait_ms);
-  }, { defer: true }));
-  onCleanup(() => clearTimeout(timer));
-  return layout;
+function ViewChooser(props: { view: string }) {
+  return (
+    <Show when={Object.keys(VIEWS).length > 1}>
+      <nav class="views" aria-label="Views of the run">
+        <For each={Object.entries(VIEWS)}>
+          {([name, { title }]) => (
+            <button class="quiet" aria-pressed={props.view === name} onClick={() => setQuery("view", name === "flame" ? null : name)}>{title}</button>
+          )}
+        </For>
+      </nav>
+    </Show>
+  );
 }
 
-function RunHeader(props: { run: RunView }) {
-  const run = () => props.run;
-  const isOpen = () => run().ended_ms === null;
-  return (
-    <header class="run-head">
-      <div class="run-title">
-        <h1>{run().name}</h1>
-        <Status status={run().status} />
-        <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
-          {duration((run().ended_ms ?? second()) - run().started_ms)}
-        </span>
-        <CountsBar counts={run().counts} />
-        <span class="spacer" />
-        <Show when={isOpen()}>
-          <button disabled={run().status === "stopping"} onClick={() => void stop(run().project, run().id, run().name)}>
-            <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
-          </button>
-        </Show>
-        <Show when={!isOpen() && run().status !== "completed"}>
-          <button class="primary" onClick={() => void retry(run().project, run().id)} title="Do again what did not succeed">↻ Retry</button>
-        </Show>
-      </div>
-      <p class="run-facts muted">
-        <a href="/">Runs</a> <span aria-hidden="true">›</span> <a href={`/?project=${encodeURIComponent(run().project)}`}>{projects[run().project]?.name ?? run().project}</a>
-        <span class="mono">{run().id}</span>
-        <Show when={run().plan}>{(plan) => <span class="mono">{plan()}</span>}</Show>
-        <span>started {shortMoment(run().started_ms, second())}</span>
-        <Show when={isUsed(run().usage)}>
-          <span class="number" title={usageInFull(run().usage)}>{tokens(run().usage)} tokens {cost(run().usage) ?? ""}</span>
-        </Show>
-        <Show when={isOpen()}><span>{run().tasks_running} running, {run().tasks_queued} queued</span></Show>
-      </p>
-      <Show when={run().reason}>{(reason) => <p class="run-why">{reason()}</p>}</Show>
-    </header>
-  );
+/** What the filter finds, from top to bottom. */
+function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
+  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }

@@ -3,11 +3,16 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { getRuns } from "../api/client.ts";
+import { perform } from "../actions/action.ts";
+import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
-import { place, runPath } from "../router.ts";
+import { chosenProject } from "../project.ts";
+import { comparePath, runPath } from "../paths.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
+import { Asking } from "../ui/Empty.tsx";
+import { useTitle } from "../ui/title.ts";
 import { tellFailed } from "../ui/Toast.tsx";
 
 /** Runs that were asked for because the snapshot did not reach so far back. They have ended. */
@@ -16,7 +21,8 @@ const [older, setOlder] = createSignal<ReadonlyMap<string, RunView>>(new Map());
 const [complete, setComplete] = createSignal<ReadonlySet<string>>(new Set());
 
 export function RunsPage() {
-  const project = () => place().query.get("project");
+  const project = chosenProject;
+  useTitle(() => "");
   const [loading, setLoading] = createSignal(false);
   const shown = createMemo(() => {
     const all = new Map(older());
@@ -24,6 +30,17 @@ export function RunsPage() {
     const wanted = [...all.values()].filter((run) => project() === null || run.project === project());
     return wanted.sort((a, b) => b.started_ms - a.started_ms || (a.id < b.id ? 1 : -1));
   });
+  /** Runs to compare. */
+  const [chosen, setChosen] = createSignal<ReadonlySet<string>>(new Set());
+  const compared = () => shown().filter((run) => chosen().has(keyOf(run)));
+  const choose = (run: RunView, isChosen: boolean) => {
+    setChosen((before) => {
+      const after = new Set(before);
+      after[isChosen ? "add" : "delete"](keyOf(run));
+      return after;
+    });
+  };
+  const going = () => shown().filter((run) => run.ended_ms === null).length;
   const unfinished = () => {
     const asked = project() === null ? Object.keys(projects) : [project()!];
     return asked.filter((id) => !complete().has(id));
@@ -51,14 +68,25 @@ export function RunsPage() {
   }
 
   return (
-    <Show when={snapshots() > 0} fallback={<p class="empty muted" role="status">Asking the daemon…</p>}>
+    <Show when={snapshots() > 0} fallback={<Asking />}>
       <div class="runs">
         <Problems />
+        <div class="runs-start">
+          <button onClick={() => void perform(RUN_PLAN, project())}>Run a plan</button>
+          <button onClick={() => void perform(RUN_TASK, project())}>Run a task</button>
+        </div>
         <Show when={shown().length > 0} fallback={<NoRuns />}>
+          <div class="page-head">
+            <h1>Runs</h1>
+            <span class="muted">{going() === 0 ? "nothing runs now" : `${going()} going on`}</span>
+            <span class="spacer" />
+            <a class="quiet" href="/import">Open an exported run</a>
+          </div>
           <table>
             <caption class="unseen">Runs, newest first</caption>
             <thead>
               <tr>
+                <th scope="col" class="choose wide-only"><span class="unseen">Compare</span></th>
                 <th scope="col">Status</th>
                 <th scope="col">Run</th>
                 <th scope="col" class="wide-only">Project</th>
@@ -68,9 +96,15 @@ export function RunsPage() {
               </tr>
             </thead>
             <tbody>
-              <For each={shown()}>{(run) => <RunRow run={run} />}</For>
+              <For each={shown()}>{(run) => <RunRow run={run} chosen={chosen().has(keyOf(run))} onChoose={(isChosen) => choose(run, isChosen)} />}</For>
             </tbody>
           </table>
+          <Show when={compared().length > 0}>
+            <p class="runs-chosen">
+              <a class="button" href={comparePath(compared())}>{compared().length === 1 ? "Compare with another" : `Compare ${compared().length} runs`}</a>
+              <button class="quiet" onClick={() => setChosen(new Set<string>())}>Choose none</button>
+            </p>
+          </Show>
           <Show when={unfinished().length > 0}>
             <button class="more" disabled={loading()} onClick={() => void loadMore()}>{loading() ? "Loading…" : "Load more"}</button>
           </Show>
@@ -80,10 +114,15 @@ export function RunsPage() {
   );
 }
 
-function RunRow(props: { run: RunView }) {
+function keyOf(run: RunView): string {
+  return runKey(run.project, run.id);
+}
+
+function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean): void }) {
   const run = () => props.run;
   return (
     <tr>
+      <td class="choose wide-only"><input type="checkbox" aria-label={`Compare ${run().name}, ${run().id}`} checked={props.chosen} onChange={(event) => props.onChoose(event.currentTarget.checked)} /></td>
       <td><Status status={run().status} /></td>
       <td class="run-name">
         <a href={runPath(run().project, run().id)}>{run().name}</a>
@@ -102,7 +141,7 @@ function Problems() {
   const troubled = () => Object.values(projects).filter((project) => project.problem !== null);
   return (
     <For each={troubled()}>
-      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: {project.problem}</p>}
+      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: <span>{project.problem}</span></p>}
     </For>
   );
 }

@@ -1,34 +1,28 @@
 // Dark or light: as the system is, until one is chosen.
 
-import { createSignal } from "solid-js";
+import { createEffect, createRoot, createSignal } from "solid-js";
+import { change, settings } from "../settings.ts";
 
-type Theme = "dark" | "light";
-
-const KEY = "fornax.theme";
 const system = matchMedia("(prefers-color-scheme: light)");
-const chosen = (): Theme | null => {
-  const kept = localStorage.getItem(KEY);
-  return kept === "dark" || kept === "light" ? kept : null;
-};
-const inForce = (): Theme => chosen() ?? (system.matches ? "light" : "dark");
-const [theme, setTheme] = createSignal<Theme>(inForce());
+const [systemIsLight, setSystemIsLight] = createSignal(system.matches);
 
 /** The theme in force. */
-export { theme };
+export function theme(): "dark" | "light" {
+  const chosen = settings().theme;
+  if (chosen !== "system") return chosen;
+  return systemIsLight() ? "light" : "dark";
+}
 
-/** Puts the theme in force, now and when the system changes. */
+/** Puts the theme in force, now and when the system or the settings change. */
 export function startTheme(): void {
-  const apply = () => {
-    document.documentElement.dataset.theme = inForce();
-    setTheme(inForce());
-  };
-  system.addEventListener("change", apply);
-  addEventListener("storage", apply);
-  apply();
+  system.addEventListener("change", () => setSystemIsLight(system.matches));
+  createRoot(() => {
+    createEffect(() => {
+      document.documentElement.dataset.theme = theme();
+    });
+  });
 }
 
 export function toggleTheme(): void {
-  localStorage.setItem(KEY, inForce() === "dark" ? "light" : "dark");
-  document.documentElement.dataset.theme = inForce();
-  setTheme(inForce());
+  change("theme", theme() === "dark" ? "light" : "dark");
 }

@@ -8,12 +8,14 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.split(" ") });
 }
 
-/** A page of its own, and what went wrong in it: errors, and what the security policy refused. */
-export async function open(browser, url, { width = 1400, height = 860, theme = "dark", before } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme });
+/** A page of its own, and what went wrong in it: errors, and what the security policy refused. Its clock may
+ *  be made to stand at a moment. */
+export async function open(browser, url, { width = 1400, height = 860, theme = "dark", before, timezone, locale, still_ms } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, timezoneId: timezone, locale });
   const wrong = [];
   const page = await context.newPage();
   watch(page, wrong);
+  if (still_ms !== undefined) await page.clock.setFixedTime(still_ms);
   if (before) await context.addInitScript(before);
   await page.goto(url);
   return { page, context, wrong };
@@ -27,7 +29,7 @@ export function watch(page, wrong) {
   });
   page.on("console", (message) => {
     // That a connection failed is said where a test breaks it.
-    if (message.type() === "error" && !/net::ERR_|status of (401|404|409|416)/.test(message.text())) wrong.push(message.text());
+    if (message.type() === "error" && !/net::ERR_|status of (401|404|409|416|503)/.test(message.text())) wrong.push(message.text());
   });
 }
 

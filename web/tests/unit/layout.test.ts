@@ -1,10 +1,14 @@
 import { expect, test } from "vitest";
 import { FrameTable } from "../../src/model/columns.ts";
+import { foldOf } from "../../src/model/fold.ts";
+import { STRAIGHT, axisOf, workOf } from "../../src/model/idle.ts";
 import { FUTURE, RUNNING, layOut } from "../../src/model/layout.ts";
 import type { Layout } from "../../src/model/layout.ts";
 import { WIDE_PX, endOf, paintRow, startOf, toPixel } from "../../src/model/lod.ts";
 import type { Scale } from "../../src/model/lod.ts";
-import { BADNESS, FAILED, FRAME_STATUSES } from "../../src/model/status.ts";
+import { BADNESS, DIMMED, FAILED, FRAME_STATUSES, RANK } from "../../src/model/status.ts";
+import { layByWidth } from "../../src/model/widths.ts";
+import { faults, scaleOf } from "./layouts.ts";
 import { forSeeds } from "./random.ts";
 import type { Random } from "./random.ts";
 import { T0, frame } from "./views.ts";
@@ -25,30 +29,6 @@ function randomFrames(random: Random, count: number, span_ms: number): FrameTabl
   return table;
 }
 
-function scaleOf(layout: Layout, now_ms: number, width = 1_000): Scale {
-  const slot_ms = 50;
-  const span = Math.max(now_ms - T0, 1) + layout.slots * slot_ms;
-  return { from_ms: T0, msPerPixel: span / width, width, now_ms, slot_ms };
-}
-
-/** What is wrong with a layout, at a moment. */
-function faults(layout: Layout, scale: Scale): string[] {
-  const wrong: string[] = [];
-  for (let row = 0; row < layout.rows; row++) {
-    for (let i = layout.rowStart[row]! + 1; i < layout.rowStart[row + 1]!; i++) {
-      const [before, bar] = [layout.byRow[i - 1]!, layout.byRow[i]!];
-      if (endOf(layout, before, scale) > startOf(layout, bar, scale)) wrong.push(`${before} overlaps ${bar} in row ${row}`);
-    }
-  }
-  for (let bar = 0; bar < layout.count; bar++) {
-    const parent = layout.parent[bar]!;
-    if (!(endOf(layout, bar, scale) > startOf(layout, bar, scale))) wrong.push(`${bar} has no length`);
-    if (parent >= 0 && layout.y[bar]! <= layout.y[parent]!) wrong.push(`${bar} is not below its parent ${parent}`);
-    if (layout.kind[bar] === FUTURE && startOf(layout, bar, scale) < scale.now_ms) wrong.push(`${bar} is planned before now`);
-  }
-  return wrong;
-}
-
 test("no two bars overlap, children are below their parents, and time does not change that", async () => {
   await forSeeds(300, (random) => {
     const span_ms = random.pick([10, 1_000, 3_600_000]);
@@ -59,6 +39,28 @@ test("no two bars overlap, children are below their parents, and time does not c
       expect(faults(layout, scaleOf(layout, now_ms + later))).toEqual([]);
     }
     expect([...layout.byRow].sort((a, b) => a - b)).toEqual([...Array(frames.length).keys()]);
+  });
+});
+
+test("frames within folded ones take no place, and the others keep all that is said of them", async () => {
+  await forSeeds(200, (random) => {
+    const frames = randomFrames(random, 1 + random.below(120), 1_000);
+    const whole = layOut(frames);
+    const folded = Array.from({ length: frames.length }, () => random.chance(0.2));
+    const hidden = new Uint8Array(frames.length);
+    // Parents have the smaller numbers.
+    for (let bar = 0; bar < frames.length; bar++) {
+      const up = whole.parent[bar]!;
+      if (up >= 0 && (folded[up] || hidden[up] === 1)) hidden[bar] = 1;
+    }
+    const layout = layOut(frames, hidden);
+    const shown = [...hidden.keys()].filter((bar) => hidden[bar] === 0);
+    expect([...layout.byRow].sort((a, b) => a - b)).toEqual(shown);
+    expect([...hidden.keys()].filter((bar) => layout.y[bar]! < 0)).toEqual([...hidden.keys()].filter((bar) => hidden[bar] === 1));
+    expect(layout.rows).toBe(1 + Math.max(...layout.y));
+    expect([layout.start, layout.end, layout.childStart, layout.reach]).toEqual([whole.start, whole.end, whole.childStart, whole.reach]);
+    expect([...layout.children].sort((a, b) => a - b)).toEqual([...hidden.keys()]);
+    expect(faults(layout, scaleOf(layout, Math.max(layout.to, T0)), hidden)).toEqual([]);
   });
 });
 
@@ -113,33 +115,68 @@ test("a chain of a hundred thousand frames is laid out", () => {
   expect(layout.start[frames.row("f-0")!]).toBe(99_999);
 });
 
+/** Which failed bars in sight leave no red where they are. */
+function lostFailures(layout: Layout, codes: Uint8Array, scale: Scale): string[] {
+  const lost: string[] = [];
+  for (let row = 0; row < layout.rows; row++) {
+    const drawn = Array<number>(scale.width).fill(-1);
+    paintRow(layout, codes, row, scale, {
+      wide: (bar, left, right) => drawn.fill(codes[bar]!, Math.max(left, 0), Math.max(right, 0)),
+      joined: (code, left, right) => drawn.fill(code, left, right),
+    });
+    for (let i = layout.rowStart[row]!; i < layout.rowStart[row + 1]!; i++) {
+      const bar = layout.byRow[i]!;
+      const left = toPixel(startOf(layout, bar, scale), scale);
+      const right = toPixel(endOf(layout, bar, scale), scale);
+      // One that only just reaches in may have its last pixel taken by a neighbour.
+      if (right < WIDE_PX || left > scale.width - WIDE_PX) continue;
+      const shown = drawn.slice(Math.max(0, Math.floor(left) - 1), Math.ceil(right) + 1);
+      if (!shown.some((code) => code >= 0)) lost.push(`bar ${bar} is not drawn`);
+      if (codes[bar] === FAILED && !shown.includes(FAILED)) lost.push(`bar ${bar} at ${left}`);
+    }
+  }
+  return lost;
+}
+
 test("at any zoom every failed frame in sight leaves a red pixel", async () => {
   await forSeeds(200, (random) => {
     const frames = randomFrames(random, 1 + random.below(400), random.pick([1_000, 3_600_000]));
     const layout = layOut(frames);
     const whole = scaleOf(layout, Math.max(layout.to, T0), 50 + random.below(800));
-    const zoom = random.pick([1, 3, 40]);
-    const scale = { ...whole, msPerPixel: whole.msPerPixel / zoom, from_ms: T0 + random.next() * whole.width * whole.msPerPixel };
-    for (let row = 0; row < layout.rows; row++) {
-      const drawn = Array<number>(scale.width).fill(-1);
-      paintRow(layout, frames.status.codes, row, scale, {
-        wide: (bar, left, right) => drawn.fill(frames.status.codes[bar]!, Math.max(left, 0), Math.max(right, 0)),
-        joined: (status, left, right) => drawn.fill(status, left, right),
-      });
-      for (let i = layout.rowStart[row]!; i < layout.rowStart[row + 1]!; i++) {
-        const bar = layout.byRow[i]!;
-        const left = toPixel(startOf(layout, bar, scale), scale);
-        const right = toPixel(endOf(layout, bar, scale), scale);
-        // One that only just reaches in may have its last pixel taken by a neighbour.
-        if (right < WIDE_PX || left > scale.width - WIDE_PX) continue;
-        const shown = drawn.slice(Math.max(0, Math.floor(left) - 1), Math.ceil(right) + 1);
-        expect(shown.some((status) => status >= 0), `bar ${bar} is drawn`).toBe(true);
-        if (frames.status.codes[bar] === FAILED) expect(shown, `bar ${bar} at ${left}`).toContain(FAILED);
-      }
+    const perPixel = whole.perPixel / random.pick([1, 3, 40]);
+    const scale = { ...whole, perPixel, left: T0 + random.next() * whole.width * whole.perPixel };
+    expect(lostFailures(layout, frames.status.codes, scale)).toEqual([]);
+  });
+});
+
+test("nor is one lost where widths are counts, idle time is folded, or frames are", async () => {
+  await forSeeds(100, (random) => {
+    const frames = randomFrames(random, 1 + random.below(300), random.pick([1_000, 36_000_000]));
+    const folding = { byHand: new Map(Array.from({ length: 20 }, () => [`f-${random.below(300)}`, true] as const)), completed: random.chance(0.5) };
+    const fold = foldOf(frames, folding);
+    const layout = layOut(frames, fold.hidden);
+    const now_ms = Math.max(layout.to, T0 + 1);
+    const width = 50 + random.below(800);
+    const axis = axisOf(workOf(frames, layout), now_ms, true, new Set());
+    const places = [axis.at(T0), axis.at(now_ms) + layout.slots * 50] as const;
+    const scale: Scale = { axis, left: places[0], perPixel: (places[1] - places[0]) / width, width, now_ms, slot_ms: 50 };
+    expect(lostFailures(layout, fold.worst, scale)).toEqual([]);
+    const failed = frames.status.codes.subarray(0, frames.length).includes(FAILED);
+    expect([...layout.byRow].some((bar) => fold.worst[bar] === FAILED)).toBe(failed);
+    for (const unit of ["tokens", "cost", "messages", "artifacts", "equal"] as const) {
+      const counted = layByWidth(frames, layout, unit).layout;
+      const counts: Scale = { axis: STRAIGHT, left: 0, perPixel: counted.to / width, width, now_ms: counted.to, slot_ms: 0 };
+      expect(lostFailures(counted, fold.worst, counts)).toEqual([]);
     }
   });
 });
 
-test("failed is the worst status", () => {
+test("failed is the worst status, and what a filter finds is before what it does not", () => {
   expect(Math.max(...BADNESS)).toBe(BADNESS[FAILED]);
+  for (const code of FRAME_STATUSES.keys()) {
+    for (const other of FRAME_STATUSES.keys()) {
+      expect(RANK[code]! > RANK[other + DIMMED]!).toBe(true);
+      expect(RANK[code]! > RANK[other]!).toBe(BADNESS[code]! > BADNESS[other]!);
+    }
+  }
 });

@@ -92,7 +92,7 @@ export class FakeDaemon {
   }
 
   #event(view: RunView) {
-    return { run: view.id, seq: view.seq, ts_ms: T0, event: "x", flame: null, frame: null, task: null, summary: "x" };
+    return { run: view.id, seq: view.seq, ts_ms: T0, event: "x", flame: null, frame: null, task: null, cmd_id: null, summary: "x" };
   }
 
   #frameId(): string {

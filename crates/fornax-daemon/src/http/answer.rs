@@ -21,7 +21,7 @@ const TRACE_MAX_BYTES: usize = 32 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What an answer may do in a browser: show itself with its own scripts and styles, and talk home.
-const CSP: HeaderValue = HeaderValue::from_static(
+pub(super) const CSP: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; worker-src 'self'; font-src 'self'; frame-ancestors 'none'; \
      base-uri 'none'; form-action 'self'",

@@ -18,6 +18,7 @@ use super::answer::{Fail, Input, Path, Query, Trace, usage};
 use super::backend::{Backend, Ingested, RunPage, Status, TaskDetail};
 use super::{App, files, now_ms};
 use crate::home::storage;
+use crate::tools::Found;
 
 /// How many runs a page has where the request does not say.
 const RUNS_DEFAULT: usize = 50;
@@ -78,6 +79,14 @@ pub(crate) async fn forget<B: Backend>(
 ) -> Result<StatusCode, Fail> {
     app.backend.forget(&project).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/projects/{id}/tools`
+pub(crate) async fn tools<B: Backend>(
+    State(app): Site<B>,
+    Path(project): Path<String>,
+) -> Reply<Vec<Found>> {
+    Ok(Json(app.backend.tools_of(&project).await?))
 }
 
 /// `GET /api/snapshot`

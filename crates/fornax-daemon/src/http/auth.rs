@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{self, Fail};
 use super::backend::Backend;
+use super::embed::{Embedding, Origin};
 use super::{App, page};
 use crate::home::{self, Home, storage};
 use crate::secret::{self, Hash, SessionKey};
@@ -46,6 +47,7 @@ pub struct Auth {
     url: String,
     /// What `Host` may say.
     hosts: Vec<String>,
+    embedding: Embedding,
     logins: Mutex<Vec<Login>>,
     sessions: Mutex<Vec<Session>>,
 }
@@ -90,9 +92,17 @@ impl Auth {
             home: home.clone(),
             url: format!("http://{addr}"),
             hosts,
+            embedding: Embedding::default(),
             logins: Mutex::default(),
             sessions: Mutex::new(sessions.unwrap_or_default()),
         })
+    }
+
+    /// Lets pages of these origins frame what is made for that.
+    #[must_use]
+    pub fn embedded_by(mut self, origins: &[Origin]) -> Auth {
+        self.embedding = Embedding::by(origins, &answer::CSP);
+        self
     }
 
     /// Where the page is.
@@ -190,7 +200,9 @@ impl Auth {
             return Err(forbidden("the request comes from another site"));
         }
         let site = HeaderName::from_static("sec-fetch-site");
-        let other = |site: &str| site != "same-origin" && site != "none";
+        let other = |site: &str| {
+            site != "same-origin" && site != "none" && !self.embedding.lets_frame(request, site)
+        };
         if texts(request.headers(), &site).any(other) {
             return Err(forbidden("the request comes from another site"));
         }
@@ -230,10 +242,11 @@ pub(crate) async fn guard<B: Backend>(
 ) -> Response {
     // A listener that does not say what it is counts as the one that is not trusted.
     let peer = request.extensions().get().copied().unwrap_or(Peer::Tcp);
+    let path = request.uri().path().to_owned();
     let mut response = match app.auth.admit(&request, peer, super::now_ms()) {
         Ok(()) => next.run(request).await,
         Err(error) => {
-            tracing::debug!(path = request.uri().path(), %error, "refused");
+            tracing::debug!(path, %error, "refused");
             if error.kind == ErrorKind::Unauthorized && page::wanted(&request) {
                 page::please_log_in("You are not logged in.")
             } else {
@@ -242,6 +255,7 @@ pub(crate) async fn guard<B: Backend>(
         }
     };
     answer::secure(response.headers_mut());
+    app.auth.embedding.mark(&path, response.headers_mut());
     response
 }
 

@@ -13,6 +13,7 @@ use fornax_core::view::{Answer, FrameDetail, ProjectView, RunDetail, RunView, Sn
 use serde::{Deserialize, Serialize};
 
 use crate::feed::Feed;
+use crate::tools::Found;
 
 /// The state behind the HTTP API. Implementations write these as `async fn`.
 ///
@@ -35,6 +36,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The projects and what they are doing.
     fn status(&self) -> impl Future<Output = Vec<ProjectStatus>> + Send;
+
+    /// A project's tools, and whether they can be used.
+    fn tools_of(&self, project: &str) -> impl Future<Output = Result<Vec<Found>, Error>> + Send;
 
     /// All that is in memory, as of a change of the feed.
     fn snapshot(&self) -> impl Future<Output = Snapshot> + Send;

@@ -18,7 +18,49 @@ use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::logs::Merged;
 use super::watch::{Watch, Watches};
+
+/// What is read from: bytes by their place.
+pub(crate) trait ReadAt: Send + Sync + 'static {
+    /// Reads from a place on; fewer bytes than there is room for, or none, at the end or before.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        loop {
+            match FileExt::read_at(self, buffer, at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let rest = self.get(at as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+}
+
+/// So many bytes from a place on, or all there are.
+pub(crate) fn read_whole(from: &dyn ReadAt, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut read = vec![0; bytes];
+    let mut filled = 0;
+    while filled < bytes {
+        match from.read_at(&mut read[filled..], at + filled as u64)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    read.truncate(filled);
+    Ok(read)
+}
 
 /// How much is read at once.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -75,8 +117,7 @@ pub(crate) async fn on_disk<T: Send + 'static>(
 }
 
 /// These bytes of a file; an error where it has become shorter.
-pub(crate) fn part(file: File, part: Range<u64>) -> Body {
-    let file = Arc::new(file);
+pub(crate) fn part(file: Arc<dyn ReadAt>, part: Range<u64>) -> Body {
     Body::from_stream(stream::try_unfold(part, move |part| {
         let file = Arc::clone(&file);
         async move {
@@ -95,7 +136,7 @@ pub(crate) fn part(file: File, part: Range<u64>) -> Body {
 
 /// The whole lines of a file from `offset` to where it ends now.
 pub(crate) fn lines(file: File, offset: u64) -> Body {
-    let file = Arc::new(file);
+    let file: Arc<dyn ReadAt> = Arc::new(file);
     Body::from_stream(stream::try_unfold(offset, move |at| {
         let file = Arc::clone(&file);
         async move {
@@ -106,15 +147,10 @@ pub(crate) fn lines(file: File, offset: u64) -> Body {
     }))
 }
 
-async fn read(file: Arc<File>, at: u64, bytes: u64) -> io::Result<Bytes> {
+async fn read(file: Arc<dyn ReadAt>, at: u64, bytes: u64) -> io::Result<Bytes> {
     on_disk(move || {
         let mut chunk = vec![0; bytes as usize];
-        let length = loop {
-            match file.read_at(&mut chunk, at) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
+        let length = file.read_at(&mut chunk, at)?;
         chunk.truncate(length);
         // A chunk may wait long for a slow reader: it should not hold more than it has.
         if length < bytes as usize / 2 {
@@ -134,16 +170,35 @@ fn whole_lines(mut chunk: Bytes) -> Bytes {
     chunk
 }
 
+/// What grows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// The file of this name, of which only whole lines are given.
+    Lines(&'static str),
+    /// The file of this name.
+    Bytes(&'static str),
+    /// The two logs of a task as one.
+    Merged,
+}
+
+impl Kind {
+    /// The files to look at.
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Kind::Lines(name) | Kind::Bytes(name) => vec![name],
+            Kind::Merged => fornax_runner::LOGS.to_vec(),
+        }
+    }
+}
+
 /// A file that grows, or that is yet to come.
 pub(crate) struct Growing {
     /// The folder that it is in, or will be.
     pub dir: PathBuf,
-    /// Its name there.
-    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
     /// The first byte that is wanted.
     pub offset: u64,
-    /// Whether only whole lines are given.
-    pub whole_lines: bool,
     /// Ends when nobody will write to the file any more.
     pub over: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Turns true when the daemon ends.
@@ -155,8 +210,8 @@ pub(crate) struct Growing {
 /// A growing file while it is followed.
 struct Follower {
     growing: Growing,
-    watch: Option<Watch>,
-    file: Option<Arc<File>>,
+    /// The files, as far as they are there; empty before the first look.
+    files: Vec<(Watch, Option<Arc<File>>)>,
     is_over: bool,
     paced: Instant,
 }
@@ -166,8 +221,7 @@ impl Growing {
     pub(crate) fn follow(self) -> Body {
         let follower = Follower {
             growing: self,
-            watch: None,
-            file: None,
+            files: Vec::new(),
             is_over: false,
             paced: Instant::now(),
         };
@@ -183,7 +237,7 @@ impl Follower {
         loop {
             // What was written before the end was told is read after it was told.
             let was_over = self.is_over;
-            let chunk = self.read().await?;
+            let chunk = self.read(was_over).await?;
             if !chunk.is_empty() {
                 self.growing.offset += chunk.len() as u64;
                 return Ok(Some(chunk));
@@ -192,7 +246,7 @@ impl Follower {
                 return Ok(None);
             }
             tokio::select! {
-                () = changed(&mut self.watch) => {
+                () = changed(&mut self.files) => {
                     tokio::time::sleep_until(self.paced + PACE).await;
                     self.paced = Instant::now();
                 }
@@ -203,29 +257,43 @@ impl Follower {
         }
     }
 
-    async fn read(&mut self) -> io::Result<Bytes> {
-        if self.file.is_none() {
+    async fn read(&mut self, is_over: bool) -> io::Result<Bytes> {
+        if self.files.is_empty() || self.files.iter().any(|(_, file)| file.is_none()) {
             let (watches, dir) = (Arc::clone(&self.growing.watches), self.growing.dir.clone());
-            let name = self.growing.name;
-            let (watch, file) = on_disk(move || open_watched(&watches, &dir, name)).await?;
-            (self.watch, self.file) = (Some(watch), file.map(Arc::new));
+            let names = self.growing.kind.names();
+            self.files = on_disk(move || {
+                let open = |name| open_watched(&watches, &dir, name);
+                names.into_iter().map(open).collect()
+            })
+            .await?;
         }
-        let Some(file) = &self.file else {
-            return Ok(Bytes::new());
-        };
-        let chunk = read(Arc::clone(file), self.growing.offset, CHUNK_BYTES).await?;
-        Ok(if self.growing.whole_lines {
-            whole_lines(chunk)
-        } else {
-            chunk
-        })
+        let (dir, offset) = (self.growing.dir.clone(), self.growing.offset);
+        let files: Vec<_> = self.files.iter().map(|(_, file)| file.clone()).collect();
+        match (self.growing.kind, files.as_slice()) {
+            (Kind::Merged, [stdout, stderr]) => {
+                let logs = [stdout.clone(), stderr.clone()];
+                let open = move || Merged::open(&dir, logs, is_over);
+                read(Arc::new(on_disk(open).await?), offset, CHUNK_BYTES).await
+            }
+            (kind, [Some(file)]) => {
+                let chunk = read(Arc::clone(file) as Arc<dyn ReadAt>, offset, CHUNK_BYTES).await?;
+                let whole = matches!(kind, Kind::Lines(_));
+                Ok(if whole { whole_lines(chunk) } else { chunk })
+            }
+            _ => Ok(Bytes::new()),
+        }
     }
 }
 
-async fn changed(watch: &mut Option<Watch>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
+/// Waits until something happened to one of the files.
+async fn changed(files: &mut [(Watch, Option<Arc<File>>)]) {
+    match files {
+        [] => std::future::pending().await,
+        [(watch, _)] => watch.changed().await,
+        [(first, _), rest @ ..] => {
+            let rest = Box::pin(changed(rest));
+            futures_util::future::select(Box::pin(first.changed()), rest).await;
+        }
     }
 }
 
@@ -235,7 +303,7 @@ fn open_watched(
     watches: &Arc<Watches>,
     dir: &Path,
     name: &str,
-) -> io::Result<(Watch, Option<File>)> {
+) -> io::Result<(Watch, Option<Arc<File>>)> {
     let path = dir.join(name);
     let nearest = || {
         path.ancestors()
@@ -251,7 +319,8 @@ fn open_watched(
             watch => watch?,
         };
         if place == path {
-            return Ok((watch, Some(open_beneath(dir, Path::new(name))?)));
+            let file = open_beneath(dir, Path::new(name))?;
+            return Ok((watch, Some(Arc::new(file))));
         }
         if nearest() == Some(place) {
             return Ok((watch, None));
@@ -334,9 +403,8 @@ mod tests {
             let (end, over) = tokio::sync::oneshot::channel::<()>();
             let follower = Growing {
                 dir: dir.clone(),
-                name: "stdout.log",
+                kind: Kind::Bytes("stdout.log"),
                 offset: 0,
-                whole_lines: false,
                 over: Box::pin(async move { drop(over.await) }),
                 closing: open.subscribe(),
                 watches: Arc::clone(&watches),

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::auth::{Auth, Peer};
 use super::backend::Backend;
+use super::logs::LineCounts;
 use super::patience::Patience;
 use super::{App, now_ms, routes, watch::Watches};
 use crate::home::{Home, storage};
@@ -128,6 +129,7 @@ pub async fn serve<B: Backend>(
         backend,
         auth,
         watches: Arc::clone(&watches),
+        line_counts: LineCounts::default(),
         started_ms: now_ms(),
         closing: watch::Sender::new(false),
     });

@@ -17,12 +17,22 @@ use tokio::sync::watch;
 
 use super::App;
 use super::answer::{Fail, Path, Query, usage};
-use super::api::OfProject;
 use super::backend::Backend;
-use super::files::{self, Growing};
+use super::files::{self, Growing, Kind, ReadAt};
+use super::images;
 use super::range::{self, Wanted};
 use crate::feed::{Feed, Published, TooOld, is_over};
 use crate::home::storage;
+
+mod lines;
+mod merged;
+mod of_task;
+mod search;
+mod shown;
+
+pub(crate) use lines::LineCounts;
+pub(crate) use merged::Merged;
+pub(crate) use of_task::{line, log, search, streams};
 
 /// Which part of a file, and whether to stay.
 #[derive(Deserialize)]
@@ -33,38 +43,6 @@ pub(crate) struct Follow {
     offset: u64,
     #[serde(default)]
     follow: bool,
-}
-
-/// `GET /api/tasks/{task}/logs/{stream}`
-pub(crate) async fn log<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    Path((task, stream)): Path<(String, String)>,
-    Query(query): Query<Follow>,
-    headers: HeaderMap,
-) -> Result<Response, Fail> {
-    let name = match stream.as_str() {
-        "stdout" => "stdout.log",
-        "stderr" => "stderr.log",
-        _ => return Err(usage("a task has two logs: stdout and stderr")),
-    };
-    let (task, dir) = app.backend.task(&query.project, &task).await?;
-    let file = open(&dir, name).await?;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    if query.follow {
-        let over = task_over(Arc::clone(&app), query.project, task.id);
-        let body = follow(&app, dir, name, query.offset, false, over);
-        return Ok(([(header::CONTENT_TYPE, text)], body).into_response());
-    }
-    if query.offset > 0 {
-        return Err(usage(
-            "`offset` goes with `follow=true`; else use the header `Range`",
-        ));
-    }
-    // A task that has not started has written nothing yet.
-    match file {
-        Some(file) => give(file, &headers, text).await,
-        None => Ok(([(header::CONTENT_TYPE, text)], "").into_response()),
-    }
 }
 
 /// `GET /api/runs/{run}/events`
@@ -84,18 +62,28 @@ pub(crate) async fn events<B: Backend>(
     }
     let body = if query.follow {
         let over = run_over(Arc::clone(&app), query.project, run);
-        follow(&app, dir, NAME, query.offset, true, over)
+        follow(&app, dir, Kind::Lines(NAME), query.offset, over)
     } else {
         file.map_or_else(Body::empty, |file| files::lines(file, query.offset))
     };
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
+/// Which artifact, and whether it is to be looked at in the page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Preview {
+    project: String,
+    /// An image is given as one, for the page to show; anything else is a download as ever.
+    #[serde(default)]
+    preview: bool,
+}
+
 /// `GET /api/tasks/{task}/artifacts/{name}`
 pub(crate) async fn artifact<B: Backend>(
     State(app): State<Arc<App<B>>>,
     Path((task, name)): Path<(String, String)>,
-    Query(query): Query<OfProject>,
+    Query(query): Query<Preview>,
     headers: HeaderMap,
 ) -> Result<Response, Fail> {
     let (task, dir) = app.backend.task(&query.project, &task).await?;
@@ -103,8 +91,18 @@ pub(crate) async fn artifact<B: Backend>(
         let what = format!("the task {} has no artifact `{name}`", task.id);
         return Err(Error::new(ErrorKind::NotFound, what).into());
     };
-    let bytes = HeaderValue::from_static("application/octet-stream");
-    let mut response = give(file, &headers, bytes).await?;
+    let (file, image) = match query.preview {
+        true => sniff(file).await?,
+        false => (file, None),
+    };
+    let kind = HeaderValue::from_static(image.unwrap_or("application/octet-stream"));
+    let mut response = give(file, &headers, kind).await?;
+    let fields = response.headers_mut();
+    // Whoever opens it by its address gets a document that can do nothing.
+    fields.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    if image.is_some() {
+        return Ok(response);
+    }
     let called = name.rsplit('/').next().unwrap_or_default();
     let called = utf8_percent_encode(called, NON_ALPHANUMERIC);
     let download = HeaderValue::try_from(format!("attachment; filename*=UTF-8''{called}"))
@@ -115,6 +113,23 @@ pub(crate) async fn artifact<B: Backend>(
     Ok(response)
 }
 
+/// What an artifact may do in a browser, whatever it is: nothing.
+const SANDBOX: HeaderValue =
+    HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
+/// The file, and the kind of image that it is by its first bytes: its name, which an agent chose, is
+/// not asked.
+async fn sniff(file: File) -> Result<(File, Option<&'static str>), Fail> {
+    let read = files::on_disk(move || {
+        let mut begin = [0; images::SNIFFED_BYTES];
+        let read = ReadAt::read_at(&file, &mut begin, 0)?;
+        Ok((file, begin, read))
+    });
+    let (file, begin, read) = read
+        .await
+        .map_err(|error| storage("read", "the artifact".as_ref(), &error))?;
+    Ok((file, images::kind(&begin[..read])))
+}
+
 /// A file of a task or a run; none where it is not there.
 async fn open(dir: &FilePath, name: &str) -> Result<Option<File>, Fail> {
     let (dir, name) = (dir.to_owned(), PathBuf::from(name));
@@ -122,12 +137,16 @@ async fn open(dir: &FilePath, name: &str) -> Result<Option<File>, Fail> {
     match files::on_disk(move || files::open_beneath(&dir, &name)).await {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            let what = format!("{}: {error}", path.display());
-            Err(Error::new(ErrorKind::NotFound, what).into())
-        }
-        Err(error) => Err(storage("open", &path, &error).into()),
+        Err(error) => Err(no_file(&path, &error)),
     }
+}
+
+fn no_file(path: &FilePath, error: &io::Error) -> Fail {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        let what = format!("{}: {error}", path.display());
+        return Error::new(ErrorKind::NotFound, what).into();
+    }
+    storage("open", path, error).into()
 }
 
 /// A file, or the part of it that the request wants.
@@ -136,6 +155,16 @@ async fn give(file: File, headers: &HeaderMap, kind: HeaderValue) -> Result<Resp
         .metadata()
         .map_err(|error| storage("read", "".as_ref(), &error))?
         .len();
+    give_of(Arc::new(file), size, headers, kind)
+}
+
+/// The same of whatever is read from and of this size.
+fn give_of(
+    file: Arc<dyn ReadAt>,
+    size: u64,
+    headers: &HeaderMap,
+    kind: HeaderValue,
+) -> Result<Response, Fail> {
     // Files here have no validators, so that a condition on one never holds.
     let conditional = headers.contains_key(header::IF_RANGE);
     let asked = headers.get(header::RANGE).filter(|_| !conditional);
@@ -189,16 +218,14 @@ fn not_a_line(offset: u64) -> Fail {
 fn follow<B: Backend>(
     app: &Arc<App<B>>,
     dir: PathBuf,
-    name: &'static str,
+    kind: Kind,
     offset: u64,
-    whole_lines: bool,
     over: impl Future<Output = ()> + Send + 'static,
 ) -> Body {
     Growing {
         dir,
-        name,
+        kind,
         offset,
-        whole_lines,
         over: Box::pin(over),
         closing: app.closing.subscribe(),
         watches: Arc::clone(&app.watches),

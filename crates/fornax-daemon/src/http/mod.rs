@@ -7,7 +7,9 @@ mod answer;
 mod api;
 mod auth;
 pub mod backend;
+mod embed;
 mod files;
+mod images;
 mod listen;
 mod logs;
 mod page;
@@ -19,6 +21,7 @@ mod tools;
 mod watch;
 
 pub use auth::Auth;
+pub use embed::Origin;
 pub use listen::{Listeners, bind, serve};
 pub use routes::routes;
 
@@ -27,6 +30,7 @@ struct App<B> {
     backend: Arc<B>,
     auth: Auth,
     watches: Arc<watch::Watches>,
+    line_counts: logs::LineCounts,
     started_ms: i64,
     /// Turns true when the daemon ends, so that streams end as well.
     closing: tokio::sync::watch::Sender<bool>,

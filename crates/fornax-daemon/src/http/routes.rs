@@ -23,6 +23,7 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/status", get(api::status)),
         ("POST", "/api/projects", post(api::register)),
         ("DELETE", "/api/projects/{id}", delete(api::forget)),
+        ("GET", "/api/projects/{id}/tools", get(api::tools)),
         ("GET", "/api/snapshot", get(api::snapshot)),
         ("GET", "/api/events", get(sse::events)),
         ("GET", "/api/runs", get(api::runs)),
@@ -31,6 +32,21 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/frames/{frame}", get(api::frame)),
         ("GET", "/api/tasks/{task}", get(api::task)),
         ("GET", "/api/tasks/{task}/logs/{stream}", get(logs::log)),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/line",
+            get(logs::line),
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/search",
+            get(logs::search),
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/merged/streams",
+            get(logs::streams),
+        ),
         (
             "GET",
             "/api/tasks/{task}/artifacts/{name}",

@@ -23,6 +23,8 @@ use crate::feed::Feed;
 use crate::find;
 use crate::history;
 use crate::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
+use crate::plans::load_config;
+use crate::tools::Found;
 
 /// How many of a project's newest runs a snapshot names, beside those that go on.
 const RECENT_RUNS: usize = 20;
@@ -105,6 +107,17 @@ impl Backend for Hub {
             }
         }
         all
+    }
+
+    async fn tools_of(&self, project: &str) -> Result<Vec<Found>, Error> {
+        let engine = self.engine(project)?;
+        let tools = Arc::clone(&self.shared.tools);
+        blocking(move || {
+            let root = engine.project().root();
+            let config = load_config(root)?;
+            Ok::<_, Error>(tools.of_project(&config, root))
+        })
+        .await?
     }
 
     async fn snapshot(&self) -> Snapshot {

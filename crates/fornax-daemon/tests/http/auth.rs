@@ -27,6 +27,12 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             format!("/api/projects/{PROJECT}"),
             "",
         ),
+        (
+            "GET",
+            "/api/projects/{id}/tools",
+            format!("/api/projects/{PROJECT}/tools"),
+            "",
+        ),
         ("GET", "/api/snapshot", "/api/snapshot".into(), ""),
         ("GET", "/api/events", "/api/events".into(), ""),
         ("GET", "/api/runs", format!("/api/runs?{project}"), ""),
@@ -58,6 +64,24 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             "GET",
             "/api/tasks/{task}/logs/{stream}",
             format!("/api/tasks/{TASK}/logs/stdout?{project}"),
+            "",
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/line",
+            format!("/api/tasks/{TASK}/logs/stdout/line?{project}&line=1"),
+            "",
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/{stream}/search",
+            format!("/api/tasks/{TASK}/logs/stdout/search?{project}&pattern=x"),
+            "",
+        ),
+        (
+            "GET",
+            "/api/tasks/{task}/logs/merged/streams",
+            format!("/api/tasks/{TASK}/logs/merged/streams?{project}&from=0&to=9"),
             "",
         ),
         (

@@ -342,6 +342,37 @@ async fn artifacts_are_downloads_and_names_lead_nowhere_else() {
 }
 
 #[tokio::test]
+async fn an_image_is_shown_where_a_preview_is_asked_for_and_can_do_nothing_as_a_document() {
+    let site = Site::start().await;
+    let dir = site.memory.task_dir().join("artifacts");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("image"), "<svg onload='alert(1)'/>").unwrap();
+    fs::write(dir.join("page.png"), "<script>alert(1)</script>").unwrap();
+    let artifact =
+        |name: &str| format!("/api/tasks/{TASK}/artifacts/{name}?project={PROJECT}&preview=true");
+
+    let image = get(&site, &artifact("image"), &[("range", "bytes=0-3")]).await;
+    assert_eq!(image.status, 206);
+    assert_eq!(image.header("content-type"), "image/svg+xml");
+    let other = get(&site, &artifact("page.png"), &[]).await;
+    assert_eq!(other.header("content-type"), "application/octet-stream");
+    assert!(
+        other
+            .header("content-disposition")
+            .starts_with("attachment")
+    );
+    for reply in [image, other] {
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        let policy = reply.header("content-security-policy");
+        assert!(
+            policy.starts_with("sandbox; default-src 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("allow-"), "{policy}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_is_a_link_is_refused() {
     let site = Site::start().await;
     fs::create_dir_all(site.memory.task_dir()).unwrap();

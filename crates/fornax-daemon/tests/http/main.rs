@@ -3,7 +3,9 @@
 
 mod api;
 mod auth;
+mod embed;
 mod events;
 mod files;
+mod logs;
 mod site;
 mod wire;

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{RunId, TaskId};
+use fornax_core::plan::config::Config;
 use fornax_core::record::Actor;
 use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::status::{RunStatus, TaskState};
@@ -21,7 +22,8 @@ use fornax_core::view::{
 use fornax_daemon::feed::Feed;
 use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
-use fornax_daemon::http::{self, Auth};
+use fornax_daemon::http::{self, Auth, Origin};
+use fornax_daemon::tools::{Found, Tools};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -179,6 +181,12 @@ impl Backend for Memory {
         }]
     }
 
+    async fn tools_of(&self, project: &str) -> Result<Vec<Found>, Error> {
+        self.check(project)?;
+        let config = Config::load(None).unwrap();
+        Ok(Tools::default().of_project(&config, &self.dir))
+    }
+
     async fn snapshot(&self) -> Snapshot {
         self.calls.fetch_add(1, Ordering::SeqCst);
         Snapshot {
@@ -309,15 +317,24 @@ impl Site {
     }
 
     pub async fn start_with(feed: Feed) -> Site {
-        Site::start_in(tempfile::tempdir().unwrap(), feed).await
+        Site::start_in(tempfile::tempdir().unwrap(), feed, &[]).await
     }
 
-    async fn start_in(temp: tempfile::TempDir, feed: Feed) -> Site {
+    /// One that pages of these origins may frame.
+    pub async fn framed_by(origins: &[&str]) -> Site {
+        let origins: Vec<_> = origins
+            .iter()
+            .map(|origin| origin.parse().unwrap())
+            .collect();
+        Site::start_in(tempfile::tempdir().unwrap(), Feed::new(), &origins).await
+    }
+
+    async fn start_in(temp: tempfile::TempDir, feed: Feed, embed_origins: &[Origin]) -> Site {
         let home = Home::open(temp.path().join("fornax")).unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         let listeners = http::bind(&home, Some(any)).await.unwrap();
         let addr = listeners.addr();
-        let auth = Auth::open(&home, addr).unwrap();
+        let auth = Auth::open(&home, addr).unwrap().embedded_by(embed_origins);
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
@@ -352,7 +369,7 @@ impl Site {
 
     /// Ends the daemon and starts another one in its home.
     pub async fn restart(self) -> Site {
-        Site::start_in(self.end().await, Feed::new()).await
+        Site::start_in(self.end().await, Feed::new(), &[]).await
     }
 
     /// The head of a request with these headers beside `Host` and the right token; a header that

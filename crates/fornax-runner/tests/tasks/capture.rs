@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fornax_runner::RedactSpec;
+use fornax_runner::{ORDER, Order, RedactSpec};
 
 use crate::kit::{Daemon, Tasks, Test, myself, text};
 
@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = &[
         "capture::without_redaction_the_command_owns_its_logs",
         unredacted,
     ),
+    ("capture::the_order_of_both_outputs_is_kept", order),
     (
         "capture::what_is_written_right_before_the_end_is_in_the_log",
         last_words,
@@ -40,6 +41,41 @@ fn whole() {
                 "{log} differs"
             );
         }
+    }
+}
+
+fn order() {
+    let daemon = Daemon::start();
+    let tasks = Tasks::new();
+    // Each line waits until the one before is in its log.
+    let script = "heard() { until grep -q $1 $FORNAX_TASK_DIR/$2.log; do :; done; }
+        echo one; heard one stdout; echo two >&2; heard two stderr; printf thr; echo four >&2
+        heard four stderr; echo ee; heard three stdout; echo five >&2";
+    let exit = daemon.run(&tasks.sh(script));
+    assert_eq!(
+        (exit.code, exit.stdout_bytes, exit.stderr_bytes),
+        (Some(0), 10, 14)
+    );
+    let dir = tasks.root.join("t-4k2p9x-1");
+    let order = Order::parse(fs::read(dir.join(ORDER)).unwrap());
+    let runs: Vec<_> = order
+        .runs_from(0)
+        .map(|run| (run.which, run.length))
+        .collect();
+    assert_eq!(runs, [(0, 4), (1, 9), (0, 6)]);
+    // A single output, and a command that writes its logs itself, need no such file.
+    for redacted in [true, false] {
+        let tasks = Tasks::new();
+        let mut spec = tasks.sh(if redacted {
+            "echo one"
+        } else {
+            "echo one; echo two >&2"
+        });
+        if !redacted {
+            spec.redact = None;
+        }
+        daemon.run(&spec);
+        assert!(!spec.dir.join(ORDER).exists());
     }
 }
 

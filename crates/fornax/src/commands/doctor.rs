@@ -11,7 +11,7 @@ use fornax_daemon::tools::{Tools, Wanted};
 use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
-use super::{Context, plan, tools};
+use super::{Context, plan};
 use crate::cli::Json;
 use crate::failure::{Failure, Outcome};
 use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};
@@ -335,18 +335,25 @@ fn of_tools(dir: &Path) -> Vec<Check> {
         CONFIGURATION,
         format!("{} tools", config.tools.len()),
     )];
-    checks.extend(tools::look(&config, dir).into_iter().map(|tool| {
-        let version = tool.version.as_deref().unwrap_or("no version");
-        match tool.problem {
-            Some(problem) if !tool.usable => Check::warn(
-                "tool",
-                format!("{}: {problem}", tool.name),
-                tool.help.unwrap_or_default(),
-            ),
-            Some(problem) => Check::ok("tool", format!("{}: {version} ({problem})", tool.name)),
-            None => Check::ok("tool", format!("{}: {version}", tool.name)),
-        }
-    }));
+    checks.extend(
+        Tools::default()
+            .of_project(&config, dir)
+            .into_iter()
+            .map(|tool| {
+                let version = tool.version.as_deref().unwrap_or("no version");
+                match tool.problem {
+                    Some(problem) if !tool.usable => Check::warn(
+                        "tool",
+                        format!("{}: {problem}", tool.name),
+                        tool.help.unwrap_or_default(),
+                    ),
+                    Some(problem) => {
+                        Check::ok("tool", format!("{}: {version} ({problem})", tool.name))
+                    }
+                    None => Check::ok("tool", format!("{}: {version}", tool.name)),
+                }
+            }),
+    );
     checks
 }
 

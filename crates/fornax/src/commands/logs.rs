@@ -10,7 +10,7 @@ use fornax_core::view::{ProjectView, RunDetail, TaskView};
 
 use super::Context;
 use crate::cli::Logs;
-use crate::daemon::{Daemon, Log};
+use crate::daemon::{Daemon, Log, Stream};
 use crate::failure::{Failure, Outcome, fail};
 use crate::log_text::LogText;
 use crate::out::{self, BOLD, paint};
@@ -19,6 +19,8 @@ use crate::target::Target;
 
 /// How much is read at once when the end of a log is looked for, in bytes.
 const STEP_BYTES: usize = 64 << 10;
+/// How many lines are asked for at once.
+const HITS_MAX: usize = 10_000;
 /// How many tasks an advice names.
 const NAMED_MAX: usize = 10;
 
@@ -45,9 +47,16 @@ pub async fn logs(context: &Context, args: Logs) -> Outcome {
         let log = Log {
             run: task.run,
             task: task.id,
-            stderr: args.stderr,
+            stream: match (args.stderr, args.both) {
+                (_, true) => Stream::Merged,
+                (true, _) => Stream::Stderr,
+                _ => Stream::Stdout,
+            },
         };
-        print(&daemon, &project, &log, &args).await?;
+        match &args.grep {
+            Some(text) => find(&daemon, &project, &log, (text, args.regex)).await?,
+            None => print(&daemon, &project, &log, &args).await?,
+        }
     }
     Ok(0)
 }
@@ -130,6 +139,28 @@ fn listed(tasks: &[TaskView]) -> String {
         lines.push(format!("  and {} more", tasks.len() - NAMED_MAX));
     }
     lines.join("\n")
+}
+
+/// Prints the lines in which a text is found, with their numbers.
+async fn find(
+    daemon: &Daemon,
+    project: &ProjectView,
+    log: &Log,
+    what: (&str, bool),
+) -> Result<(), Failure> {
+    let mut from = 0;
+    loop {
+        let hits = daemon.find(project, log, what, from, HITS_MAX).await?;
+        for hit in &hits {
+            let number = paint(BOLD, &hit.line.to_string());
+            out::print(&format!("{number}:{}", hit.text))?;
+        }
+        match hits.last() {
+            Some(last) if hits.len() == HITS_MAX => from = last.offset + 1,
+            _ => break,
+        }
+    }
+    Ok(())
 }
 
 async fn print(

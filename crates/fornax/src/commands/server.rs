@@ -32,7 +32,7 @@ pub fn up(context: &Context, args: Up) -> Outcome {
     if !args.detach {
         return serve(context, home, &args);
     }
-    match start::start(&home, args.bind)? {
+    match start::start(&home, args.bind, &args.embed_origins)? {
         Some(url) => out::print(&format!("fornax is up: {url}"))?,
         None => {
             let info = home.info()?;
@@ -40,6 +40,9 @@ pub fn up(context: &Context, args: Up) -> Outcome {
             out::print(&format!("fornax is up already: {url}"))?;
             if args.bind.is_some() {
                 warn("--bind counts only when the daemon starts: `fornax down` first");
+            }
+            if !args.embed_origins.is_empty() {
+                warn("--embed-origin counts only when the daemon starts: `fornax down` first");
             }
         }
     }
@@ -74,6 +77,7 @@ fn serve(context: &Context, home: Home, args: &Up) -> Outcome {
     server::run(server::Options {
         home,
         bind: args.bind,
+        embed_origins: args.embed_origins.clone(),
         shim_argv: shim_argv()?,
         ready,
     })?;
@@ -91,6 +95,7 @@ fn serve_as_child(home: Home, args: &Up) -> Outcome {
     if let Err(error) = server::run(server::Options {
         home,
         bind: args.bind,
+        embed_origins: args.embed_origins.clone(),
         shim_argv,
         ready,
     }) {

@@ -1,10 +1,7 @@
 //! `tools`: which tools the project has and whether they can be used.
 
-use std::path::Path;
-
 use fornax_core::error::EXIT_DONE;
-use fornax_core::plan::config::Config;
-use fornax_daemon::tools::{Found, Tools, Wanted};
+use fornax_daemon::tools::Tools;
 
 use super::{Context, plan};
 use crate::cli::Json;
@@ -15,7 +12,7 @@ use crate::text::one_line;
 
 pub fn tools(context: &Context, args: Json) -> Outcome {
     let dir = context.project_dir()?.dir;
-    let found = look(&plan::config(&dir)?, &dir);
+    let found = Tools::default().of_project(&plan::config(&dir)?, &dir);
     if args.json {
         out::json(&found)?;
         return Ok(EXIT_DONE);
@@ -46,21 +43,4 @@ pub fn tools(context: &Context, args: Json) -> Outcome {
     // Nothing is cut: what is wrong and what to do about it stands in the last column.
     out::print(&table.render(usize::MAX))?;
     Ok(EXIT_DONE)
-}
-
-/// Looks for the programs of all tools. A program that a variable names is known only when a task
-/// starts, and is not looked for.
-pub fn look(config: &Config, dir: &Path) -> Vec<Found> {
-    let wanted: Vec<_> = config
-        .tools
-        .iter()
-        .filter_map(|(name, tool)| {
-            let program = tool.cmd.first()?.fill(|_| Err(())).ok()?;
-            Some(Wanted {
-                name: name.clone(),
-                program,
-            })
-        })
-        .collect();
-    Tools::default().look(&wanted, dir)
 }

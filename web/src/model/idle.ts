@@ -1,0 +1,197 @@
+// The time axis: where on it a moment is, and which moment is at a place. Time in which nobody worked is
+// folded to a short stretch, so the axis is a line of straight pieces that always rises. Places are
+// milliseconds too, less what is folded away before them. Pure.
+
+import type { FrameTable } from "./columns.ts";
+import { FUTURE, RUNNING } from "./layout.ts";
+import type { Layout } from "./layout.ts";
+
+/** A stretch in which nobody worked. */
+export interface Gap {
+  readonly from_ms: number;
+  readonly to_ms: number;
+  readonly folded: boolean;
+}
+
+export interface Axis {
+  /** The place of a moment. */
+  at(moment_ms: number): number;
+  /** The moment at a place. */
+  moment(place: number): number;
+  /** Idle stretches that are folded or could be, by time. */
+  readonly gaps: readonly Gap[];
+}
+
+/** An axis on which places are what they stand for. */
+export const STRAIGHT: Axis = { at: (moment_ms) => moment_ms, moment: (place) => place, gaps: [] };
+
+/** When work went on, as far as a layout knows. */
+export interface Work {
+  /** Idle stretches before the last work, by time: from, to, from, to ... */
+  readonly idle: Float64Array;
+  /** When the last work ended; infinite while some goes on, minus infinite where none was. */
+  readonly over_ms: number;
+  /** How long a folded stretch is on the axis. A shorter one is not folded. */
+  readonly fold_ms: number;
+}
+
+export const NO_WORK: Work = { idle: new Float64Array(0), over_ms: -Infinity, fold_ms: Infinity };
+
+/** No stretch shorter than this is folded. */
+const SHORTEST_FOLD_MS = 5_000;
+/** So much of the time that was worked, one folded stretch takes at most, and all of them together. */
+const FOLD_SHARE = 0.05;
+const ALL_FOLDS_SHARE = 0.4;
+/** In so many parts of the run it is seen whether somebody worked. */
+const PARTS = 1 << 14;
+
+/**
+ * Finds the time in which nobody worked: no frame that is more than a holder of others was under way,
+ * or those that were waited, were blocked, paused or queued. Where it begins and ends is exact.
+ */
+export function workOf(frames: FrameTable, layout: Layout): Work {
+  if (!(layout.to > layout.from)) return NO_WORK;
+  const parts = new Parts(layout.from, layout.to);
+  let over_ms = -Infinity;
+  for (let bar = 0; bar < layout.count; bar++) {
+    if (layout.kind[bar] === FUTURE || holdsOnly(frames, layout, bar)) continue;
+    eachWorked(frames, layout, bar, (from_ms, to_ms) => {
+      over_ms = Math.max(over_ms, to_ms);
+      parts.add(from_ms, Math.min(to_ms, layout.to));
+    });
+  }
+  if (over_ms === -Infinity) return NO_WORK;
+  const idle = parts.empty();
+  return { idle, over_ms, fold_ms: foldLength(idle, Math.min(over_ms, layout.to) - layout.from) };
+}
+
+/** A run's root stands for the run; a group for what is in it. */
+function holdsOnly(frames: FrameTable, layout: Layout, bar: number): boolean {
+  return frames.group.bits[bar] === 1 || (layout.parent[bar]! < 0 && layout.childStart[bar + 1]! > layout.childStart[bar]!);
+}
+
+/** Each stretch of a bar in which it was worked on. */
+export function eachWorked(frames: FrameTable, layout: Layout, bar: number, take: (from_ms: number, to_ms: number) => void): void {
+  const end_ms = layout.kind[bar] === RUNNING ? Infinity : layout.end[bar]!;
+  if (frames.spans.isEmpty(bar)) return take(layout.start[bar]!, end_ms);
+  const spans = frames.spans.get(bar);
+  spans.forEach((span, i) => {
+    if (span.doing !== "working") return;
+    const from_ms = Math.max(span.from_ms, layout.start[bar]!);
+    const to_ms = Math.min(spans[i + 1]?.from_ms ?? Infinity, end_ms);
+    if (to_ms > from_ms) take(from_ms, to_ms);
+  });
+}
+
+/**
+ * The axis at a moment. All idle stretches that are long enough are folded, or none; those that begin at
+ * a moment of `others` are not as the rest. What has been idle until now grows no further once it is as
+ * long as a folded stretch, so nothing jumps while time goes on.
+ */
+export function axisOf(work: Work, now_ms: number, isFolded: boolean, others: ReadonlySet<number>): Axis {
+  const gaps: Gap[] = [];
+  const add = (from_ms: number, to_ms: number) => {
+    if (to_ms - from_ms > work.fold_ms) gaps.push({ from_ms, to_ms, folded: isFolded !== others.has(from_ms) });
+  };
+  for (let i = 0; i < work.idle.length; i += 2) add(work.idle[i]!, work.idle[i + 1]!);
+  if (Number.isFinite(work.over_ms)) add(work.over_ms, now_ms);
+  const folded = gaps.filter((gap) => gap.folded);
+  if (folded.length === 0) return { ...STRAIGHT, gaps };
+  return { ...folding(folded, work.fold_ms), gaps };
+}
+
+function folding(folded: readonly Gap[], fold_ms: number): Pick<Axis, "at" | "moment"> {
+  const from = Float64Array.from(folded, (gap) => gap.from_ms);
+  const to = Float64Array.from(folded, (gap) => gap.to_ms);
+  /** The place where each begins. */
+  const place = new Float64Array(folded.length);
+  let gone_ms = 0;
+  folded.forEach((gap, i) => {
+    place[i] = gap.from_ms - gone_ms;
+    gone_ms += gap.to_ms - gap.from_ms - fold_ms;
+  });
+  return {
+    at(moment_ms) {
+      const i = lastUpTo(from, moment_ms);
+      if (i < 0) return moment_ms;
+      if (moment_ms >= to[i]!) return place[i]! + fold_ms + (moment_ms - to[i]!);
+      return place[i]! + ((moment_ms - from[i]!) * fold_ms) / (to[i]! - from[i]!);
+    },
+    moment(at) {
+      const i = lastUpTo(place, at);
+      if (i < 0) return at;
+      const into = at - place[i]!;
+      if (into >= fold_ms) return to[i]! + (into - fold_ms);
+      return from[i]! + (into * (to[i]! - from[i]!)) / fold_ms;
+    },
+  };
+}
+
+/** The last of ascending numbers that is not over a value; -1 for none. */
+function lastUpTo(ascending: Float64Array, value: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** How long each idle stretch is drawn: all of them together take no more than their share. */
+function foldLength(idle: Float64Array, whole_ms: number): number {
+  const lengths = new Float64Array(idle.length / 2).map((_, i) => idle[2 * i + 1]! - idle[2 * i]!).sort();
+  const worked_ms = lengths.reduce((rest, length) => rest - length, whole_ms);
+  // As water fills vessels: what the short ones leave is shared by the long ones.
+  let left_ms = worked_ms * ALL_FOLDS_SHARE;
+  let most_ms = worked_ms * FOLD_SHARE;
+  lengths.forEach((length, i) => {
+    const share_ms = left_ms / (lengths.length - i);
+    if (length > share_ms) most_ms = Math.min(most_ms, share_ms);
+    left_ms -= Math.min(length, share_ms);
+  });
+  return Math.max(most_ms, SHORTEST_FOLD_MS);
+}
+
+/** The run cut into equal parts; of each, whether work went on in it, and up to when and from when. */
+class Parts {
+  /** How much work begins in a part, less how much ends. */
+  readonly #through = new Int32Array(PARTS);
+  readonly #first = new Float64Array(PARTS).fill(Infinity);
+  readonly #last = new Float64Array(PARTS).fill(-Infinity);
+  readonly #from_ms: number;
+  readonly #part_ms: number;
+
+  constructor(from_ms: number, to_ms: number) {
+    this.#from_ms = from_ms;
+    this.#part_ms = (to_ms - from_ms) / PARTS;
+  }
+
+  add(from_ms: number, to_ms: number): void {
+    const first = this.#part(from_ms);
+    const last = this.#part(to_ms);
+    this.#first[first] = Math.min(this.#first[first]!, from_ms);
+    this.#last[last] = Math.max(this.#last[last]!, to_ms);
+    this.#through[first]! += 1;
+    this.#through[last]! -= 1;
+  }
+
+  /** Stretches without work before the last work. Those within one part are not seen. */
+  empty(): Float64Array {
+    const found: number[] = [];
+    let open = 0;
+    let over_ms = this.#from_ms;
+    for (let part = 0; part < PARTS; part++) {
+      const first_ms = this.#first[part]!;
+      if (open === 0 && first_ms !== Infinity && first_ms > over_ms) found.push(over_ms, first_ms);
+      open += this.#through[part]!;
+      if (open === 0 && this.#last[part]! > over_ms) over_ms = this.#last[part]!;
+    }
+    return Float64Array.from(found);
+  }
+
+  #part(moment_ms: number): number {
+    return Math.min(Math.max(Math.floor((moment_ms - this.#from_ms) / this.#part_ms), 0), PARTS - 1);
+  }
+}

@@ -1,0 +1,56 @@
+// A run's frames laid out, with what is folded of them.
+
+import { createEffect, createMemo, createSignal, on } from "solid-js";
+import type { FrameTable } from "../model/columns.ts";
+import { NOTHING_FOLDED, above, foldByHand, foldOf, restated } from "../model/fold.ts";
+import type { Fold, Folding } from "../model/fold.ts";
+import type { Layout } from "../model/layout.ts";
+import { sparing } from "../sparing.ts";
+import { keptLayout } from "./layout.ts";
+
+export interface LaidOut {
+  readonly frames: FrameTable;
+  readonly layout: Layout;
+  readonly fold: Fold;
+}
+
+/** What was folded by hand, by run: kept while the page is open. */
+const kept = new Map<string, Folding>();
+
+/** `version` changes whenever a frame does. */
+export function createLaidOut(run: string, frames: () => FrameTable, version: () => number, selected: () => string | null) {
+  const [folding, setFolding] = createSignal<Folding>(kept.get(run) ?? NOTHING_FOLDED);
+  const change = (next: Folding) => {
+    kept.set(run, next);
+    setFolding(next);
+  };
+  const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
+  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }));
+  const shown = keptLayout(state, () => (folded().frames === frames() ? folded().fold.hidden : undefined));
+  /** Null until there is a first layout. */
+  const laidOut = createMemo((): LaidOut | null => {
+    const now = shown();
+    if (now === null) return null;
+    const { frames: table, fold, upTo } = folded();
+    const rows = table.changedSince(upTo);
+    // Of another table, or older than the layout, for a moment.
+    const fits = table === now.frames && rows !== null && fold.into.length >= table.length;
+    return { ...now, fold: fits ? restated(fold, table, rows) : foldOf(now.frames, folding()) };
+  });
+
+  // What is chosen is shown, also where it folds by itself.
+  const hiddenChoice = createMemo(() => {
+    const row = selected() === null ? undefined : frames().row(selected()!);
+    return row !== undefined && (laidOut()?.fold.into[row] ?? -1) >= 0 ? selected() : null;
+  });
+  createEffect(on(hiddenChoice, (hidden) => {
+    if (hidden !== null) change(foldByHand(folding(), above(frames(), hidden), false));
+  }));
+
+  return {
+    laidOut,
+    /** Folds a frame or unfolds it. */
+    fold: (id: string, isFolded: boolean) => change(foldByHand(folding(), [id], isFolded)),
+    unfoldAll: () => change({ byHand: new Map(), completed: false }),
+  };
+}
