@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; CI runs the same targets.
-.PHONY: demo test setup build web lint audit bench clean
+.PHONY: demo test setup build web lint audit bench bench-web clean
 
 FORNAX ?= target/release/fornax
 NEXTEST = cargo nextest run --workspace --no-fail-fast
@@ -45,6 +45,10 @@ audit:
 # Fornax beside its peers, in the same run.
 bench: build
 	bench/run
+
+# The page's chart beside other flame charts, in the same browser.
+bench-web: web
+	bench/web/run
 
 clean:
 	cargo clean

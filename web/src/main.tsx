@@ -14,6 +14,7 @@ import "./styles/filter.css";
 import "./styles/panel.css";
 import "./styles/details.css";
 import "./styles/logs.css";
+import "./styles/export.css";
 
 const root = document.getElementById("page")!;
 followSettings();

@@ -5,7 +5,7 @@ import { runOf } from "./paths.ts";
 import { place } from "./router.ts";
 
 /** Places that are about one project or all of them, as `?project=` says. */
-const OF_PROJECT = ["/", "/inbox", "/tools"];
+const OF_PROJECT = ["/", "/inbox", "/tools", "/logs"];
 
 /** The project that was chosen. It lasts while one is at places that are about something else. */
 export const chosenProject = createRoot(() => createMemo((before: string | null): string | null => {

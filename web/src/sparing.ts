@@ -2,8 +2,11 @@
 
 import { createEffect, createSignal, on, onCleanup, untrack } from "solid-js";
 
+/** How many times as long as it took, it is not made again. */
+const REST = 39;
+
 /**
- * What `make` gives for the newest `source`. It is made at most for a tenth of the time; what is skipped
+ * What `make` gives for the newest `source`. It is made at most for a fortieth of the time; what is skipped
  * comes with the next.
  */
 export function sparing<S, T>(source: () => S, make: (source: S) => T): () => T {
@@ -15,7 +18,7 @@ export function sparing<S, T>(source: () => S, make: (source: S) => T): () => T 
     const began = performance.now();
     const next = make(untrack(source));
     setMade(() => next);
-    idleUntil = performance.now() + (performance.now() - began) * 9;
+    idleUntil = performance.now() + (performance.now() - began) * REST;
   };
   createEffect(on(source, () => {
     const wait_ms = idleUntil - performance.now();

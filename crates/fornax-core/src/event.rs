@@ -48,6 +48,10 @@ events! {
     RunStarted(RunStarted) = "run_started",
     /// A run is being stopped: nothing new starts.
     RunStopping(RunStopping) = "run_stopping",
+    /// A human paused a run: nothing of it starts.
+    RunPaused(Empty) = "run_paused",
+    /// It goes on.
+    RunUnpaused(Empty) = "run_unpaused",
     /// A run ended.
     RunFinished(RunFinished) = "run_finished",
     /// Frames were put back to `planned`, to be done again; a run that had ended goes on.
@@ -68,6 +72,10 @@ events! {
     FrameActivated(FrameActivated) = "frame_activated",
     /// A frame that could not go on does so.
     FrameUnblocked(Empty) = "frame_unblocked",
+    /// A human paused a frame and all within it: nothing of it starts.
+    FramePaused(Empty) = "frame_paused",
+    /// It goes on.
+    FrameUnpaused(Empty) = "frame_unpaused",
     /// A frame is no longer wanted, and others with it.
     FrameInvalidated(FrameInvalidated) = "frame_invalidated",
     /// A file or an address came of a frame.
@@ -84,6 +92,10 @@ events! {
     TaskQueued(Queued) = "task_queued",
     /// A task has its slot; its process is started now.
     TaskStarted(Attempt) = "task_started",
+    /// A task's processes are suspended.
+    TaskPaused(Attempt) = "task_paused",
+    /// They go on.
+    TaskResumed(Attempt) = "task_resumed",
     /// A task was told to stop.
     TaskSignalled(Signalled) = "task_signalled",
     /// A task succeeded.
@@ -459,7 +471,9 @@ impl Event {
         use FrameStatus as F;
         use TaskState as T;
         Some(match self {
-            Event::RunStarted(_) => RunStatus::Running.as_str(),
+            Event::RunStarted(_) | Event::RunPaused(_) | Event::RunUnpaused(_) => {
+                RunStatus::Running.as_str()
+            }
             Event::RunStopping(_) => RunStatus::Stopping.as_str(),
             Event::RunFinished(finished) => finished.status.as_str(),
             Event::FrameCreated(_) => F::Planned.as_str(),
@@ -471,13 +485,17 @@ impl Event {
             Event::FrameFailed(_) => F::Failed.as_str(),
             Event::FrameBlocked(_) => F::Blocked.as_str(),
             Event::TaskQueued(_) | Event::TaskRetryScheduled(_) => T::Queued.as_str(),
+            Event::TaskPaused(_) => T::Paused.as_str(),
             Event::TaskStarted(_)
+            | Event::TaskResumed(_)
             | Event::TaskSignalled(_)
             | Event::PermissionRequested(_)
             | Event::PermissionResolved(_)
             | Event::InputRequested(_)
             | Event::InputGiven(_) => T::Running.as_str(),
             Event::StateReset(_)
+            | Event::FramePaused(_)
+            | Event::FrameUnpaused(_)
             | Event::FrameUpdated(_)
             | Event::ArtifactAdded(_)
             | Event::DecisionAdded(_)

@@ -145,6 +145,8 @@ pub struct Checkpoint {
 pub enum CheckpointKind {
     /// A session asks a question and waits for the answer.
     Question,
+    /// A human put it before a frame: the frame does not begin until a human says so.
+    Approval,
     /// A limit on what agents may add to a run is reached. `raise` raises it by as much again.
     Limit {
         /// Which.

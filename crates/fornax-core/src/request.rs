@@ -98,6 +98,26 @@ pub enum Request {
         #[serde(default)]
         model: Option<String>,
     },
+    /// Pause a run, a frame with all within it, or a task: nothing of it starts, and its processes are
+    /// suspended.
+    Pause {
+        /// The id.
+        target: String,
+    },
+    /// Let what was paused go on.
+    Unpause {
+        /// The id.
+        target: String,
+    },
+    /// Have a frame that has not begun wait for a human: it begins when the question is answered `go
+    /// on`, and is blocked when it is answered `block`, or `block: WHY`.
+    Checkpoint {
+        /// The frame.
+        frame: String,
+        /// What to ask; none for whether to begin.
+        #[serde(default)]
+        question: Option<String>,
+    },
     /// Answer a checkpoint.
     Answer {
         /// Its id.

@@ -79,6 +79,8 @@ statuses! {
         Queued = "queued",
         /// It has a process, or is about to.
         Running = "running",
+        /// It has a process, which is suspended: a human has paused it.
+        Paused = "paused",
         /// It succeeded.
         Completed = "completed",
         /// It failed.
@@ -96,6 +98,15 @@ impl TaskState {
     /// Whether it is over.
     #[must_use]
     pub fn is_over(self) -> bool {
-        !matches!(self, TaskState::Queued | TaskState::Running)
+        !matches!(
+            self,
+            TaskState::Queued | TaskState::Running | TaskState::Paused
+        )
+    }
+
+    /// Whether it has a process, or is about to.
+    #[must_use]
+    pub fn has_process(self) -> bool {
+        matches!(self, TaskState::Running | TaskState::Paused)
     }
 }

@@ -54,8 +54,8 @@ impl Attached {
         self.lines.is_empty()
     }
 
-    /// Lets newcomers in and hears everyone. `true` if somebody wishes the task to stop.
-    pub fn hear(&mut self) -> bool {
+    /// Lets newcomers in and hears everyone: what they wish, in this order.
+    pub fn hear(&mut self) -> Vec<Wish> {
         while self.lines.len() < ATTACHED_MAX {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let Some(listener) = &self.listener else {
@@ -74,12 +74,12 @@ impl Attached {
                 self.lines.push(lines);
             }
         }
-        let mut stop = false;
+        let mut all = Vec::new();
         self.lines.retain_mut(|lines| {
             let (wishes, open) = lines.receive::<Wish>();
-            stop |= wishes.contains(&Wish::Stop);
+            all.extend(wishes);
             open
         });
-        stop
+        all
     }
 }

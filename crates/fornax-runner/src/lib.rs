@@ -24,6 +24,7 @@ mod shim;
 mod spawn;
 mod spec;
 mod supervisor;
+mod suspend;
 mod sweep;
 mod sys;
 mod watch;

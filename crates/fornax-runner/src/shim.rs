@@ -14,9 +14,10 @@ use crate::ladder::Ladder;
 use crate::procs::Identity;
 use crate::spawn::Failure;
 use crate::spec::{Exit, ExitCause, TaskSpec, now_ms};
+use crate::suspend::Suspension;
 use crate::sweep::Sweep;
 use crate::sys::{Ended, Reaped, Signals, reap};
-use crate::wire::{Lines, Word};
+use crate::wire::{Lines, Wish, Word};
 
 /// Where a task is in its life.
 enum Phase {
@@ -48,6 +49,7 @@ struct Shim<'a> {
     started: Instant,
     started_at_ms: i64,
     silence: Silence,
+    suspension: Suspension,
     /// `task.json`, while it lacks what is known by now.
     stale_task: Option<Map<String, Value>>,
     /// Why a record cannot be written now.
@@ -117,6 +119,7 @@ impl<'a> Shim<'a> {
                 checked: now,
                 bytes: 0,
             },
+            suspension: Suspension::default(),
             stale_task: Some(begun.task),
             blocked: None,
             retry: None,
@@ -247,6 +250,8 @@ impl<'a> Shim<'a> {
         self.reap();
         if matches!(self.phase, Phase::Running) && self.ladder.is_none() && self.ended.is_none() {
             self.cause = cause;
+            // The ladder wakes whom it signals.
+            self.suspension.give_way();
             self.ladder = Some(Ladder::new(Instant::now()));
         }
     }
@@ -254,8 +259,20 @@ impl<'a> Shim<'a> {
     fn timeout(&self) -> Option<Instant> {
         self.spec
             .timeout_ms
-            .filter(|_| self.ladder.is_none())
-            .map(|limit| self.started + ms(limit))
+            .filter(|_| self.ladder.is_none() && !self.suspension.is_on())
+            .map(|limit| self.started + ms(limit) + self.suspension.past())
+    }
+
+    /// Suspends the command and all that it started, or lets them go on; not while it is being stopped.
+    fn suspend(&mut self, on: bool) {
+        let now = Instant::now();
+        if on && matches!(self.phase, Phase::Running) && self.ladder.is_none() {
+            self.suspension.begin(now);
+        } else if !on {
+            let took = self.suspension.end(now);
+            self.silence.heard += took;
+            self.silence.checked += took;
+        }
     }
 
     /// When to look for silence; not while the shim itself keeps the command waiting.
@@ -263,6 +280,7 @@ impl<'a> Shim<'a> {
         self.silence
             .due(self.captures.is_empty())
             .filter(|_| self.ladder.is_none() && self.retry.is_none())
+            .filter(|_| !self.suspension.is_on())
     }
 
     /// Writes what `task.json` lacks.
@@ -399,7 +417,15 @@ impl<'a> Shim<'a> {
             .collect();
         // An interruption is an event like any other: look at everything.
         let _ = poll(&mut fds, timeout.as_ref());
-        let mut stop = self.attached.hear();
+        let mut stop = false;
+        for wish in self.attached.hear() {
+            match wish {
+                Wish::Stop => stop = true,
+                Wish::Suspend => self.suspend(true),
+                Wish::GoOn => self.suspend(false),
+                Wish::Unknown => {}
+            }
+        }
         while let Some(signal) = self.signals.next() {
             // Whoever ends the shim politely, such as a machine that shuts down, means the task.
             stop |= matches!(signal, libc::SIGTERM | libc::SIGINT);

@@ -66,6 +66,12 @@ impl Supervisor {
         self.orders.give(Order::Stop(task_id.to_owned()));
     }
 
+    /// Suspends the task's processes, or lets them go on; while they are suspended, no deadline of the
+    /// task runs on. Again is no different from once; a task that was never ensured here is left alone.
+    pub fn suspend(&self, task_id: &str, on: bool) {
+        self.orders.give(Order::Suspend(task_id.to_owned(), on));
+    }
+
     /// The commands that run now, as far as they are known here.
     #[must_use]
     pub fn pids(&self) -> Vec<Running> {

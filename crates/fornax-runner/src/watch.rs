@@ -39,6 +39,8 @@ pub enum Order {
     Ensure(Box<TaskSpec>),
     /// See [`Supervisor::stop`](crate::Supervisor::stop).
     Stop(String),
+    /// See [`Supervisor::suspend`](crate::Supervisor::suspend).
+    Suspend(String, bool),
     /// The lock of an unreachable shim's folder is free.
     Released(Key),
     /// Nothing is left of a lost task, and this is why it is lost.
@@ -73,6 +75,7 @@ struct Task {
     link: Link,
     pid: Option<u32>,
     stop: bool,
+    suspended: bool,
     starts: u32,
     /// It could not be watched, and that was told.
     unwatched: bool,
@@ -169,6 +172,7 @@ impl Watch {
                 match order {
                     Order::Ensure(spec) => self.ensure(*spec),
                     Order::Stop(task_id) => self.stop(&task_id),
+                    Order::Suspend(task_id, on) => self.suspend(&task_id, on),
                     Order::Released(key) => self.resolve(&key),
                     Order::Swept(key, reason) => self.lost(&key, reason),
                     Order::Quit => return,
@@ -190,6 +194,7 @@ impl Watch {
             link: Link::None,
             pid: None,
             stop: false,
+            suspended: false,
             starts: 0,
             unwatched: false,
         };
@@ -206,6 +211,16 @@ impl Watch {
                 Link::Lock(Some(shim)) => shim.signal(Signal::TERM),
                 Link::Lock(None) | Link::Sweep | Link::None => continue,
             };
+        }
+    }
+
+    fn suspend(&mut self, task_id: &str, on: bool) {
+        for (_, task) in self.tasks.iter_mut().filter(|((id, _), _)| id == task_id) {
+            task.suspended = on;
+            // One that cannot be reached now is told when it can be.
+            if let Link::Shim(lines, _) = &task.link {
+                lines.send(if on { &Wish::Suspend } else { &Wish::GoOn });
+            }
         }
     }
 
@@ -288,6 +303,9 @@ impl Watch {
             return;
         };
         let lines = Lines::new(fd);
+        if task.suspended {
+            lines.send(&Wish::Suspend);
+        }
         if task.stop {
             lines.send(&Wish::Stop);
         }

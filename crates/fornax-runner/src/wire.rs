@@ -53,6 +53,10 @@ pub enum Word {
 pub enum Wish {
     /// Begin the stop ladder.
     Stop,
+    /// Suspend the task's processes, and let no deadline run on.
+    Suspend,
+    /// Let them go on.
+    GoOn,
     /// Something that a later version asks for.
     #[serde(other)]
     Unknown,

@@ -91,6 +91,12 @@ pub enum Command {
     Compare(Compare),
     /// Stop a run, a frame with all within it, or a task
     Stop(Stop),
+    /// Pause a run, a frame with all within it, or a task; its processes are suspended
+    Pause(Pause),
+    /// Let what was paused go on
+    Unpause(Pause),
+    /// Have a frame that has not begun wait for your word
+    Checkpoint(Checkpoint),
     /// Do again what did not succeed
     Retry(Retry),
     /// Print a run's events
@@ -363,6 +369,20 @@ pub struct Compare {
 
     #[command(flatten)]
     pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Pause {
+    /// A run, a frame or a task
+    pub id: String,
+}
+
+#[derive(Args)]
+pub struct Checkpoint {
+    /// The frame
+    pub frame: String,
+    /// What to ask you; `-` reads it from standard input [default: whether to begin]
+    pub question: Option<String>,
 }
 
 #[derive(Args)]

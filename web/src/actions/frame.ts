@@ -4,7 +4,8 @@ import { callTool, command } from "../api/client.ts";
 import type { Checkpoint, FrameStatus } from "../api/types.gen.ts";
 import { plural } from "../format.ts";
 import { word } from "../model/status.ts";
-import { setQuery } from "../router.ts";
+import { compareFramesPath } from "../paths.ts";
+import { navigate, setQuery } from "../router.ts";
 import type { Field, Form, Preview } from "../ui/Dialog.tsx";
 import { atOnce, lines, order, stopForm, tool, walled, words } from "./action.ts";
 import type { Action, Subject } from "./action.ts";
@@ -252,6 +253,17 @@ function unlessDropped(subject: Subject): string | null {
   return unless(subject, "planned", "in_progress", "completed", "failed", "blocked");
 }
 
+const LOOK: readonly Action[] = [
+  {
+    id: "frame.compare", title: "Compare it with another frame", label: "Compare", group: "Frame", keys: ["f ="],
+    why: (subject) => (subject.frame === null ? NONE : null),
+    send: async (subject) => {
+      navigate(compareFramesPath([{ project: subject.run.project, id: id(subject) }]));
+      return null;
+    },
+  },
+];
+
 const HOLD: readonly Action[] = [
   {
     id: "frame.retry", title: "Retry it", label: "↻ Retry", group: "Frame", keys: ["f r"], wanted: true,
@@ -308,4 +320,4 @@ function answerForm(asked: Checkpoint): Form {
   return { title: "Answer", text: asked.question, fields: [field], does: "Answer" };
 }
 
-export const FRAME_ACTIONS: readonly Action[] = [...MAKE, ...MOVE, ...NOTE, ...HOLD];
+export const FRAME_ACTIONS: readonly Action[] = [...MAKE, ...MOVE, ...NOTE, ...LOOK, ...HOLD];

@@ -98,7 +98,7 @@ estimated: boolean, };
 
 export type Limit = "depth" | "count" | "tokens" | "cost";
 
-export type CheckpointKind = { "kind": "question" } | { "kind": "limit", 
+export type CheckpointKind = { "kind": "question" } | { "kind": "approval" } | { "kind": "limit", 
 /**
  * Which.
  */
@@ -116,7 +116,7 @@ question: string,
 /**
  * Answers to choose from; none where any text will do.
  */
-options?: Array<string>, } & ({ "kind": "question" } | { "kind": "limit", 
+options?: Array<string>, } & ({ "kind": "question" } | { "kind": "approval" } | { "kind": "limit", 
 /**
  * Which.
  */
@@ -956,7 +956,23 @@ tool: string | null,
 /**
  * Another model.
  */
-model: string | null, } | { "type": "answer", 
+model: string | null, } | { "type": "pause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "unpause", 
+/**
+ * The id.
+ */
+target: string, } | { "type": "checkpoint", 
+/**
+ * The frame.
+ */
+frame: string, 
+/**
+ * What to ask; none for whether to begin.
+ */
+question: string | null, } | { "type": "answer", 
 /**
  * Its id.
  */

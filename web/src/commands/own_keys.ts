@@ -79,6 +79,16 @@ export const OWN_KEYS: readonly OwnKeys[] = [
     ],
   },
   {
+    name: "Log",
+    keys: [
+      [["Mod+f"], "Search (also /)"],
+      [["n", "Shift+n"], "Next, previous that was found"],
+      [["g", "Shift+g"], "To its beginning, to its end"],
+      [[":"], "Go to a line"],
+      [["w"], "Wrap long lines"],
+    ],
+  },
+  {
     name: "Inbox",
     keys: [
       [["ArrowUp", "ArrowDown"], "Item above, below"],

@@ -5,7 +5,7 @@ import type { FrameDetail, RunView } from "../api/types.gen.ts";
 import { ActionMenu } from "../actions/Menu.tsx";
 import type { Action, Subject } from "../actions/action.ts";
 import { undo } from "../actions.ts";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { bytes, isUsed } from "../format.ts";
 import { setQuery } from "../router.ts";
 import type { Change } from "../sync/overlay.ts";
@@ -17,6 +17,7 @@ import { Question, Tasks } from "./Tasks.tsx";
 import { Folded, Frames, Section, Text, Used } from "./parts.tsx";
 import type { Content } from "./parts.tsx";
 import type { Known } from "./frame.ts";
+import { Facts } from "../ui/Facts.tsx";
 
 interface Props {
   run: RunView;
@@ -83,14 +84,14 @@ function Frame(props: Props & { detail: FrameDetail }) {
 function Head(props: Props & { detail: FrameDetail }) {
   const frame = () => props.detail.frame;
   const made = () => (props.detail.made_by === null ? null : `made by ${props.detail.made_by}`);
-  const facts = () => [frame().tool, frame().phase, frame().agent_role, frame().paused ? "paused" : null, made()].filter((fact) => fact !== null);
+  const facts = () => [frame().tool, frame().phase, frame().agent_role, frame().paused ? "paused" : null, made()];
   return (
     <header class="details-head">
       <div>
         <h2>{frame().title}</h2>
         <p class="muted">
           <Status status={frame().status} label={frame().skipped ? "skipped" : undefined} />{" "}
-          <span class="mono">{frame().id}</span> <Show when={!frame().key.endsWith(frame().id)}><span class="mono">{frame().key}</span></Show> {facts().join(" · ")}
+          <span class="mono">{frame().id}</span> <Show when={!frame().key.endsWith(frame().id)}><span class="mono">{frame().key}</span></Show> <Facts of={facts()} />
         </p>
       </div>
       <span class="spacer" />
@@ -129,7 +130,7 @@ function Decisions(props: { project: string; detail: FrameDetail; changes: Chang
             <li classList={{ pending: i() >= told() }}>
               <span>{decision.decision}</span>
               <Show when={decision.reason}>{(reason) => <span class="muted">{reason()}</span>}</Show>
-              <Show when={decision.alternatives?.length}><span class="muted">instead of {decision.alternatives!.join("; ")}</span></Show>
+              <Show when={decision.alternatives?.length}><span class="muted">instead of <Facts of={decision.alternatives!} between="; " /></span></Show>
               <Show when={i() === undoable() && decision.by_itself?.did !== "undone"}>
                 <button class="link" onClick={() => void undo(props.project, props.detail.frame.id)}>undo</button>
               </Show>

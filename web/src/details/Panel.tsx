@@ -11,15 +11,16 @@ import { useActions } from "../actions/commands.ts";
 import type { Action, Subject } from "../actions/action.ts";
 import { useCommands } from "../commands/registry.ts";
 import type { Command } from "../commands/registry.ts";
-import { FrameDetails } from "./FrameDetails.tsx";
-import { editGoal } from "./Goal.tsx";
 import { RunDetails } from "./RunDetails.tsx";
 import { useFrame } from "./frame.ts";
 import type { Known } from "./frame.ts";
 import type { Content } from "./parts.tsx";
-import { FrameLog, showLog } from "../logs/FrameLog.tsx";
+import { showLog } from "../logs/address.ts";
 import { place, setQuery } from "../router.ts";
 import { LAYOUTS, layout, Separator, setLayout, size } from "./layout.tsx";
+
+const FrameDetails = lazy(async () => ({ default: (await import("./FrameDetails.tsx")).FrameDetails }));
+const FrameLog = lazy(async () => ({ default: (await import("../logs/FrameLog.tsx")).FrameLog }));
 
 export interface PanelProps {
   run: RunView;
@@ -52,6 +53,7 @@ const EDIT_GOAL: Action = {
   why: (subject) => (subject.frame === null ? "Choose a frame first." : subject.frame.status === "invalidated" ? "The frame is invalidated." : null),
   async send(subject) {
     showTab("details");
+    const { editGoal } = await import("./Goal.tsx");
     editGoal(subject.frame!.id);
     return null;
   },

@@ -24,12 +24,13 @@ export function RunDetails(props: { run: RunView; content: Content }) {
     const { frames } = props.content.content;
     void props.content.version;
     const ids = new Map<FrameStatus, string[]>();
-    for (let row = 0; row < frames.length; row++) {
-      if (frames.group.bits[row] === 1) continue;
-      const status = FRAME_STATUSES[frames.status.codes[row]!]!;
-      const known = ids.get(status);
-      if (known) known.push(frames.id.get(row));
-      else ids.set(status, [frames.id.get(row)]);
+    for (const [status] of OF_NOTE) {
+      const code = FRAME_STATUSES.indexOf(status);
+      const found: string[] = [];
+      for (let row = 0; row < frames.length; row++) {
+        if (frames.status.codes[row] === code && frames.group.bits[row] === 0) found.push(frames.id.get(row));
+      }
+      if (found.length > 0) ids.set(status, found);
     }
     return ids;
   });

@@ -12,6 +12,7 @@ import type { Change } from "../sync/overlay.ts";
 import { Status } from "../ui/Status.tsx";
 import { tellFailed } from "../ui/Toast.tsx";
 import { Folded, Section, Used } from "./parts.tsx";
+import { Facts } from "../ui/Facts.tsx";
 
 interface Props {
   project: string;
@@ -46,7 +47,7 @@ function Task(props: { project: string; task: TaskView; changes: Change[]; onLog
       <span class="muted">{task().attempt}.</span>
       <Status status={task().state} label={task().stopping && task().ended_ms === null ? "stopping" : undefined} />
       <span class="mono muted">{task().id}</span>
-      <span class="muted">{[task().tool, took(), ended(), waits()].filter((fact) => fact !== null).join(" · ")}</span>
+      <span class="muted"><Facts of={[task().tool, took(), ended(), waits()]} /></span>
       <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
       <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog(task().id)}>log</button></Show>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
@@ -75,12 +76,12 @@ function Record(props: { project: string; task: string }) {
 function Agent(props: { project: string; task: TaskView; changes: Change[] }) {
   const task = () => props.task;
   const works = () => task().state === "running" && !task().stopping;
-  const facts = () => [task().model, task().turns > 0 ? plural(task().turns, "turn") : null, task().session].filter((fact) => fact !== null);
+  const facts = () => [task().model, task().turns > 0 ? plural(task().turns, "turn") : null, task().session];
   const told = () => props.changes.flatMap((change) => (change.kind === "told" ? [change.text] : []));
   return (
     <div class="agent">
       <p class="muted">
-        {facts().join(" · ")} <Show when={task().usage}>{(usage) => <> · <Used usage={usage()} /></>}</Show>
+        <Facts of={facts()} /> <Show when={task().usage}>{(usage) => <> · <Used usage={usage()} /></>}</Show>
       </p>
       <Show when={works() && task().step}>{(step) => <p class="agent-step">{step()}</p>}</Show>
       <For each={works() ? task().waits : []}>

@@ -69,10 +69,12 @@ export function Chart(props: Props) {
   const camera = createCamera({ shown: () => props.shown, work: () => props.work, now: () => props.now() });
   const layout = () => props.shown.layout;
   const selectedBar = createMemo(() => {
-    void props.shown;
-    return props.selected === null ? -1 : (props.shown.frames.row(props.selected) ?? -1);
+    const bar = props.selected === null ? undefined : props.shown.frames.row(props.selected);
+    // A frame that has just come has no bar until the next layout.
+    return bar === undefined || bar >= layout().count ? -1 : bar;
   });
-  const foldedAway = createMemo(() => props.shown.fold.hidden?.reduce((sum, isHidden) => sum + isHidden, 0) ?? 0);
+  const hidden = createMemo(() => props.shown.fold.hidden);
+  const foldedAway = createMemo(() => hidden()?.reduce((sum, isHidden) => sum + isHidden, 0) ?? 0);
   const scale = (): Scale => camera.scale(camera.look(), size.width);
   const lastTop = () => Math.max(0, layout().rows * ROW_PX + AXIS_PX + 8 - size.height);
   const clampTop = (value: number) => Math.min(Math.max(value, 0), lastTop());

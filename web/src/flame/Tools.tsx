@@ -46,8 +46,8 @@ export function Tools(props: Props) {
         <button class="quiet" title="Fold time in which nobody worked (I)" aria-pressed={props.camera.idle().folded} onClick={() => props.act({ do: "idle" })}>Fold idle</button>
       </Show>
       <label class="chart-width">
-        <span class="muted">Width</span>
-        <select onChange={(event) => setWidth(event.currentTarget.value)}>
+        <span class="muted" aria-hidden="true">Width</span>
+        <select aria-label="Width" onChange={(event) => setWidth(event.currentTarget.value)}>
           <For each={WIDTHS}>{(width) => <option value={width} selected={props.width === width}>{WIDTH_NAMES[width]}</option>}</For>
         </select>
       </label>

@@ -9,6 +9,7 @@ import { FUTURE, RUNNING } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
 import { doingGlyph, doingWord, glyph, word } from "../model/status.ts";
 import type { Shown } from "./scene.ts";
+import { Facts } from "../ui/Facts.tsx";
 
 export interface Tip {
   readonly bar: number;
@@ -78,7 +79,7 @@ export function Tooltip(props: Props) {
       <Show when={view().reason}>{(reason) => <span class="tip-text">{reason()}</span>}</Show>
       <For each={summary(detail())}>{(line) => <span class="tip-text tip-summary">{line}</span>}</For>
       <Show when={folded() > 0}><span class="muted">{plural(folded(), "frame")} folded in it</span></Show>
-      <span class="muted">{facts().join(" · ")}</span>
+      <span class="muted"><Facts of={facts()} /></span>
     </div>
   );
 }

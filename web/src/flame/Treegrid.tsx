@@ -7,6 +7,7 @@ import type { Fold } from "../model/fold.ts";
 import type { FrameTable } from "../model/columns.ts";
 import { FUTURE, RUNNING } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
+import { isSame } from "../model/keeper.ts";
 import { inOrder } from "../model/order.ts";
 import { BADNESS, DIMMED, FRAME_STATUSES, INVALIDATED, glyph, word } from "../model/status.ts";
 import { sumsOf } from "../model/sums.ts";
@@ -33,7 +34,10 @@ export function Treegrid(props: Props) {
   let box!: HTMLDivElement;
   const [scroll, setScroll] = createSignal(0);
   const [height, setHeight] = createSignal(0);
-  const bars = createMemo(() => inOrder(props.layout, (bar) => props.fold.folded[bar] === 1));
+  // Most changes leave the order of children, and what is folded, as they are.
+  const tree = createMemo(() => props.layout, undefined, { equals: (one, other) => one.children === other.children });
+  const folded = createMemo(() => props.fold.folded, undefined, { equals: isSame });
+  const bars = createMemo(() => inOrder(tree(), (bar) => folded()[bar] === 1));
   const sums = sparing(() => props.layout, (layout) => sumsOf(props.frames, layout));
   const chosen = createMemo(() => {
     const bar = props.selected === null ? undefined : props.frames.row(props.selected);

@@ -95,7 +95,7 @@ function outline(brush: Brush, colour: string, left: number, y: number, width: n
 /** What was done in a bar from left to right; empty where it was worked on all the time. */
 function stretchesOf(scene: Scene, bar: number, left: number, right: number): Stretch[] {
   const { shown, scale } = scene;
-  const spans = shown.frames.spans.values[bar] ?? [];
+  const spans = shown.frames.spans.isEmpty(bar) ? [] : shown.frames.spans.get(bar);
   if (spans.length === 0 || shown.width !== "time") return [];
   const made: Stretch[] = [];
   let at = left;

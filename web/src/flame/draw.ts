@@ -106,6 +106,7 @@ function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
 
 function drawGrid(brush: Brush, scene: Scene, gaps: readonly GapInSight[]): void {
   const { palette, scale, height } = scene;
+  const now = scene.shown.width === "time" ? toPixel(scale.now_ms, scale) : Infinity;
   brush.font = `11px ${palette.font}`;
   brush.textBaseline = "middle";
   for (const { at, label } of ticksOf(scene, gaps)) {
@@ -114,8 +115,9 @@ function drawGrid(brush: Brush, scene: Scene, gaps: readonly GapInSight[]): void
     brush.fillRect(x, AXIS_PX - 5, 1, height);
     brush.fillStyle = palette.muted;
     const length = measure(brush, label);
-    const isInGap = gaps.some((gap) => gap.left < x + 8 + length && gap.right > x);
-    if (x + length + 8 < scale.width && !isInGap) brush.fillText(label, x + 5, AXIS_PX / 2 - 1);
+    const end = x + 8 + length;
+    const isInGap = gaps.some((gap) => gap.left < end && gap.right > x);
+    if (end < Math.min(scale.width, now) && !isInGap) brush.fillText(label, x + 5, AXIS_PX / 2 - 1);
   }
   brush.fillStyle = palette.line;
   brush.fillRect(0, AXIS_PX - 1, scale.width, 1);

@@ -56,19 +56,13 @@ export function GraphView(props: ViewProps) {
         when={props.layout.count > 0}
         fallback={<p class="hint">There are no frames yet.</p>}
       >
-        <Show when={placing.placed()} keyed>
-          {(placed) => (
-            <Canvas {...graphProps()} placed={placed} sums={sums()} onFold={fold} onFoldAll={foldAll} note={note()} />
-          )}
+        <Show when={placing.placed()}>
+          {(placed) => <Canvas {...props} placed={placed()} sums={sums()} onFoldNode={fold} onFoldAll={foldAll} note={note()} />}
         </Show>
         <Progress placing={placing} tooMany={nodes() > MOST_NODES ? nodes() : 0} onCloseAll={() => foldAll(false)} onUndo={() => setFolds(new Map())} />
       </Show>
     </section>
   );
-
-  function graphProps() {
-    return props;
-  }
 
   function note(): string {
     const all = props.layout.count;
@@ -110,15 +104,13 @@ interface Structure {
 
 /** Frames and layout as they were when a frame last came, went, or waited for something else. */
 function createStructure(now: () => [FrameTable, Layout]): () => Structure {
-  let waits: string[][] = [];
+  let dependencies = 0;
   return createMemo<Structure>((before) => {
     const [frames, layout] = now();
-    const isSame = before !== undefined && before.frames === frames && before.layout.count === layout.count && layout.parent.every((up, row) => {
-      const [was, is] = [waits[row]!, frames.dependsOn.get(row)];
-      return up === before.layout.parent[row] && (was === is || (was.length === is.length && was.every((id, i) => id === is[i])));
-    });
+    const isSame = before !== undefined && before.frames === frames && before.layout.count === layout.count
+      && dependencies === frames.dependsOn.changes && layout.parent.every((up, row) => up === before.layout.parent[row]);
     if (isSame) return before;
-    waits = frames.dependsOn.values.slice();
+    dependencies = frames.dependsOn.changes;
     return { frames, layout };
   });
 }

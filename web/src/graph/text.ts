@@ -27,7 +27,7 @@ export function fitText(text: string, room_px: number, font_px: number): string 
   return kept;
 }
 
-/** A text in one line: breaks and other controls are blanks. */
+/** A text in one line: breaks and other controls are blanks, and nothing turns its direction. */
 export function oneLine(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
 }

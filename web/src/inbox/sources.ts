@@ -6,7 +6,7 @@ import type { FrameTable, TaskTable } from "../model/columns.ts";
 import { COMPLETED, INVALIDATED, TASK_STATES } from "../model/status.ts";
 import { runPath } from "../paths.ts";
 
-export type Kind = "question" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
+export type Kind = "question" | "approval" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
 
 /** One thing that waits. */
 export interface InboxItem {
@@ -66,9 +66,8 @@ export const asked: RunSource = (open) => {
   const { frames, run } = open;
   const found: InboxItem[] = [];
   for (let row = 0; row < frames.length; row++) {
-    const asks = frames.asks.values[row]!;
-    if (asks.length === 0) continue;
-    for (const ask of asks) {
+    if (frames.asks.isEmpty(row)) continue;
+    for (const ask of frames.asks.get(row)) {
       const reply: Reply = { type: "answer", checkpoint: ask.id, options: ask.options ?? [] };
       found.push(item(open, row, ask.kind, `${run.id}/${ask.id}`, ask.question, waitsSince(frames, row), reply));
     }
@@ -86,13 +85,12 @@ export const agentsWait: RunSource = (open) => {
   const found: InboxItem[] = [];
   for (let at = 0; at < tasks.length; at++) {
     const state = tasks.state.codes[at]!;
-    const waits = tasks.waits.values[at]!;
     const idle = tasks.idle.bits[at] === 1;
-    if ((state !== RUNNING && state !== PAUSED) || (waits.length === 0 && !idle)) continue;
+    if ((state !== RUNNING && state !== PAUSED) || (tasks.waits.isEmpty(at) && !idle)) continue;
     const row = frames.row(tasks.frame.get(at));
     if (row === undefined) continue;
     const task = tasks.id.get(at);
-    for (const wait of waits) {
+    for (const wait of tasks.waits.get(at)) {
       const reply: Reply = { type: "decide", task, permission: wait.id, decisions: ["allow", "always", "deny"] };
       found.push(item(open, row, "permission", `${task}/${wait.id}`, `${wait.tool}: ${wait.title}`, waitsSince(frames, row), reply));
     }

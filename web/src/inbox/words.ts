@@ -4,6 +4,7 @@ import type { Kind } from "./sources.ts";
 
 export const KIND_WORDS: Record<Kind, string> = {
   question: "A question",
+  approval: "A frame waits for your approval",
   limit: "A limit is reached",
   permission: "An agent asks for leave",
   idle: "An agent waits for a prompt",
@@ -14,5 +15,5 @@ export const KIND_WORDS: Record<Kind, string> = {
 
 /** A sign for each, so that one sees at a glance what is what. */
 export const KIND_SIGNS: Record<Kind, string> = {
-  question: "✎", limit: "▲", permission: "⚑", idle: "…", lost: "?", failed: "✕", problem: "!",
+  question: "✎", approval: "⚑", limit: "▲", permission: "⚑", idle: "…", lost: "?", failed: "✕", problem: "!",
 };

@@ -53,6 +53,19 @@ export function foldOf(frames: FrameTable, folding: Folding): Fold {
   return { folded, into, hidden, worst, count: standsFor };
 }
 
+/** The same with how the frames of some rows stand now. One that stands for others shows at once what is
+ *  worse than what it showed; that nothing is as bad any more, only folding anew can tell. */
+export function restated(fold: Fold, frames: FrameTable, rows: readonly number[]): Fold {
+  if (rows.length === 0) return fold;
+  const worst = fold.worst.slice();
+  for (const row of rows) {
+    const top = fold.into[row]! >= 0 ? fold.into[row]! : row;
+    const status = frames.status.codes[row]!;
+    if (fold.count[top] === 0 || BADNESS[status]! > BADNESS[worst[top]!]!) worst[top] = status;
+  }
+  return { ...fold, worst };
+}
+
 /** By row: 1 where it, or something that it stands for, is found. */
 export function foundIn(fold: Fold, found: Uint8Array): Uint8Array {
   if (fold.hidden === null) return found;
@@ -74,8 +87,8 @@ export function foldByHand(folding: Folding, ids: readonly string[], isFolded: b
 export function above(frames: FrameTable, id: string): string[] {
   const ids: string[] = [];
   for (let row = frames.row(id); row !== undefined; ) {
-    const up = frames.parent.values[row];
-    if (up == null || ids.length > frames.length) break;
+    const up = frames.parent.get(row);
+    if (up === null || ids.length > frames.length) break;
     ids.push(up);
     row = frames.row(up);
   }
@@ -90,10 +103,7 @@ function parentsOf(frames: FrameTable): Int32Array {
   if (known?.length === frames.length) return known;
   const made = new Int32Array(frames.length).fill(-1);
   known?.forEach((parent, row) => (made[row] = parent));
-  for (let row = 0; row < made.length; row++) {
-    const id = frames.parent.values[row];
-    if (made[row]! < 0 && id != null) made[row] = frames.row(id) ?? -1;
-  }
+  for (let row = 0; row < made.length; row++) if (made[row]! < 0) made[row] = frames.parent.row(row);
   parents.set(frames, made);
   return made;
 }

@@ -73,8 +73,8 @@ function holdsOnly(frames: FrameTable, layout: Layout, bar: number): boolean {
 /** Each stretch of a bar in which it was worked on. */
 export function eachWorked(frames: FrameTable, layout: Layout, bar: number, take: (from_ms: number, to_ms: number) => void): void {
   const end_ms = layout.kind[bar] === RUNNING ? Infinity : layout.end[bar]!;
-  const spans = frames.spans.values[bar] ?? [];
-  if (spans.length === 0) return take(layout.start[bar]!, end_ms);
+  if (frames.spans.isEmpty(bar)) return take(layout.start[bar]!, end_ms);
+  const spans = frames.spans.get(bar);
   spans.forEach((span, i) => {
     if (span.doing !== "working") return;
     const from_ms = Math.max(span.from_ms, layout.start[bar]!);

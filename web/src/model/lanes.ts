@@ -3,8 +3,16 @@
 /** The end of the last box in each row, with the least of each range of rows known: a segment tree. */
 class RowEnds {
   #leaves = 1;
-  #least: Float64Array = new Float64Array(2).fill(-Infinity);
+  /** By node: its children are at twice its place; leaves are at the end. */
+  #least = new Float64Array(64);
   rows = 0;
+
+  /** Empty again, with the room that it has got. */
+  clear(): void {
+    this.#leaves = 1;
+    this.#least[1] = -Infinity;
+    this.rows = 0;
+  }
 
   /** The first row from `row` on whose last box ends at or before `start`. */
   firstFree(row: number, start: number): number {
@@ -40,15 +48,23 @@ class RowEnds {
   }
 
   #double(): void {
-    const before = this.#least.subarray(this.#leaves);
-    this.#leaves *= 2;
-    this.#least = new Float64Array(this.#leaves * 2).fill(-Infinity);
-    this.#least.set(before, this.#leaves);
+    const leaves = this.#leaves;
+    if (leaves * 4 > this.#least.length) {
+      const larger = new Float64Array(leaves * 8);
+      larger.set(this.#least);
+      this.#least = larger;
+    }
+    this.#leaves = leaves * 2;
+    this.#least.copyWithin(leaves * 2, leaves, leaves * 2);
+    this.#least.fill(-Infinity, leaves * 3, leaves * 4);
     for (let node = this.#leaves - 1; node > 0; node--) {
       this.#least[node] = Math.min(this.#least[node * 2]!, this.#least[node * 2 + 1]!);
     }
   }
 }
+
+/** Used again for each packing: there is one for each frame that holds others. */
+const ends = new RowEnds();
 
 /**
  * Gives each box its top row, so that no two boxes share a place. `order` names the boxes by
@@ -61,7 +77,7 @@ export function pack(
   height: ArrayLike<number>,
   tops: Int32Array,
 ): number {
-  const ends = new RowEnds();
+  ends.clear();
   for (let i = 0; i < order.length; i++) {
     const box = order[i]!;
     let top = ends.firstFree(0, start[box]!);

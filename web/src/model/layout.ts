@@ -53,11 +53,61 @@ const SLOT_LENGTH = 1e6;
 /** So many frames of one parent that could all be next stand below one another; more, side by side. */
 const STACKED_NEXT = 6;
 
-/** `hidden`, by row of the table: 1 for frames within folded ones, which take no place. Where a frame
- *  is hidden, all within it are. */
-export function layOut(frames: FrameTable, hidden: Uint8Array | null = null): Layout {
+/** All that a layout is made from, as numbers: another thread can be given it. */
+export interface Given {
+  readonly count: number;
+  readonly status: Uint8Array;
+  readonly started: Float64Array;
+  readonly ended: Float64Array;
+  /** By bar: its parent's; -1 for none. */
+  readonly parent: Int32Array;
+  /** What bar b waits for, where it has not been run: `waits[waitStart[b]]` up to `waits[waitStart[b + 1]]`. */
+  readonly waitStart: Int32Array;
+  readonly waits: Int32Array;
+  /** 1 for frames within folded ones, which take no place. Where a frame is hidden, all within it are. */
+  readonly hidden: Uint8Array | null;
+}
+
+export function givenOf(frames: FrameTable, hidden: Uint8Array | null = null): Given {
   const count = frames.length;
-  const parent = parents(frames);
+  const parent = new Int32Array(count);
+  const waitStart = new Int32Array(count + 1);
+  const waits: number[] = [];
+  for (let bar = 0; bar < count; bar++) {
+    parent[bar] = frames.parent.row(bar);
+    if (isFuture(frames.status.codes[bar]!, frames.started.values[bar]!)) frames.dependsOn.each(bar, (other) => waits.push(other));
+    waitStart[bar + 1] = waits.length;
+  }
+  return {
+    count, parent, waitStart, waits: Int32Array.from(waits), hidden: hidden && hidden.slice(),
+    status: frames.status.codes.slice(0, count), started: frames.started.values.slice(0, count), ended: frames.ended.values.slice(0, count),
+  };
+}
+
+/** Whether a frame has not been run and is to be. */
+function isFuture(status: number, started: number): boolean {
+  return Number.isNaN(started) || status === PLANNED;
+}
+
+/** A bar's kind as its frame stands. */
+export function kindOf(status: number, started: number): number {
+  if (isFuture(status, started)) return FUTURE;
+  return status === IN_PROGRESS ? RUNNING : PAST;
+}
+
+/** Where a bar that is not of the future ends. */
+export function endOfPast(status: number, started: number, ended: number): number {
+  // At least a millisecond, the clock's step, so that each bar has a place of its own.
+  return status === IN_PROGRESS ? Infinity : Math.max(Number.isNaN(ended) ? started : ended, started + 1);
+}
+
+/** `hidden`: see `Given`. */
+export function layOut(frames: FrameTable, hidden: Uint8Array | null = null): Layout {
+  return layOutGiven(givenOf(frames, hidden));
+}
+
+export function layOutGiven(given: Given): Layout {
+  const { count, parent, status, started, ended, hidden } = given;
   const { childStart, children, order, depth } = tree(parent, count);
   const kind = new Uint8Array(count);
   const start = new Float64Array(count);
@@ -65,21 +115,15 @@ export function layOut(frames: FrameTable, hidden: Uint8Array | null = null): La
   let from = Infinity;
   let to = -Infinity;
   for (let bar = 0; bar < count; bar++) {
-    const began = frames.started.values[bar]!;
-    const status = frames.status.codes[bar]!;
-    if (Number.isNaN(began) || status === PLANNED) {
-      kind[bar] = FUTURE;
-      continue;
-    }
-    kind[bar] = status === IN_PROGRESS ? RUNNING : PAST;
+    const began = started[bar]!;
+    kind[bar] = kindOf(status[bar]!, began);
+    if (kind[bar] === FUTURE) continue;
     start[bar] = began;
-    const ended = frames.ended.values[bar]!;
-    // At least a millisecond, the clock's step, so that each bar has a place of its own.
-    end[bar] = status === IN_PROGRESS ? Infinity : Math.max(Number.isNaN(ended) ? began : ended, began + 1);
+    end[bar] = endOfPast(status[bar]!, began, ended[bar]!);
     from = Math.min(from, began);
     to = Math.max(to, kind[bar] === PAST ? end[bar]! : began + 1);
   }
-  const slots = placeFuture(frames, kind, parent, childStart, children, order, start, end);
+  const slots = placeFuture(given, kind, childStart, children, order, start, end);
   const reach = reaches(kind, parent, order, end);
   const { y, rows } = stack(kind, start, end, parent, childStart, children, order, hidden);
   const { rowStart, byRow } = byRows(kind, start, y, rows);
@@ -87,22 +131,13 @@ export function layOut(frames: FrameTable, hidden: Uint8Array | null = null): La
 }
 
 /** A bar's place on one line on which the future follows upon all that has been. */
-function packedStart(kind: Uint8Array, start: Float64Array, bar: number): number {
+export function packedStart(kind: Uint8Array, start: Float64Array, bar: number): number {
   return kind[bar] === FUTURE ? FUTURE_BASE + start[bar]! * SLOT_LENGTH : start[bar]!;
 }
 
-function packedEnd(kind: Uint8Array, end: Float64Array, bar: number): number {
+export function packedEnd(kind: Uint8Array, end: Float64Array, bar: number): number {
   if (kind[bar] === FUTURE) return FUTURE_BASE + end[bar]! * SLOT_LENGTH;
   return kind[bar] === RUNNING ? FUTURE_BASE : end[bar]!;
-}
-
-function parents(frames: FrameTable): Int32Array {
-  const parent = new Int32Array(frames.length);
-  for (let bar = 0; bar < frames.length; bar++) {
-    const id = frames.parent.values[bar];
-    parent[bar] = id == null ? -1 : (frames.row(id) ?? -1);
-  }
-  return parent;
 }
 
 /** Children by parent, and all frames with parents before their children. */
@@ -137,21 +172,21 @@ function slotOf(parent: number, count: number): number {
  * many slots there are.
  */
 function placeFuture(
-  frames: FrameTable,
+  given: Given,
   kind: Uint8Array,
-  parent: Int32Array,
   childStart: Int32Array,
   children: Int32Array,
   order: Int32Array,
   start: Float64Array,
   end: Float64Array,
 ): number {
-  const level = futureLevels(frames, kind, parent, childStart, children);
-  const count = parent.length;
+  const level = futureLevels(given, kind, childStart, children);
+  const { count } = given;
   let slots = 0;
   // Leaves of one parent and level share a slot: columns of at most STACKED_NEXT.
+  const alike = new Map<number, number[]>();
   for (let owner = 0; owner <= count; owner++) {
-    const alike = new Map<number, number[]>();
+    alike.clear();
     for (let i = childStart[owner]!; i < childStart[owner + 1]!; i++) {
       const bar = children[i]!;
       if (kind[bar] !== FUTURE || childStart[bar + 1]! > childStart[bar]!) continue;
@@ -193,36 +228,30 @@ function placeFuture(
  * slot in which it may begin and the one after it is done, each the most of what it waits for. Walked
  * with a stack of our own: a chain of dependencies may be longer than the engine's.
  */
-function futureLevels(
-  frames: FrameTable,
-  kind: Uint8Array,
-  parent: Int32Array,
-  childStart: Int32Array,
-  children: Int32Array,
-): Int32Array {
-  const count = parent.length;
+function futureLevels({ count, parent, waitStart, waits }: Given, kind: Uint8Array, childStart: Int32Array, children: Int32Array): Int32Array {
   const done = count;
   const value = new Int32Array(count * 2);
   const state = new Uint8Array(count * 2);
-  const waitsFor = (item: number): number[] => {
+  /** What an item waits for; used again for each. */
+  const before: number[] = [];
+  const look = (item: number): void => {
+    before.length = 0;
     if (item < done) {
-      const up = parent[item]! < 0 ? [] : [parent[item]!];
-      for (const id of frames.dependsOn.values[item] ?? []) {
-        const dependency = frames.row(id);
-        if (dependency !== undefined) up.push(done + dependency);
-      }
-      return kind[item] === FUTURE ? up : [];
+      if (kind[item] !== FUTURE) return;
+      if (parent[item]! >= 0) before.push(parent[item]!);
+      for (let i = waitStart[item]!; i < waitStart[item + 1]!; i++) before.push(done + waits[i]!);
+      return;
     }
     const bar = item - done;
-    const within = Array.from(children.subarray(childStart[bar]!, childStart[bar + 1]!), (child) => done + child);
-    return kind[bar] === FUTURE ? [bar, ...within] : within;
+    if (kind[bar] === FUTURE) before.push(bar);
+    for (let i = childStart[bar]!; i < childStart[bar + 1]!; i++) before.push(done + children[i]!);
   };
   const stack: number[] = [];
   for (let bar = 0; bar < count; bar++) {
     if (kind[bar] === FUTURE) stack.push(bar);
     while (stack.length > 0) {
       const item = stack[stack.length - 1]!;
-      const before = waitsFor(item);
+      look(item);
       if (state[item] === 0) {
         state[item] = 1;
         // One that is being walked is above on the stack: a circle, which is left open here.
@@ -270,7 +299,7 @@ function stack(
   const top = new Int32Array(count);
   const packChildren = (owner: number): number => {
     const mine = children.subarray(childStart[owner]!, childStart[owner + 1]!);
-    mine.sort((a, b) => first[a]! - first[b]! || a - b);
+    sortBy(mine, first);
     // Children are hidden all or none.
     if (hidden?.[mine[0]!] === 1) return 0;
     return pack(mine, first, last, height, top);
@@ -293,15 +322,31 @@ function stack(
   return { y, rows };
 }
 
+/** By row, and within it by start. */
 function byRows(kind: Uint8Array, start: Float64Array, y: Int32Array, rows: number) {
   const count = y.length;
-  const places = Float64Array.from({ length: count }, (_, bar) => packedStart(kind, start, bar));
-  const sorted = new Int32Array(count).map((_, bar) => bar).filter((bar) => y[bar]! >= 0).sort((a, b) => places[a]! - places[b]!);
   const rowStart = new Int32Array(rows + 1);
-  for (const bar of sorted) rowStart[y[bar]! + 1]! += 1;
+  for (let bar = 0; bar < count; bar++) if (y[bar]! >= 0) rowStart[y[bar]! + 1]! += 1;
   for (let row = 0; row < rows; row++) rowStart[row + 1]! += rowStart[row]!;
   const next = rowStart.slice();
-  const byRow = new Int32Array(sorted.length);
-  for (const bar of sorted) byRow[next[y[bar]!]!++] = bar;
+  const byRow = new Int32Array(rowStart[rows]!);
+  const places = new Float64Array(count);
+  for (let bar = 0; bar < count; bar++) {
+    if (y[bar]! < 0) continue;
+    places[bar] = packedStart(kind, start, bar);
+    byRow[next[y[bar]!]!++] = bar;
+  }
+  for (let row = 0; row < rows; row++) sortBy(byRow.subarray(rowStart[row]!, rowStart[row + 1]!), places);
   return { rowStart, byRow };
+}
+
+/** Sorts bars by what stands at their places. They come in the order in which they were planned, which
+ *  mostly is that in which they begin: whoever is in order already is only looked at. */
+function sortBy(bars: Int32Array, places: Float64Array): void {
+  for (let i = 1; i < bars.length; i++) {
+    const [before, bar] = [bars[i - 1]!, bars[i]!];
+    if (places[before]! < places[bar]! || (places[before] === places[bar] && before < bar)) continue;
+    bars.sort((a, b) => places[a]! - places[b]! || a - b);
+    return;
+  }
 }

@@ -18,12 +18,9 @@ export function sumsOf(frames: FrameTable, layout: Layout): Sums {
   const order = inOrder(layout);
   for (let i = order.length - 1; i >= 0; i--) {
     const bar = order[i]!;
-    const usage = frames.usage.values[bar];
-    if (usage) {
-      sums.tokens[bar]! += usage.input + usage.output + usage.cache_read + usage.cache_write;
-      sums.cost_usd[bar]! += usage.cost_usd ?? 0;
-      if (usage.estimated) sums.estimated[bar] = 1;
-    }
+    sums.tokens[bar]! += frames.usage.tokens(bar);
+    sums.cost_usd[bar]! += frames.usage.costOf(bar);
+    if (frames.usage.estimated.bits[bar] === 1) sums.estimated[bar] = 1;
     const up = parent[bar]!;
     if (up < 0) continue;
     sums.tokens[up]! += sums.tokens[bar]!;

@@ -19,9 +19,7 @@ export function ownOf(frames: FrameTable, bar: number, unit: Unit): number {
   if (unit === "messages") return frames.turns.values[bar]!;
   if (unit === "artifacts") return frames.artifacts.values[bar]!;
   if (unit === "equal") return 1;
-  const usage = frames.usage.values[bar];
-  if (!usage) return 0;
-  return unit === "cost" ? (usage.cost_usd ?? 0) : usage.input + usage.output + usage.cache_read + usage.cache_write;
+  return unit === "cost" ? frames.usage.costOf(bar) : frames.usage.tokens(bar);
 }
 
 export interface Counted {

@@ -7,6 +7,7 @@ import { COST_KINDS, byFrame, byModel, byRetries, byTime, byTool, dearestFirst }
 import type { CostKind, CostRow } from "../model/costs.ts";
 import { NOTHING_USED, addUsage, allTokens } from "../model/usage.ts";
 import { place, setQuery } from "../router.ts";
+import type { TaskTable } from "../model/columns.ts";
 import type { ViewProps } from "./view.ts";
 import "../styles/cost.css";
 
@@ -31,7 +32,7 @@ export function CostView(props: ViewProps) {
     const rows = kind() === "frame" ? frames().slice() : by[kind() as keyof typeof by](props.frames, props.tasks, props.matching);
     return { step_ms: 0, rows: rows.sort(dearestFirst) };
   });
-  const isAnything = () => isUsed(total()) || props.tasks.usage.values.some((usage) => isUsed(usage));
+  const isAnything = () => isUsed(total()) || someUsed(props.tasks);
 
   return (
     <section class="cost-view" aria-label="Cost">
@@ -142,4 +143,10 @@ function money(usage: Usage, partly: boolean): string {
   const known = cost(usage);
   if (known === null) return partly ? "?" : "";
   return partly ? `${known} + ?` : known;
+}
+
+/** Whether any task used a model. */
+function someUsed(tasks: TaskTable): boolean {
+  for (let row = 0; row < tasks.length; row++) if (isUsed(tasks.usage.get(row))) return true;
+  return false;
 }

@@ -63,12 +63,16 @@ function Shown(props: { content: Content; project: string; run: string }) {
   return (
     <>
       <h1 class="unseen">{run().name}</h1>
-      <FlameChart
-        run={run()} frames={frames()} tasks={props.content.content.tasks} version={props.content.version}
-        layout={laidOut().layout} fold={laidOut().fold} codes={laidOut().fold.worst} onFold={fold} onUnfoldAll={unfoldAll} matching={null}
-        live={run().ended_ms === null} now={() => run().ended_ms ?? now()}
-        selected={selected()} onSelect={setSelected} onMatch={() => {}} onOpen={() => {}}
-      />
+      <Show when={laidOut()}>
+        {(at) => (
+          <FlameChart
+            run={run()} frames={at().frames} tasks={props.content.content.tasks} version={props.content.version}
+            layout={at().layout} fold={at().fold} codes={at().fold.worst} onFold={fold} onUnfoldAll={unfoldAll} matching={null}
+            live={run().ended_ms === null} now={() => run().ended_ms ?? now()}
+            selected={selected()} onSelect={setSelected} onMatch={() => {}} onOpen={() => {}}
+          />
+        )}
+      </Show>
       <p class="embed-foot">
         <a href={runPath(props.project, props.run, selected() ?? undefined)} target="_blank" rel="noopener">{run().name} in Fornax</a>
         <Show when={connection() !== "live"}><span class="muted" role="status">not live</span></Show>

@@ -129,7 +129,8 @@ function FieldMenu(props: { field: FilterField; frames: FrameTable; version: num
       }}
     >
       <summary classList={{ active: props.chosen.length > 0 }}>{props.field}{props.chosen.length > 0 ? ` (${props.chosen.length})` : ""}</summary>
-      <div class="filter-values" role="group" aria-label={props.field}>
+      {/* Takes the focus from a press between its boxes, which would else close it. */}
+      <div class="filter-values" role="group" aria-label={props.field} tabindex="-1">
         <For each={values()} fallback={<p class="muted">No frame has a {props.field}.</p>}>
           {([value, count]) => (
             <label>

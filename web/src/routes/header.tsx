@@ -1,6 +1,7 @@
 // What is always in sight of a run: its name, how it stands, what it cost, what can be done with it.
 
 import { Show } from "solid-js";
+import type { JSX } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { perform } from "../actions/action.ts";
 import { RETRY_RUN, STOP_RUN } from "../actions/run.ts";
@@ -8,30 +9,42 @@ import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from
 import { projects, second } from "../state.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
 
-export function RunHeader(props: { run: RunView }) {
+interface Props {
+  run: RunView;
+  /** For a run of a file, the moment up to which it tells: nothing can be done with such a run. */
+  asOf_ms: number | null;
+  /** What else can be done. */
+  children: JSX.Element;
+}
+
+export function RunHeader(props: Props) {
   const run = () => props.run;
   const isOpen = () => run().ended_ms === null;
+  const isFile = () => props.asOf_ms !== null;
   return (
     <header class="run-head">
       <div class="run-title">
         <h1>{run().name}</h1>
         <Status status={run().status} />
         <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
-          {duration((run().ended_ms ?? second()) - run().started_ms)}
+          {duration((run().ended_ms ?? props.asOf_ms ?? second()) - run().started_ms)}
         </span>
         <CountsBar counts={run().counts} />
         <span class="spacer" />
-        <Show when={isOpen()}>
+        {props.children}
+        <Show when={isOpen() && !isFile()}>
           <button disabled={run().status === "stopping"} onClick={() => void perform(STOP_RUN, { run: run() })}>
             <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
           </button>
         </Show>
-        <Show when={!isOpen() && run().status !== "completed"}>
+        <Show when={!isOpen() && !isFile() && run().status !== "completed"}>
           <button class="primary" onClick={() => void perform(RETRY_RUN, { run: run() })} title="Do again what did not succeed">↻ Retry</button>
         </Show>
       </div>
       <p class="run-facts muted">
-        <a href="/">Runs</a> <span aria-hidden="true">›</span> <a href={`/?project=${encodeURIComponent(run().project)}`}>{projects[run().project]?.name ?? run().project}</a>
+        <Show when={!isFile()}>
+          <a href="/">Runs</a> <span aria-hidden="true">›</span> <a href={`/?project=${encodeURIComponent(run().project)}`}>{projects[run().project]?.name ?? run().project}</a>
+        </Show>
         <span class="mono">{run().id}</span>
         <Show when={run().plan}>{(plan) => <span class="mono">{plan()}</span>}</Show>
         <span>started {shortMoment(run().started_ms, second())}</span>

@@ -83,12 +83,14 @@ function List(props: { items: readonly InboxItem[] }) {
   const decideOn = (item: InboxItem, decision: Decision) => {
     const { reply } = item;
     if (reply.type === "decide") void send(item, () => decide(item.project, reply.task, reply.permission, decision));
+    const option = approvalOption(item, decision);
+    if (reply.type === "answer" && option !== null) void send(item, () => answer(item.project, reply.checkpoint, option));
   };
   const startAnswer = () => article(at())?.querySelector<HTMLElement>("input, .inbox-actions button")?.focus();
 
   const decision = (word: string, of: Decision): Command => ({
     id: `inbox.${of}`, title: word, group: "Inbox", keys: [DECIDE_KEYS[of]], run: () => decideOn(current()!, of),
-    unavailable: () => (current()?.reply.type === "decide" ? null : "what is chosen asks for no leave"),
+    unavailable: () => (current()?.reply.type === "decide" || approvalOption(current(), of) !== null ? null : "what is chosen asks for no leave"),
   });
   useCommands(() => [
     { id: "inbox.next", title: "Next item", group: "Inbox", keys: [KEYS.next], repeats: true, onlyKey: true, run: () => move(1) },
@@ -132,6 +134,13 @@ function List(props: { items: readonly InboxItem[] }) {
       </For>
     </div>
   );
+}
+
+/** The option of a checkpoint before a frame that a decision means: its first lets the frame go on, its last
+ *  does not. */
+function approvalOption(item: InboxItem | undefined, decision: Decision): string | null {
+  if (item?.kind !== "approval" || item.reply.type !== "answer" || item.reply.options.length < 2 || decision === "always") return null;
+  return item.reply.options.at(decision === "allow" ? 0 : -1)!;
 }
 
 interface ItemProps {

@@ -2,13 +2,14 @@
 
 import { createEffect, createMemo, createSignal, on } from "solid-js";
 import type { FrameTable } from "../model/columns.ts";
-import { NOTHING_FOLDED, above, foldByHand, foldOf } from "../model/fold.ts";
+import { NOTHING_FOLDED, above, foldByHand, foldOf, restated } from "../model/fold.ts";
 import type { Fold, Folding } from "../model/fold.ts";
-import { layOut } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
 import { sparing } from "../sparing.ts";
+import { keptLayout } from "./layout.ts";
 
 export interface LaidOut {
+  readonly frames: FrameTable;
   readonly layout: Layout;
   readonly fold: Fold;
 }
@@ -23,16 +24,24 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     kept.set(run, next);
     setFolding(next);
   };
-  const make = (): LaidOut => {
-    const fold = foldOf(frames(), folding());
-    return { fold, layout: layOut(frames(), fold.hidden) };
-  };
-  const laidOut = sparing(createMemo(() => ({ frames: frames(), version: version(), folding: folding() })), make);
+  const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
+  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }));
+  const shown = keptLayout(state, () => (folded().frames === frames() ? folded().fold.hidden : undefined));
+  /** Null until there is a first layout. */
+  const laidOut = createMemo((): LaidOut | null => {
+    const now = shown();
+    if (now === null) return null;
+    const { frames: table, fold, upTo } = folded();
+    const rows = table.changedSince(upTo);
+    // Of another table, or older than the layout, for a moment.
+    const fits = table === now.frames && rows !== null && fold.into.length >= table.length;
+    return { ...now, fold: fits ? restated(fold, table, rows) : foldOf(now.frames, folding()) };
+  });
 
   // What is chosen is shown, also where it folds by itself.
   const hiddenChoice = createMemo(() => {
     const row = selected() === null ? undefined : frames().row(selected()!);
-    return row !== undefined && (laidOut().fold.into[row] ?? -1) >= 0 ? selected() : null;
+    return row !== undefined && (laidOut()?.fold.into[row] ?? -1) >= 0 ? selected() : null;
   });
   createEffect(on(hiddenChoice, (hidden) => {
     if (hidden !== null) change(foldByHand(folding(), above(frames(), hidden), false));

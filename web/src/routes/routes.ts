@@ -1,9 +1,8 @@
-// The page's places. All but the list of runs are loaded when they are gone to.
+// The page's places, each loaded when it is gone to.
 
 import { lazy } from "solid-js";
 import type { Component } from "solid-js";
 import { unescaped } from "../paths.ts";
-import { RunsPage } from "./runs.tsx";
 
 export interface RouteProps {
   /** The variable parts of the path, in their order. */
@@ -18,12 +17,14 @@ interface Route {
 const RunPage = lazy(() => import("./run.tsx").then(({ RunPage: Page }) => ({ default: Page })));
 
 export const ROUTES: readonly Route[] = [
-  { path: /^\/$/, page: RunsPage },
+  { path: /^\/$/, page: lazy(async () => ({ default: (await import("./runs.tsx")).RunsPage })) },
   { path: /^\/inbox$/, page: lazy(() => import("./inbox.tsx")) },
   { path: /^\/logs$/, page: lazy(() => import("./logs.tsx")) },
   { path: /^\/logs\/([^/]+)\/([^/]+)$/, page: lazy(() => import("./log.tsx")) },
   { path: /^\/tools$/, page: lazy(() => import("./tools.tsx")) },
   { path: /^\/settings$/, page: lazy(() => import("./settings.tsx")) },
+  { path: /^\/compare$/, page: lazy(() => import("./compare.tsx")) },
+  { path: /^\/import$/, page: lazy(() => import("../export/Import.tsx")) },
   { path: /^\/runs\/([^/]+)\/([^/]+)$/, page: (props) => RunPage({ get project() { return props.parts[0]!; }, get run() { return props.parts[1]!; } }) },
 ];
 

@@ -5,10 +5,13 @@ import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
+import type { RunDocument } from "../export/document.ts";
+import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
 import { inOrder } from "../model/order.ts";
 import { glyph } from "../model/status.ts";
+import { comparePath } from "../paths.ts";
 import { place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
 import { sparing } from "../sparing.ts";
@@ -55,6 +58,9 @@ function NoRun(props: { problem: ApiError }) {
   );
 }
 
+const ExportMenu = lazy(async () => ({ default: (await import("../export/Menu.tsx")).ExportMenu }));
+const ImportedPanel = lazy(() => import("../export/ImportedPanel.tsx"));
+
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", view: FlameView },
@@ -63,10 +69,12 @@ const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
   cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
-function Loaded(props: { run: RunView; content: Content }) {
-  let panel!: HTMLElement;
+/** A run with its content; `imported`, where both are of a file: then nothing can be done with it. */
+export function Loaded(props: { run: RunView; content: Content; imported?: RunDocument }) {
+  let panel: HTMLElement | undefined;
   const frames = () => props.content.content.frames;
-  const isLive = () => props.run.ended_ms === null;
+  const isLive = () => props.run.ended_ms === null && !props.imported;
+  const until = () => props.run.ended_ms ?? props.imported?.at_ms ?? now();
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
   const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
@@ -74,8 +82,8 @@ function Loaded(props: { run: RunView; content: Content }) {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
-  const { laidOut, fold, unfoldAll } = createLaidOut(runKey(props.run.project, props.run.id), frames, () => props.content.version, selected);
-  const matches = createMemo(() => matchesOf(laidOut().layout, found()));
+  const { laidOut, fold, unfoldAll } = createLaidOut(`${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`, frames, () => props.content.version, selected);
+  const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
   const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
   const choose = (frame: string | null) => setQuery("frame", frame);
   const chooseMatch = (step: 1 | -1) => {
@@ -84,35 +92,49 @@ function Loaded(props: { run: RunView; content: Content }) {
     const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
     choose(frames().id.get(matches()[(from + step + count) % count]!));
   };
-  const open = () => panel.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
+  const open = () => panel?.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
-      <RunHeader run={props.run} />
-      <ViewChooser view={view()} />
-      <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      <RunHeader run={props.run} asOf_ms={props.imported?.at_ms ?? null}>
+        <Show when={!props.imported}><a class="button" href={comparePath([props.run])}>Compare</a></Show>
+        <Suspense><ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} /></Suspense>
+      </RunHeader>
+      <div class="run-bar">
+        <ViewChooser view={view()} />
+        <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+      </div>
       <div class="run-body">
         <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
-          <Dynamic
-            component={(VIEWS[view()] ?? VIEWS.flame!).view}
-            run={props.run}
-            frames={frames()}
-            tasks={props.content.content.tasks}
-            version={props.content.version}
-            layout={laidOut().layout}
-            fold={laidOut().fold}
-            onFold={fold}
-            onUnfoldAll={unfoldAll}
-            matching={found()}
-            live={isLive()}
-            now={() => props.run.ended_ms ?? now()}
-            selected={selected()}
-            onSelect={choose}
-            onMatch={chooseMatch}
-            onOpen={open}
-          />
+          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+            {(at) => (
+              <Dynamic
+                component={(VIEWS[view()] ?? VIEWS.flame!).view}
+                run={props.run}
+                frames={at().frames}
+                tasks={props.content.content.tasks}
+                version={props.content.version}
+                layout={at().layout}
+                fold={at().fold}
+                onFold={fold}
+                onUnfoldAll={unfoldAll}
+                matching={found()}
+                live={isLive()}
+                now={until}
+                selected={selected()}
+                onSelect={choose}
+                onMatch={chooseMatch}
+                onOpen={open}
+              />
+            )}
+          </Show>
         </Suspense>
-        <Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />
+        <Show
+          when={props.imported}
+          fallback={<Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />}
+        >
+          {(document) => <Suspense><ImportedPanel document={document()} selected={selected()} /></Suspense>}
+        </Show>
       </div>
     </div>
   );
@@ -133,6 +155,6 @@ function ViewChooser(props: { view: string }) {
 }
 
 /** What the filter finds, from top to bottom. */
-function matchesOf(layout: Layout, found: Uint8Array | null): number[] {
-  return found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
+function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
+  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
 }

@@ -7,7 +7,7 @@ import { perform } from "../actions/action.ts";
 import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { duration, moment, shortMoment } from "../format.ts";
 import { chosenProject } from "../project.ts";
-import { runPath } from "../router.ts";
+import { comparePath, runPath } from "../paths.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
@@ -30,6 +30,16 @@ export function RunsPage() {
     const wanted = [...all.values()].filter((run) => project() === null || run.project === project());
     return wanted.sort((a, b) => b.started_ms - a.started_ms || (a.id < b.id ? 1 : -1));
   });
+  /** Runs to compare. */
+  const [chosen, setChosen] = createSignal<ReadonlySet<string>>(new Set());
+  const compared = () => shown().filter((run) => chosen().has(keyOf(run)));
+  const choose = (run: RunView, isChosen: boolean) => {
+    setChosen((before) => {
+      const after = new Set(before);
+      after[isChosen ? "add" : "delete"](keyOf(run));
+      return after;
+    });
+  };
   const going = () => shown().filter((run) => run.ended_ms === null).length;
   const unfinished = () => {
     const asked = project() === null ? Object.keys(projects) : [project()!];
@@ -69,11 +79,14 @@ export function RunsPage() {
           <div class="page-head">
             <h1>Runs</h1>
             <span class="muted">{going() === 0 ? "nothing runs now" : `${going()} going on`}</span>
+            <span class="spacer" />
+            <a class="quiet" href="/import">Open an exported run</a>
           </div>
           <table>
             <caption class="unseen">Runs, newest first</caption>
             <thead>
               <tr>
+                <th scope="col" class="choose wide-only"><span class="unseen">Compare</span></th>
                 <th scope="col">Status</th>
                 <th scope="col">Run</th>
                 <th scope="col" class="wide-only">Project</th>
@@ -83,9 +96,15 @@ export function RunsPage() {
               </tr>
             </thead>
             <tbody>
-              <For each={shown()}>{(run) => <RunRow run={run} />}</For>
+              <For each={shown()}>{(run) => <RunRow run={run} chosen={chosen().has(keyOf(run))} onChoose={(isChosen) => choose(run, isChosen)} />}</For>
             </tbody>
           </table>
+          <Show when={compared().length > 0}>
+            <p class="runs-chosen">
+              <a class="button" href={comparePath(compared())}>{compared().length === 1 ? "Compare with another" : `Compare ${compared().length} runs`}</a>
+              <button class="quiet" onClick={() => setChosen(new Set<string>())}>Choose none</button>
+            </p>
+          </Show>
           <Show when={unfinished().length > 0}>
             <button class="more" disabled={loading()} onClick={() => void loadMore()}>{loading() ? "Loading…" : "Load more"}</button>
           </Show>
@@ -95,10 +114,15 @@ export function RunsPage() {
   );
 }
 
-function RunRow(props: { run: RunView }) {
+function keyOf(run: RunView): string {
+  return runKey(run.project, run.id);
+}
+
+function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean): void }) {
   const run = () => props.run;
   return (
     <tr>
+      <td class="choose wide-only"><input type="checkbox" aria-label={`Compare ${run().name}, ${run().id}`} checked={props.chosen} onChange={(event) => props.onChoose(event.currentTarget.checked)} /></td>
       <td><Status status={run().status} /></td>
       <td class="run-name">
         <a href={runPath(run().project, run().id)}>{run().name}</a>

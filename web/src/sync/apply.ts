@@ -1,9 +1,13 @@
 // The page's copy of what the daemon holds. What comes is upserted by id; what it means was decided
 // by the daemon. Pure: it is told what it copies and tells what has changed.
 
-import type { Change, EventView, FrameColumns, ProjectView, RunDetail, RunView, Snapshot, TaskColumns } from "../api/types.gen.ts";
+import type { Change, EventView, FrameColumns, ProjectView, RunDetail, RunView, TaskColumns } from "../api/types.gen.ts";
 import { FrameTable, TaskTable } from "../model/columns.ts";
+import { isOpen, runKey } from "./keys.ts";
+import type { PackedContent, PackedSnapshot } from "./pack.ts";
 import type { Position } from "./protocol.ts";
+
+export { isOpen, runKey };
 
 /** How many of a run's newest events are kept. */
 export const KEPT_EVENTS = 1_000;
@@ -22,11 +26,6 @@ export class RunContent {
   loadedTo = 0;
 }
 
-/** A run's name within the page: its id is one only within its project. */
-export function runKey(project: string, run: string): string {
-  return `${project}/${run}`;
-}
-
 /** What a change touched. */
 export interface Touched {
   projects: boolean;
@@ -42,7 +41,7 @@ export class Mirror {
   readonly contents = new Map<string, RunContent>();
 
   /** Begins anew from a snapshot. */
-  reset(snapshot: Snapshot): void {
+  reset(snapshot: PackedSnapshot): void {
     this.at.epoch = snapshot.epoch;
     this.at.seq = snapshot.seq;
     this.projects.clear();
@@ -55,7 +54,7 @@ export class Mirror {
       const run = this.runs.get(key);
       if (!run || isOpen(run) || run.seq !== before.get(key)?.seq) this.contents.delete(key);
     }
-    this.#loadOpenRuns(snapshot);
+    for (const packed of snapshot.contents) this.#unpack(packed);
   }
 
   /** Takes in the next change. */
@@ -123,39 +122,13 @@ export class Mirror {
     this.#keep(key, content);
   }
 
-  /** Rows of a snapshot say their run but not its project: two projects may both have a RUN-...-001.
-   *  A frame is of its parent's run, and a run names its root. */
-  #loadOpenRuns(snapshot: Snapshot): void {
-    const open = snapshot.runs.filter(isOpen);
-    const keys = new Map(open.map((run) => [run.root, runKey(run.project, run.id)]));
-    for (const run of open) {
-      const content = new RunContent();
-      content.complete = true;
-      content.loadedTo = run.seq;
-      this.#keep(runKey(run.project, run.id), content);
-    }
-    const { frames, tasks } = snapshot;
-    const framesOf = new Map<string, number[]>();
-    const tasksOf = new Map<string, number[]>();
-    const place = (i: number): boolean => {
-      const key = keys.get(frames.id[i]!) ?? keys.get(frames.parent[i] ?? "");
-      if (key === undefined) return false;
-      keys.set(frames.id[i]!, key);
-      group(framesOf, key, i);
-      return true;
-    };
-    // Parents stand before their children; should one not, the next round finds it.
-    let left = all(frames);
-    for (let before = Infinity; left.length < before; ) {
-      before = left.length;
-      left = left.filter((i) => !place(i));
-    }
-    for (let i = 0; i < tasks.id.length; i++) {
-      const key = keys.get(tasks.frame[i]!);
-      if (key !== undefined) group(tasksOf, key, i);
-    }
-    for (const [key, which] of framesOf) this.contents.get(key)?.frames.load(frames, which);
-    for (const [key, which] of tasksOf) this.contents.get(key)?.tasks.load(tasks, which);
+  #unpack({ key, frames, tasks }: PackedContent): void {
+    const content = new RunContent();
+    content.frames.unpack(frames);
+    content.tasks.unpack(tasks);
+    content.complete = true;
+    content.loadedTo = this.runs.get(key)!.seq;
+    this.#keep(key, content);
   }
 
   /** Puts a run's content last, so that the first is the one not used for longest. */
@@ -172,17 +145,6 @@ export class Mirror {
     });
     for (const key of ended.slice(0, -KEPT_ENDED_RUNS)) this.contents.delete(key);
   }
-}
-
-/** Whether the run goes on. */
-export function isOpen(run: RunView): boolean {
-  return run.ended_ms === null;
-}
-
-function group(into: Map<string, number[]>, key: string, item: number): void {
-  const items = into.get(key);
-  if (items) items.push(item);
-  else into.set(key, [item]);
 }
 
 function all(columns: FrameColumns | TaskColumns): number[] {

@@ -3,6 +3,7 @@
 // tests can be the world.
 
 import type { Change, Snapshot } from "../api/types.gen.ts";
+import { packSnapshot } from "./pack.ts";
 import { judge, readChange, readPosition, readSnapshot } from "./protocol.ts";
 import type { Connection, Position, ToTab } from "./protocol.ts";
 
@@ -223,7 +224,8 @@ export class Leader {
 
   #seat(tab: Tab, seat: Seat, snapshot: Snapshot): void {
     seat.after = snapshot.seq;
-    tab({ type: "snapshot", snapshot });
+    // Packed for each tab: it is handed over.
+    tab({ type: "snapshot", snapshot: packSnapshot(snapshot) });
   }
 
   #someoneWaits(): boolean {

@@ -1,6 +1,7 @@
 // What the daemon says and the rules for taking it in. Pure: no network, no clock.
 
 import type { Change, FrameColumns, Snapshot, TaskColumns } from "../api/types.gen.ts";
+import type { PackedSnapshot } from "./pack.ts";
 
 /** How the page stands with the daemon. */
 export type Connection = "connecting" | "live" | "reconnecting" | "signed_out" | "gone";
@@ -8,7 +9,7 @@ export type Connection = "connecting" | "live" | "reconnecting" | "signed_out" |
 /** What a tab is told. Messages come in order, and each change is the one after the last. */
 export type ToTab =
   | { type: "connection"; connection: Connection }
-  | { type: "snapshot"; snapshot: Snapshot }
+  | { type: "snapshot"; snapshot: PackedSnapshot }
   | { type: "change"; change: Change };
 
 /** What a tab says: it is there; it goes; someone looks at it, so try again now. */

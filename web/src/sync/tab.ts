@@ -1,9 +1,7 @@
 // A tab's end of the connection: through the shared worker, or by itself where there is none.
 
-import { Leader } from "./leader.ts";
 import type { Tab } from "./leader.ts";
 import type { FromTab, ToTab } from "./protocol.ts";
-import { browserWire } from "./wire.ts";
 
 /** Connects the tab for as long as it is open. */
 export function connect(tab: Tab): void {
@@ -38,11 +36,13 @@ function throughWorker(tab: Tab): ((message: FromTab) => void) | null {
   return (message) => say(message);
 }
 
+/** What it takes is loaded only where it is needed. What is said meanwhile is said after. */
 function alone(tab: Tab): (message: FromTab) => void {
-  const leader = new Leader(browserWire);
-  return (message) => {
-    if (message === "join") leader.join(tab);
-    else if (message === "leave") leader.leave(tab);
-    else leader.wake();
-  };
+  const leader = Promise.all([import("./leader.ts"), import("./wire.ts")]).then(([{ Leader }, { browserWire }]) => new Leader(browserWire));
+  const say = (message: FromTab) => leader.then((it) => {
+    if (message === "join") it.join(tab);
+    else if (message === "leave") it.leave(tab);
+    else it.wake();
+  });
+  return (message) => void say(message).catch(() => tab({ type: "connection", connection: "gone" }));
 }

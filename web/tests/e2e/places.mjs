@@ -10,6 +10,8 @@ export const PLACES = [
   { name: "inbox", path: () => "/inbox", ready: (page) => page.getByRole("article").nth(3) },
   { name: "inbox with nothing in it", path: () => "/inbox?project=none", ready: (page) => page.getByText("Nothing waits for you") },
   { name: "tools", path: () => "/tools", ready: (page) => page.getByRole("rowheader", { name: "claude" }).first() },
+  { name: "logs", path: () => "/logs", ready: (page) => page.getByRole("heading", { name: "Logs" }) },
+  { name: "log", path: () => `/logs/${APP}/${fixture.runs.get(LIVE).frames.get(idOf("passkeys")).task}`, ready: (page) => page.getByText("See the report.") },
   { name: "settings", path: () => "/settings", ready: (page) => page.getByRole("heading", { name: "Settings" }) },
   { name: "run", path: () => `/runs/${LIVE}`, ready: (page) => page.locator(`#tree-${idOf("build")}`) },
   { name: "run, graph", path: () => `/runs/${LIVE}?view=graph`, ready: (page) => page.getByRole("region", { name: "Graph" }) },

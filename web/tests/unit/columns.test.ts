@@ -35,3 +35,27 @@ test("a status that is not known is refused, not taken for another", () => {
   const odd = { ...frame(RUN, "f-1", null), status: "melted" } as unknown as FrameView;
   expect(() => new FrameTable().upsert(odd)).toThrow("melted");
 });
+
+test("a table that was packed and went to another thread is the same, and goes on", async () => {
+  await forSeeds(60, (random) => {
+    const row = (i: number) => frame(RUN, `f-${i}`, i === 0 ? null : `f-${random.below(40)}`, {
+      title: random.pick(["", "né 漢字 🔥", "x".repeat(500), `title ${i}`]),
+      depends_on: Array.from({ length: random.below(4) }, () => `f-${random.below(60)}`),
+      usage: random.chance(0.5) ? null : { input: 1, output: i, cache_read: 2, cache_write: 3, reasoning: 0, cost_usd: random.chance(0.5) ? null : 0.5, estimated: random.chance(0.5) },
+      spans: random.chance(0.5) ? [] : [{ doing: "waiting", from_ms: i }],
+    });
+    const expected = new Map<string, FrameView>();
+    let table = new FrameTable();
+    for (let round = 0; round < 4; round++) {
+      for (let many = random.below(20); many > 0; many--) {
+        const view = row(random.below(40));
+        table.upsert(view);
+        expected.set(view.id, view);
+      }
+      table = new FrameTable().unpack(structuredClone(table.pack()));
+      for (const [id, view] of expected) expect(table.get(table.row(id)!)).toEqual(view);
+      expect(table.length).toBe(expected.size);
+      expect(table.row("f-none")).toBeUndefined();
+    }
+  });
+});

@@ -136,7 +136,7 @@ test("arrows walk the tree", () => {
 
 test("arrows do not lead into a folded frame", () => {
   const { frames } = family();
-  const hidden = Uint8Array.from({ length: frames.length }, (_, bar) => (frames.parent.values[bar] === null ? 0 : 1));
+  const hidden = Uint8Array.from({ length: frames.length }, (_, bar) => (frames.parent.get(bar) === null ? 0 : 1));
   const root = frames.row("f-r")!;
   expect(walk(layOut(frames, hidden), root, "child")).toBe(root);
 });

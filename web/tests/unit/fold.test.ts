@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { FrameTable } from "../../src/model/columns.ts";
-import { LARGE, NOTHING_FOLDED, above, foldByHand, foldOf, foundIn } from "../../src/model/fold.ts";
+import { LARGE, NOTHING_FOLDED, above, foldByHand, foldOf, restated, foundIn } from "../../src/model/fold.ts";
 import { BADNESS, COMPLETED, FAILED, FRAME_STATUSES } from "../../src/model/status.ts";
 import { forSeeds } from "./random.ts";
 import { frame } from "./views.ts";
@@ -18,7 +18,7 @@ function tree(random: { below(bound: number): number; pick<T>(items: readonly T[
 test("what is within a folded frame is not shown, and the frame shows the worst of it", async () => {
   await forSeeds(300, (random) => {
     const frames = tree(random, 1 + random.below(80));
-    const ids = [...frames.id.values];
+    const ids = Array.from({ length: frames.length }, (_, row) => frames.id.get(row));
     const folding = { byHand: new Map(ids.filter(() => random.chance(0.2)).map((id) => [id, random.chance(0.8)])), completed: random.chance(0.5) };
     const fold = foldOf(frames, folding);
     ids.forEach((id, row) => {
@@ -43,8 +43,8 @@ test("by itself only what is completed in all its parts folds, never the root, a
     const fold = foldOf(frames, { byHand: new Map(), completed: true });
     for (let row = 0; row < frames.length; row++) {
       const isWithin = (each: number) => each === row || above(frames, frames.id.get(each)).includes(frames.id.get(row));
-      const within = [...frames.id.values.keys()].filter(isWithin);
-      const isDone = within.length > 1 && frames.parent.values[row] !== null && within.every((each) => frames.status.codes[each] === COMPLETED);
+      const within = Array.from({ length: frames.length }, (_, each) => each).filter(isWithin);
+      const isDone = within.length > 1 && frames.parent.get(row) !== null && within.every((each) => frames.status.codes[each] === COMPLETED);
       expect(fold.folded[row] === 1).toBe(isDone);
     }
     expect(foldOf(frames, NOTHING_FOLDED).hidden).toBeNull();
@@ -65,4 +65,23 @@ test("a frame that a filter finds is found in what it is folded into", () => {
   const fold = foldOf(frames, foldByHand(NOTHING_FOLDED, ["f-a"], true));
   expect([...foundIn(fold, Uint8Array.of(0, 0, 1, 0))]).toEqual([0, 1, 1, 0]);
   expect(fold.worst[1]).toBe(FAILED);
+});
+
+test("a fold that is only restated shows what is worse at once, and what is shown itself as it is", async () => {
+  await forSeeds(100, (random) => {
+    const frames = tree(random, 2 + random.below(60));
+    const folding = { byHand: new Map([[frames.id.get(random.below(frames.length)), true]]), completed: false };
+    const fold = foldOf(frames, folding);
+    const upTo = frames.changes;
+    for (let many = 1 + random.below(8); many > 0; many--) {
+      const row = random.below(frames.length);
+      frames.upsert({ ...frames.get(row), status: random.pick(FRAME_STATUSES) });
+    }
+    const [shown, anew] = [restated(fold, frames, frames.changedSince(upTo)!), foldOf(frames, folding)];
+    for (let row = 0; row < frames.length; row++) {
+      if (fold.into[row] !== -1) continue;
+      if (fold.count[row] === 0) expect(shown.worst[row]).toBe(anew.worst[row]);
+      else expect(BADNESS[shown.worst[row]!]).toBeGreaterThanOrEqual(BADNESS[anew.worst[row]!]!);
+    }
+  });
 });

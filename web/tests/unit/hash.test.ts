@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import type { Change, FrameView, Snapshot } from "../../src/api/types.gen.ts";
 import { Mirror } from "../../src/sync/apply.ts";
 import { stateHash } from "../../src/sync/hash.ts";
-import { frame, frameColumns, project, run, task, taskColumns } from "./views.ts";
+import { packSnapshot } from "../../src/sync/pack.ts";
+import { NOTHING_USED, frame, frameColumns, project, run, task, taskColumns } from "./views.ts";
 
 const ROOT = frame("RUN-1", "f-root00", null);
 const CHILD = frame("RUN-1", "f-child0", ROOT.id);
@@ -17,7 +18,7 @@ function snapshot(frames: FrameView[], more: Partial<Snapshot> = {}): Snapshot {
 
 async function hashOf(given: Snapshot, ...changes: Partial<Change>[]): Promise<string> {
   const mirror = new Mirror();
-  mirror.reset(given);
+  mirror.reset(packSnapshot(given));
   for (const change of changes) mirror.apply({ seq: 2, projects: [], runs: [run("p", "RUN-1", ROOT.id, { seq: 2 })], frames: [], tasks: [], events: [], ...change });
   return stateHash(mirror);
 }
@@ -37,7 +38,7 @@ test("any field of any entity makes another hash", async () => {
     hashOf(snapshot([ROOT, CHILD], { tasks: taskColumns([]) })),
     ...Object.keys(CHILD).filter((field) => field !== "parent").map((field) => {
       const value = CHILD[field as keyof FrameView];
-      const other = Array.isArray(value) ? ["x"] : typeof value === "boolean" ? !value : typeof value === "number" ? value + 1 : field === "status" ? "failed" : field === "usage" ? ATTEMPT : field.endsWith("_ms") ? 7 : "x";
+      const other = Array.isArray(value) ? ["x"] : typeof value === "boolean" ? !value : typeof value === "number" ? value + 1 : field === "status" ? "failed" : field === "usage" ? NOTHING_USED : field.endsWith("_ms") ? 7 : "x";
       return hashOf(snapshot([ROOT, { ...CHILD, [field]: other }]));
     }),
   ]);

@@ -33,6 +33,9 @@ pub const AGENT_ARG: &str = "__agent";
 /// How long an agent that was interrupted from outside may take to end its turn.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(6);
 
+/// How much later than it wanted to the host wakes up only when it was suspended.
+const OVERSLEPT: Duration = Duration::from_secs(1);
+
 /// What the host is told by its threads.
 #[derive(Debug)]
 pub enum Input {
@@ -66,6 +69,8 @@ pub enum Input {
     Order(Order, Sender<Taken>),
     /// SIGINT or SIGTERM.
     Signal,
+    /// SIGCONT: host and agent were suspended, and go on.
+    GoOn,
 }
 
 /// Runs as a host: reads the job from standard input and ends with the task.
@@ -136,6 +141,8 @@ struct Host {
     giving_up: Option<Failure>,
     /// When patience with the present phase ends.
     deadline: Option<Instant>,
+    /// How long that patience is.
+    patience: Duration,
     garbage: u64,
 }
 
@@ -145,7 +152,7 @@ impl Host {
         let (sender, inbox) = mpsc::channel();
         let recorder = Recorder::open(&job.task_dir, rules)?;
         socket::listen(&job.task_dir, sender.clone())?;
-        signals(sender.clone())?;
+        process::signals(sender.clone())?;
         let (prices, bad_prices) = prices::Table::load(job.prices.as_deref());
         let mut recorder = recorder;
         if let Some(message) = bad_prices {
@@ -166,6 +173,7 @@ impl Host {
             verdict: None,
             giving_up: None,
             deadline: None,
+            patience: Duration::ZERO,
             garbage: 0,
             job,
         })
@@ -228,7 +236,7 @@ impl Host {
                     self.carry_out(out);
                 }
                 Ok(input) => self.take(input),
-                Err(RecvTimeoutError::Timeout) => self.out_of_patience(),
+                Err(RecvTimeoutError::Timeout) => self.out_of_patience(until),
                 Err(RecvTimeoutError::Disconnected) => self.phase = Phase::Over,
             }
         }
@@ -289,6 +297,7 @@ impl Host {
                 let _ = reply.send(self.order(order, &mut out));
             }
             Input::Signal => self.told_to_end(),
+            Input::GoOn => self.begin_waiting_anew(),
         }
         self.carry_out(out);
     }
@@ -419,7 +428,7 @@ impl Host {
     /// No further turn will come: the agent is to end by itself.
     fn finish(&mut self) {
         self.phase = Phase::Ending;
-        self.deadline = Some(Instant::now() + Duration::from_millis(self.job.limits.exit_ms));
+        self.wait_for(Duration::from_millis(self.job.limits.exit_ms));
         let mut out = Out::default();
         self.driver.finish(&mut out);
         self.carry_out(out);
@@ -482,13 +491,30 @@ impl Host {
     fn give_up(&mut self, failure: Failure) {
         self.giving_up = Some(failure);
         self.later.clear();
-        self.deadline = Some(Instant::now() + INTERRUPT_GRACE);
+        self.wait_for(INTERRUPT_GRACE);
         let mut out = Out::default();
         self.driver.interrupt(&mut out);
         self.carry_out(out);
     }
 
-    fn out_of_patience(&mut self) {
+    fn wait_for(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.deadline = Some(Instant::now() + patience);
+    }
+
+    /// While host and agent were suspended, neither could have done anything.
+    fn begin_waiting_anew(&mut self) {
+        self.watchdog.heard();
+        if self.deadline.is_some() {
+            self.wait_for(self.patience);
+        }
+    }
+
+    fn out_of_patience(&mut self, until: Option<Instant>) {
+        // SIGCONT may be told after this.
+        if until.is_some_and(|until| until.elapsed() > OVERSLEPT) {
+            return self.begin_waiting_anew();
+        }
         if self
             .deadline
             .is_none_or(|deadline| deadline > Instant::now())
@@ -570,19 +596,4 @@ impl Host {
 
 fn is_prompt(order: &Order) -> bool {
     matches!(order.kind, OrderKind::Prompt { .. })
-}
-
-fn signals(sender: Sender<Input>) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                if sender.send(Input::Signal).is_err() {
-                    return;
-                }
-            }
-        })?;
-    Ok(())
 }

@@ -248,3 +248,25 @@ fn lines(output: impl Read, mut take: impl FnMut(Vec<u8>), mut too_long: impl Fn
         take(line);
     }
 }
+
+/// Hands on the signals that the host itself is sent.
+pub fn signals(sender: Sender<Input>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+    let all = [SIGINT, SIGTERM, SIGHUP, SIGCONT];
+    let mut signals = signal_hook::iterator::Signals::new(all)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let input = if signal == SIGCONT {
+                    Input::GoOn
+                } else {
+                    Input::Signal
+                };
+                if sender.send(input).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(())
+}

@@ -22,7 +22,7 @@ impl State {
     /// A task whose agent works.
     fn working(&self, id: TaskId) -> Option<&Task> {
         let task = self.tasks.get(&id)?;
-        (task.state == TaskState::Running).then_some(task)
+        task.state.has_process().then_some(task)
     }
 
     /// An agent's question is noted once, however often it is heard of.
@@ -80,6 +80,10 @@ impl State {
     pub(super) fn decide_tell(&self, id: TaskId, kind: &OrderKind) -> Result<Vec<Fact>, Error> {
         let task = self.known_task(id)?;
         let conflict = |why: String| Error::new(ErrorKind::Conflict, why);
+        if task.state == TaskState::Paused {
+            return Err(conflict(format!("{id} is paused, and hears nothing"))
+                .with_help(format!("`fornax unpause {id}`")));
+        }
         if task.state != TaskState::Running {
             return Err(conflict(format!(
                 "{id} is {}: only an agent at work can be told something",
@@ -206,16 +210,16 @@ impl State {
             return false;
         }
         task.activity = Some(Box::new(activity));
-        self.usage_news.insert(id.frame);
-        self.usage_news.extend(&task.subagents);
+        self.news.insert(id.frame);
+        self.news.extend(&task.subagents);
         self.settle_usage(id);
         true
     }
 
-    /// The frames of whose usage something was seen since this was last asked, and of which no record
-    /// tells.
-    pub fn usage_news(&mut self) -> BTreeSet<FrameId> {
-        std::mem::take(&mut self.usage_news)
+    /// The frames of which something has changed since this was last asked that no record of theirs
+    /// tells: what they used, whether they are paused.
+    pub fn frame_news(&mut self) -> BTreeSet<FrameId> {
+        std::mem::take(&mut self.news)
     }
 
     /// Counts in a task's run what the task used since it was last counted.

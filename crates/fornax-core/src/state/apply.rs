@@ -9,7 +9,7 @@ use crate::status::{FrameStatus, RunStatus, TaskState};
 use crate::time::Time;
 use crate::view::Counts;
 
-use super::{ANSWER_IDS_MAX, ANSWERS_MAX, Frame, Run, State, Task};
+use super::{ANSWER_IDS_MAX, ANSWERS_MAX, Frame, Run, State, Target, Task};
 
 impl State {
     /// Changes the state as the record says.
@@ -27,12 +27,16 @@ impl State {
                 run.status = RunStatus::Stopping;
                 run.reason = Some(stopping.reason.clone());
                 run.ends_as = Some(stopping.ends_as);
+                self.take_pause_off(Target::Run(record.run_id), record.ts);
             }
+            Event::RunPaused(_) => self.set_paused(Target::Run(record.run_id), true, record.ts),
+            Event::RunUnpaused(_) => self.set_paused(Target::Run(record.run_id), false, record.ts),
             Event::RunFinished(finished) => {
                 run.status = finished.status;
                 run.reason.clone_from(&finished.reason);
                 run.ended = Some(record.ts);
                 run.ends_as = None;
+                self.take_pause_off(Target::Run(record.run_id), record.ts);
             }
             Event::StateReset(reset) => self.apply_reset(record, reset),
             event => self.apply_to_frame(record, event),
@@ -80,6 +84,8 @@ impl State {
         match event {
             Event::FrameCreated(created) => self.apply_created(record, id, created),
             Event::FrameStarted(_) => self.apply_started(id, now),
+            Event::FramePaused(_) => self.set_paused(Target::Frame(id), true, now),
+            Event::FrameUnpaused(_) => self.set_paused(Target::Frame(id), false, now),
             Event::FrameCompleted(done) => {
                 if let Some(frame) = self.frames.get_mut(&id) {
                     frame.results.clone_from(&done.results);
@@ -236,9 +242,10 @@ impl State {
             return;
         };
         frame.ended = Some(now);
-        if !was_open {
+        self.take_pause_off(Target::Frame(id), now);
+        let Some(frame) = self.frames.get(&id).filter(|_| was_open) else {
             return;
-        }
+        };
         let completed = status == FrameStatus::Completed;
         let (parent, skipped) = (frame.parent, frame.skipped);
         let (mut waiting, within) = (frame.dependants.clone(), frame.children.clone());
@@ -321,6 +328,8 @@ impl State {
                 self.enqueue(record, id, Some(retry.due));
             }
             Event::TaskStarted(_) => self.apply_task_started(record, id),
+            Event::TaskPaused(_) => self.move_task(id, TaskState::Running, TaskState::Paused),
+            Event::TaskResumed(_) => self.move_task(id, TaskState::Paused, TaskState::Running),
             Event::TaskSignalled(signalled) => {
                 if let Some(task) = self.tasks.get_mut(&id) {
                     task.stopping = Some(signalled.reason.clone());
@@ -330,6 +339,12 @@ impl State {
                 Some((state, ending)) => self.apply_task_end(record, id, state, ending),
                 None => self.apply_to_agent(id, event),
             },
+        }
+    }
+
+    fn move_task(&mut self, id: TaskId, from: TaskState, to: TaskState) {
+        if let Some(task) = self.tasks.get_mut(&id).filter(|task| task.state == from) {
+            task.state = to;
         }
     }
 
@@ -363,7 +378,6 @@ impl State {
             agent.map(|invocation| invocation.tool.as_str()),
         );
         let place = self.queue.place(record.ts, frame.spec.priority);
-        self.queue.push(id, &lane, place, due);
         let task = Task {
             run: record.run_id,
             state: TaskState::Queued,
@@ -386,6 +400,7 @@ impl State {
             place,
         };
         self.tasks.insert(id, task);
+        self.queue_or_park(id.frame);
     }
 
     fn apply_task_started(&mut self, record: &Record, id: TaskId) {
@@ -415,7 +430,7 @@ impl State {
         let run = self.runs.get_mut(&record.run_id);
         match (task.state, run) {
             (TaskState::Queued, Some(run)) => run.tasks_queued = run.tasks_queued.saturating_sub(1),
-            (TaskState::Running, Some(run)) => {
+            (TaskState::Running | TaskState::Paused, Some(run)) => {
                 run.tasks_running = run.tasks_running.saturating_sub(1)
             }
             _ => {}

@@ -38,6 +38,16 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Let nothing of it start, and suspend its processes.
+    Pause {
+        /// What to pause.
+        target: Target,
+    },
+    /// Let it go on.
+    Unpause {
+        /// What was paused.
+        target: Target,
+    },
     /// Do again what did not succeed.
     Retry {
         /// A run, or one frame of it.
@@ -121,6 +131,15 @@ pub enum Command {
         /// The frame.
         frame: FrameId,
     },
+    /// A human wants to be asked before a frame begins.
+    Checkpoint {
+        /// The frame.
+        frame: FrameId,
+        /// The session of who wants it.
+        session: SessionId,
+        /// What is to be asked; none for whether to go on.
+        question: Option<String>,
+    },
     /// A human answers a checkpoint.
     Resolve {
         /// The checkpoint's id.
@@ -141,6 +160,16 @@ pub enum Target {
     Frame(FrameId),
     /// A task.
     Task(TaskId),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Run(id) => id.fmt(f),
+            Target::Frame(id) => id.fmt(f),
+            Target::Task(id) => id.fmt(f),
+        }
+    }
 }
 
 /// How a task's process ended.

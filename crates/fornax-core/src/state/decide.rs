@@ -28,6 +28,8 @@ impl State {
             Command::StartRun { run, frames, spec } => self.decide_start(*run, frames, spec),
             Command::TaskEnded { task, outcome } => Ok(self.decide_task_ended(now, *task, outcome)),
             Command::Stop { target, reason } => self.decide_stop(*target, reason),
+            Command::Pause { target } => self.decide_pause(*target),
+            Command::Unpause { target } => self.decide_unpause(*target),
             Command::Retry { target, from } => self.decide_retry(*target, *from),
             Command::Asked { task, permission } => Ok(self.decide_asked(*task, permission)),
             Command::Answered {
@@ -57,6 +59,11 @@ impl State {
             } => self.decide_call(session, call, ids, artifact.as_ref()),
             Command::Auto { auto, id } => self.decide_auto(auto, *id),
             Command::UndoAuto { frame } => self.decide_undo(*frame),
+            Command::Checkpoint {
+                frame,
+                session,
+                question,
+            } => self.decide_checkpoint(session, *frame, question.as_deref()),
             Command::Resolve { checkpoint, answer } => self.decide_resolve(checkpoint, answer),
             Command::Tick => Ok(Vec::new()),
         }
@@ -115,11 +122,7 @@ impl State {
 
     fn decide_task_ended(&self, now: Time, id: TaskId, outcome: &Outcome) -> Vec<Fact> {
         // A task that is over already, or an attempt that never was: a late or doubled word.
-        let Some(task) = self
-            .tasks
-            .get(&id)
-            .filter(|task| task.state == TaskState::Running)
-        else {
+        let Some(task) = self.tasks.get(&id).filter(|task| task.state.has_process()) else {
             return Vec::new();
         };
         let (Some(frame), Some(run)) = (self.frames.get(&id.frame), self.runs.get(&task.run))
@@ -268,18 +271,11 @@ impl State {
                 format!("{id} ({}) is {} already", frame.spec.key, frame.status),
             ));
         }
-        let mut facts = Vec::new();
-        let mut within = vec![id];
-        while let Some(id) = within.pop() {
-            facts.extend(self.stop_frame_alone(id, reason));
-            within.extend(
-                self.frames
-                    .get(&id)
-                    .into_iter()
-                    .flat_map(|frame| &frame.children),
-            );
-        }
-        Ok(facts)
+        let family = self.family(id);
+        Ok(family
+            .into_iter()
+            .flat_map(|id| self.stop_frame_alone(id, reason))
+            .collect())
     }
 
     /// Stops a frame but not what is within it: its running task is told to stop, and what has not
@@ -297,7 +293,7 @@ impl State {
             .newest_task(id)
             .and_then(|id| Some((id, self.tasks.get(&id)?)));
         match newest {
-            Some((task_id, task)) if task.state == TaskState::Running => {
+            Some((task_id, task)) if task.state.has_process() => {
                 if task.stopping.is_some() {
                     return Vec::new();
                 }

@@ -11,18 +11,6 @@ use super::{Frame, State};
 const SPANS_MAX: usize = 256;
 
 impl State {
-    /// Whether a human holds a frame, something around it or its run.
-    pub(super) fn is_paused(&self, frame: &Frame) -> bool {
-        let mut around = Some(frame);
-        while let Some(frame) = around {
-            if frame.paused {
-                return true;
-            }
-            around = frame.parent.and_then(|id| self.frames.get(&id));
-        }
-        self.runs.get(&frame.run).is_some_and(|run| run.paused)
-    }
-
     /// Notes what is done in a frame now, where that is something else than before.
     pub(super) fn note_doing(&mut self, id: FrameId, now: Time) {
         let doing = self.frames.get(&id).and_then(|frame| self.doing(id, frame));
@@ -49,11 +37,11 @@ impl State {
         }
         let newest = frame.newest_task(id).and_then(|id| self.tasks.get(&id));
         let task = newest.filter(|task| !task.state.is_over());
-        let asks = frame.checkpoints.iter().any(|asked| asked.answer.is_none());
+        let asks = frame.asks().next().is_some();
         Some(
             if asks || task.is_some_and(|task| task.idle || !task.waits.is_empty()) {
                 Doing::Waiting
-            } else if self.is_paused(frame) {
+            } else if self.paused_by(id).is_some() {
                 Doing::Paused
             } else if task.is_some_and(|task| task.state == TaskState::Queued) {
                 Doing::Queued

@@ -39,9 +39,11 @@ impl State {
         let Some(frame) = self.frames.get(&id) else {
             return Vec::new();
         };
-        match frame.status {
+        let mut facts: Vec<Fact> = self.follow_pause(id, frame).into_iter().collect();
+        facts.extend(match frame.status {
             FrameStatus::Planned if self.is_within_skipped(frame) => vec![skipped(id, frame)],
             FrameStatus::Planned if frame.broken > 0 => vec![self.block_by_obstacle(id, frame)],
+            FrameStatus::Planned if self.is_held_back(id) => Vec::new(),
             // Sessions begin what they hold.
             FrameStatus::Planned if frame.is_held() => Vec::new(),
             FrameStatus::Planned if frame.waiting_on == 0 && !self.has_open_task(id, frame) => {
@@ -59,7 +61,8 @@ impl State {
                 self.finish(now, frame).into_iter().collect()
             }
             _ => Vec::new(),
-        }
+        });
+        facts
     }
 
     fn is_within_skipped(&self, frame: &Frame) -> bool {

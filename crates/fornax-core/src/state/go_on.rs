@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind};
 use crate::ids::TaskId;
 use crate::plan::title_of;
 use crate::spec::RunSpec;
-use crate::status::TaskState;
 use crate::template::Template;
 
 use super::{LaunchContext, State};
@@ -84,7 +83,7 @@ impl State {
         let works = self.tasks.iter().find(|(_, task)| {
             let seen = task.activity.as_ref();
             let seen = seen.and_then(|activity| activity.session.as_deref());
-            task.state == TaskState::Running && seen == Some(session)
+            task.state.has_process() && seen == Some(session)
         });
         works.map(|(id, _)| *id)
     }

@@ -15,6 +15,7 @@ mod doing;
 mod follow;
 mod go_on;
 mod launch;
+mod pause;
 mod queue;
 mod rerun;
 mod reset;
@@ -32,6 +33,8 @@ mod tests;
 mod tests_agents;
 #[cfg(test)]
 mod tests_doing;
+#[cfg(test)]
+mod tests_pause;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -81,8 +84,8 @@ pub struct State {
     /// Frames for which something may follow from the last changes. Derived: it can be made again
     /// from the rest, and a frame that is in it for nothing is passed over.
     agenda: VecDeque<FrameId>,
-    /// Frames of whose usage something was seen, and of which no record tells.
-    usage_news: BTreeSet<FrameId>,
+    /// Frames of which something has changed that no record of theirs tells.
+    news: BTreeSet<FrameId>,
 }
 
 /// A session: where it stands in the call stack.
@@ -442,13 +445,13 @@ impl State {
         let newest = frame
             .newest_task(id)
             .and_then(|id| Some((id, self.tasks.get_mut(&id)?)));
-        if let Some((id, task)) = newest
+        if let Some((task_id, task)) = newest
             && task.state == TaskState::Queued
             && task.due.is_some_and(|due| due > latest)
         {
-            self.queue.remove(id, &task.lane, task.place, task.due);
+            self.queue.remove(task_id, &task.lane, task.place, task.due);
             task.due = Some(latest);
-            self.queue.push(id, &task.lane, task.place, task.due);
+            self.queue_or_park(id);
         }
     }
 

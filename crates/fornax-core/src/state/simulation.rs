@@ -5,6 +5,8 @@
 //! A failing seed is printed; `FORNAX_SIM_SEED=<seed> cargo test -p fornax-core simulation` replays
 //! it, and `FORNAX_SIM_RUNS` sets how many seeds are tried.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ struct Process {
     ends_at: i64,
     outcome: Outcome,
     told_to_stop: bool,
+    /// Since when it is suspended.
+    suspended: Option<i64>,
 }
 
 /// How often things go wrong, per mille of the occasions; drawn for each seed.
@@ -116,6 +120,7 @@ fn simulate(seed: u64) {
         clock: 0,
         meddle: 0,
     };
+    world.let_all_go_on();
     for _ in 0..4_000 {
         if world.is_over() {
             break;
@@ -192,6 +197,7 @@ impl World {
         else {
             return false;
         };
+        self.check_starts(&executed.records);
         let torn = self.random.chance(self.faults.crash);
         let all = executed.records.len();
         let durable = if torn {
@@ -283,12 +289,12 @@ impl World {
 
     /// Brings the world to what the state wants, as the supervisor does: level-triggered.
     fn effects(&mut self) {
-        let wanted: Vec<(TaskId, bool)> = self
+        let wanted: Vec<(TaskId, bool, bool)> = self
             .state
             .running()
-            .map(|(id, task)| (id, task.stopping.is_some()))
+            .map(|(id, task)| (id, task.stopping.is_some(), task.state == TaskState::Paused))
             .collect();
-        for (id, stop) in wanted {
+        for (id, stop, paused) in wanted {
             if self.folders.insert(id) {
                 let process = self.random_process(id);
                 self.processes.insert(id, process);
@@ -305,6 +311,9 @@ impl World {
                 process.told_to_stop = true;
                 process.ends_at = process.ends_at.min(self.clock + 50);
                 process.outcome = Outcome::failed(ErrorClass::Cancelled);
+            }
+            if let Some(process) = self.processes.get_mut(&id) {
+                process.suspend(paused && !stop, self.clock);
             }
         }
     }
@@ -331,6 +340,7 @@ impl World {
             ends_at: self.clock + i64::try_from(self.random.below(1_500)).unwrap(),
             outcome,
             told_to_stop: false,
+            suspended: None,
         }
     }
 
@@ -339,7 +349,7 @@ impl World {
         let ended: Vec<_> = self
             .processes
             .iter()
-            .filter(|(_, p)| p.ends_at <= clock)
+            .filter(|(_, p)| p.ends_at <= clock && p.suspended.is_none())
             .map(|(id, _)| *id)
             .collect();
         for id in ended {
@@ -352,44 +362,17 @@ impl World {
         }
     }
 
-    /// A person stops or retries something.
-    fn meddle(&mut self) {
-        let frames: Vec<FrameId> = self
-            .state
-            .frames_like("f-")
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let frame = frames[usize::try_from(self.random.below(frames.len() as u64)).unwrap()];
-        let run = self.state.frame(frame).unwrap().run;
-        let reason = "a person wants it".to_owned();
-        let command = match self.random.below(6) {
-            0 => Command::Stop {
-                target: Target::Frame(frame),
-                reason,
-            },
-            1 => Command::Stop {
-                target: Target::Task(TaskId { frame, attempt: 1 }),
-                reason,
-            },
-            2 => Command::Stop {
-                target: Target::Run(run),
-                reason,
-            },
-            3 => Command::Retry {
-                target: Target::Run(run),
-                from: None,
-            },
-            4 => Command::Retry {
-                target: Target::Run(run),
-                from: Some(frame),
-            },
-            _ => Command::Retry {
-                target: Target::Frame(frame),
-                from: None,
-            },
-        };
-        self.command(&Actor::HUMAN, &command);
+    /// Nothing starts where a human holds it.
+    fn check_starts(&self, records: &[Record]) {
+        for record in records {
+            if let Event::FrameStarted(_) | Event::TaskStarted(_) = record.event {
+                let id = record.frame_id.unwrap();
+                assert!(
+                    !self.state.is_held_back(id),
+                    "{id} was started though it is held back"
+                );
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -419,6 +402,14 @@ impl World {
                     );
                 }
             }
+        }
+        for (id, task) in running.iter().filter(|(_, task)| task.stopping.is_none()) {
+            let paused = self.state.paused_by(id.frame).is_some();
+            assert_eq!(
+                task.state == TaskState::Paused,
+                paused,
+                "{id} is suspended where it is paused"
+            );
         }
         for id in self.processes.keys() {
             let others = self
@@ -453,6 +444,7 @@ impl World {
         self.check_replay();
         for (id, frame) in &self.state.frames {
             assert!(frame.status.is_settled(), "{id} is settled at the end");
+            assert!(!frame.paused, "{id} is over and not paused");
             assert_eq!(
                 frame.open_children, 0,
                 "{id} knows that its children are settled"
@@ -510,6 +502,20 @@ impl World {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+impl Process {
+    /// Suspends it or lets it go on; again is no different from once.
+    fn suspend(&mut self, suspended: bool, clock: i64) {
+        match (self.suspended, suspended) {
+            (None, true) => self.suspended = Some(clock),
+            (Some(since), false) => {
+                self.suspended = None;
+                self.ends_at += clock - since;
+            }
+            _ => {}
         }
     }
 }

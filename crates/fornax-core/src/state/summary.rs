@@ -26,6 +26,9 @@ impl State {
                 Some(reason) => format!("run {}: {reason}", run.status),
                 None => format!("run {}", run.status),
             },
+            Event::RunPaused(_) => "run paused".to_owned(),
+            Event::RunUnpaused(_) => "run goes on".to_owned(),
+            Event::FramePaused(_) => format!("{key} paused"),
             Event::StateReset(reset) => format!(
                 "{}: {} frames are planned again",
                 reset.reason,
@@ -50,7 +53,7 @@ impl State {
             Event::FrameActivated(activated) => {
                 format!("{} works in {key}", activated.session_id)
             }
-            Event::FrameUnblocked(_) => format!("{key} goes on"),
+            Event::FrameUnblocked(_) | Event::FrameUnpaused(_) => format!("{key} goes on"),
             Event::FrameInvalidated(dropped) => match dropped.cascaded.len() {
                 0 => format!("{key} dropped: {}", dropped.reason),
                 more => format!("{key} and {more} others dropped: {}", dropped.reason),
@@ -69,6 +72,8 @@ impl State {
             }
             Event::TaskQueued(queued) => format!("{key} queued{}", attempt(queued.attempt)),
             Event::TaskStarted(started) => format!("{key} runs{}", attempt(started.attempt)),
+            Event::TaskPaused(_) => format!("{key}'s processes are suspended"),
+            Event::TaskResumed(_) => format!("{key}'s processes go on"),
             Event::TaskSignalled(signalled) => format!("{key} told to stop: {}", signalled.reason),
             Event::TaskRetryScheduled(retry) => {
                 let tool = frame.and_then(|frame| frame.spec.invocation_at(retry.fallback));

@@ -85,18 +85,13 @@ impl State {
             created_ms: created_ms(frame),
             started_ms: frame.started.map(|at| at.0),
             ended_ms: frame.ended.map(|at| at.0),
-            asks: frame
-                .checkpoints
-                .iter()
-                .filter(|asked| asked.answer.is_none())
-                .map(|asked| asked.checkpoint.clone())
-                .collect(),
+            asks: frame.asks().map(|asked| asked.checkpoint.clone()).collect(),
             advice: self.autonomy.advice(id).map(str::to_owned),
             usage: Some(self.frame_usage(id)).filter(|usage| !usage.is_zero()),
             turns: self.frame_turns(id, frame),
             artifacts: u32::try_from(frame.artifacts.len()).unwrap_or(u32::MAX),
             stale: frame.stale,
-            paused: self.is_paused(frame),
+            paused: self.paused_by(id).is_some(),
             spans: frame.spans.clone(),
         })
     }
@@ -168,15 +163,8 @@ impl State {
     #[must_use]
     pub fn usage_within(&self, id: FrameId) -> Usage {
         let mut usage = Usage::default();
-        let mut open = vec![id];
-        while let Some(id) = open.pop() {
+        for id in self.family(id) {
             usage.add(&self.frame_usage(id));
-            open.extend(
-                self.frames
-                    .get(&id)
-                    .into_iter()
-                    .flat_map(|frame| &frame.children),
-            );
         }
         usage
     }

@@ -53,6 +53,7 @@ pub(super) struct Launcher {
 enum Order {
     Ensure(Box<TaskSpec>, Option<Box<Agent>>),
     Stop(String),
+    Suspend(String, bool),
     /// A task is over.
     Over(TaskId),
     /// An agents' server has ended.
@@ -189,6 +190,11 @@ impl Launcher {
     /// Begins to stop a task.
     pub fn stop(&self, id: TaskId) {
         self.order(Order::Stop(id.to_string()));
+    }
+
+    /// Suspends a task's processes, or lets them go on.
+    pub fn suspend(&self, id: TaskId, on: bool) {
+        self.order(Order::Suspend(id.to_string(), on));
     }
 
     /// Ends the launcher: what nobody needs is ended, tasks live on.
@@ -454,6 +460,7 @@ impl Herald {
             match order {
                 Ok(Order::Ensure(spec, agent)) => self.ensure(*spec, agent.map(|agent| *agent)),
                 Ok(Order::Stop(task)) => self.supervisor.stop(&task),
+                Ok(Order::Suspend(task, on)) => self.supervisor.suspend(&task, on),
                 Ok(Order::Over(task)) => self.services.release(task),
                 Ok(Order::ServerEnded(server)) => self.services.ended(&self.supervisor, &server),
                 Err(RecvTimeoutError::Timeout) => {}

@@ -15,6 +15,7 @@ use fornax_core::frame::{FrameLimits, SessionId};
 use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
+use fornax_core::status::TaskState;
 use fornax_core::time::Time;
 use fornax_core::view::{Answer, Change};
 use fornax_journal::{Derived, Project, TelemetryWriter, Writer};
@@ -44,6 +45,13 @@ pub(super) fn answer_to(waiting: oneshot::Sender<Result<Answer, Error>>) -> Repl
     Box::new(|_, answer| drop(waiting.send(answer)))
 }
 
+/// What the launcher was told of a task.
+#[derive(Clone, Copy)]
+struct Ensured {
+    stop: bool,
+    suspended: bool,
+}
+
 pub(super) struct Worker {
     id: String,
     pub(super) project: Project,
@@ -54,8 +62,8 @@ pub(super) struct Worker {
     pub(super) writer: Option<Writer>,
     problem: Option<String>,
     stalled: BTreeMap<TaskId, String>,
-    /// Tasks that the launcher has been given, and whether it was told to stop them.
-    ensured: HashMap<TaskId, bool>,
+    /// Tasks that the launcher has been given, and what it was told of them.
+    ensured: HashMap<TaskId, Ensured>,
     /// How many of a task's orders are on their way to its agent.
     told: HashMap<TaskId, usize>,
     launcher: Launcher,
@@ -261,9 +269,9 @@ impl Worker {
         self.state.observe(task, seen.activity).then_some(task)
     }
 
-    /// Tells of agents of which no record tells.
+    /// Tells of agents and frames of which no record tells.
     fn tell_observed(&mut self, observed: &[TaskId]) {
-        let frames = self.state.usage_news();
+        let frames = self.state.frame_news();
         if observed.is_empty() && frames.is_empty() {
             return;
         }
@@ -460,12 +468,19 @@ impl Worker {
         let mut running = 0;
         for (id, task) in self.state.running() {
             running += 1;
-            let stop = task.stopping.is_some();
-            let known = self.ensured.insert(id, stop);
+            let wanted = Ensured {
+                stop: task.stopping.is_some(),
+                suspended: task.state == TaskState::Paused,
+            };
+            let known = self.ensured.insert(id, wanted);
             if known.is_none() {
                 self.launcher.ensure(&self.state, id);
             }
-            if stop && known != Some(true) {
+            // One that runs already may have been told something else by the daemon before this one.
+            if known.is_none_or(|known| known.suspended != wanted.suspended) {
+                self.launcher.suspend(id, wanted.suspended);
+            }
+            if wanted.stop && known.is_none_or(|known| !known.stop) {
                 self.launcher.stop(id);
             }
             if !task.orders.is_empty() {

@@ -255,6 +255,8 @@ impl Backend for Hub {
             Request::Resume { .. } => self.resume(&request, actor).await,
             Request::Stop { .. } => self.stop(&request, actor).await,
             Request::Retry { .. } => self.retry(&request, actor).await,
+            Request::Pause { .. } | Request::Unpause { .. } => self.pause(&request, actor).await,
+            Request::Checkpoint { .. } => self.checkpoint(&request, actor).await,
             Request::UndoAuto { .. } => self.undo(&request, actor).await,
             Request::Prompt { .. }
             | Request::Interrupt { .. }

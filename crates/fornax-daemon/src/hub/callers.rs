@@ -16,6 +16,16 @@ use crate::engine::Engine;
 /// The session of whoever acts by hand and does not say for whom.
 const BY_HAND: &str = "cli";
 
+/// The session of whoever acts by hand.
+pub(super) fn by_hand() -> Result<SessionId, Error> {
+    session(BY_HAND)
+}
+
+fn session(text: &str) -> Result<SessionId, Error> {
+    text.parse()
+        .map_err(|error| Error::new(ErrorKind::Usage, format!("{error}")))
+}
+
 /// Somebody who calls.
 pub(super) struct Known {
     pub engine: Arc<Engine>,
@@ -51,9 +61,7 @@ impl Hub {
                     ));
                 }
             };
-            let session = given.unwrap_or(BY_HAND).parse();
-            let session =
-                session.map_err(|error| Error::new(ErrorKind::Usage, format!("{error}")))?;
+            let session = session(given.unwrap_or(BY_HAND))?;
             let session = acting(&engine, session).await?;
             return Ok(Known { engine, session });
         };

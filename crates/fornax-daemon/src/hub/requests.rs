@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fornax_core::agent::OrderKind;
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::ids::{CmdId, RunId, TaskId};
+use fornax_core::ids::{CmdId, FrameId, RunId, TaskId};
 use fornax_core::plan;
 use fornax_core::plan::config::Config;
 use fornax_core::record::Actor;
@@ -14,6 +14,7 @@ use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, Limits, Target};
 use fornax_core::view::Answer;
 
+use super::callers::by_hand;
 use super::{Hub, blocking};
 use crate::engine::{Engine, Look, Settings};
 use crate::find;
@@ -201,6 +202,53 @@ impl Hub {
 }
 
 impl Hub {
+    /// Pauses something, or lets it go on.
+    pub(super) async fn pause(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let engine = self.engine(&request.project)?;
+        let command = match &request.command {
+            Request::Pause { target } => Command::Pause {
+                target: find::target(&engine, target).await?,
+            },
+            Request::Unpause { target } => Command::Unpause {
+                target: find::target(&engine, target).await?,
+            },
+            _ => return Err(Error::new(ErrorKind::Internal, "not a pause")),
+        };
+        if let Command::Pause { target } | Command::Unpause { target } = &command {
+            find::take_up(&engine, *target).await?;
+        }
+        engine
+            .command(command, actor, Some(request.cmd_id.clone()))
+            .await
+    }
+
+    /// Has a frame wait for a human before it begins.
+    pub(super) async fn checkpoint(
+        &self,
+        request: &CommandRequest,
+        actor: Actor,
+    ) -> Result<Answer, Error> {
+        let Request::Checkpoint { frame, question } = &request.command else {
+            return Err(Error::new(ErrorKind::Internal, "not a checkpoint"));
+        };
+        let engine = self.engine(&request.project)?;
+        let rules = engine.rules();
+        let question = question.as_deref();
+        let frame = frame_of(&engine, frame).await?;
+        let checkpoint = Command::Checkpoint {
+            frame,
+            session: by_hand()?,
+            question: question.map(|question| rules.redact(question).into_owned()),
+        };
+        engine
+            .command(checkpoint, actor, Some(request.cmd_id.clone()))
+            .await
+    }
+
     /// Undoes what was last done in a frame by itself.
     pub(super) async fn undo(
         &self,
@@ -211,16 +259,22 @@ impl Hub {
             return Err(Error::new(ErrorKind::Internal, "not an undo"));
         };
         let engine = self.engine(&request.project)?;
-        let target = find::target(&engine, frame).await?;
-        let Target::Frame(frame) = target else {
-            return Err(Error::new(ErrorKind::Usage, format!("{frame} is no frame")));
-        };
-        find::take_up(&engine, target).await?;
+        let frame = frame_of(&engine, frame).await?;
         let undo = Command::UndoAuto { frame };
         engine
             .command(undo, actor, Some(request.cmd_id.clone()))
             .await
     }
+}
+
+/// The frame that is meant, which must be one.
+async fn frame_of(engine: &Engine, text: &str) -> Result<FrameId, Error> {
+    let target = find::target(engine, text).await?;
+    let Target::Frame(frame) = target else {
+        return Err(Error::new(ErrorKind::Usage, format!("{text} is no frame")));
+    };
+    find::take_up(engine, target).await?;
+    Ok(frame)
 }
 
 /// The task that is meant: itself, or a frame's newest.

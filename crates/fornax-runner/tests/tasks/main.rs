@@ -12,6 +12,7 @@ mod disk;
 mod ends;
 mod kit;
 mod stop;
+mod suspend;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -27,6 +28,7 @@ fn main() {
     let tests = [
         ends::TESTS,
         stop::TESTS,
+        suspend::TESTS,
         capture::TESTS,
         adopt::TESTS,
         disk::TESTS,

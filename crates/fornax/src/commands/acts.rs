@@ -1,4 +1,4 @@
-//! Changing something: `run`, `task`, `stop`, `retry`.
+//! Changing something: `run`, `task`, `stop`, `pause`, `unpause`, `retry`.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use fornax_core::request::Request;
 
 use super::follow::command;
 use super::{Context, plan};
-use crate::cli::{Retry, Run, Stop, Task, TaskAgain};
+use crate::cli::{Pause, Retry, Run, Stop, Task, TaskAgain};
 use crate::failure::{Failure, Outcome, fail};
 use crate::out;
 use crate::text::safe;
@@ -118,6 +118,24 @@ pub async fn stop(context: &Context, args: Stop) -> Outcome {
             out::print(&format!("stopping {}", safe(what)))?;
         }
     }
+    Ok(EXIT_DONE)
+}
+
+pub async fn pause(context: &Context, args: Pause) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let target = args.id.clone();
+    daemon.command(&project, Request::Pause { target }).await?;
+    out::print(&format!("paused {}", safe(&args.id)))?;
+    Ok(EXIT_DONE)
+}
+
+pub async fn unpause(context: &Context, args: Pause) -> Outcome {
+    let (daemon, project) = context.project().await?;
+    let target = args.id.clone();
+    daemon
+        .command(&project, Request::Unpause { target })
+        .await?;
+    out::print(&format!("{} goes on", safe(&args.id)))?;
     Ok(EXIT_DONE)
 }
 

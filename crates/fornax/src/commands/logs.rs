@@ -106,7 +106,7 @@ fn the_one(detail: RunDetail) -> Result<TaskView, Failure> {
     let all: Vec<_> = detail.tasks.rows().collect();
     let running: Vec<_> = all
         .iter()
-        .filter(|task| task.state == TaskState::Running)
+        .filter(|task| task.state.has_process())
         .collect();
     match (running.as_slice(), all.as_slice()) {
         ([one], _) => Ok((*one).clone()),

@@ -1,9 +1,9 @@
-//! Steering agents at work: `inbox`, `allow`, `deny`, `tell`, `interrupt`, `compact`.
+//! Steering what goes on: `inbox`, `allow`, `deny`, `checkpoint`, `tell`, `interrupt`, `compact`.
 
 use fornax_agents::opencode_server::TuiWord;
 use fornax_core::agent::Decision;
 use fornax_core::error::EXIT_DONE;
-use fornax_core::frame::{Checkpoint, CheckpointKind};
+use fornax_core::frame::{Checkpoint as Asked, CheckpointKind};
 use fornax_core::request::Request;
 use fornax_core::view::{FrameView, TaskView};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Context;
 use super::acts::text_or_stdin;
 use super::session::tell_terminals;
-use crate::cli::{Allow, Deny, Interrupt, Json, Tell};
+use crate::cli::{Allow, Checkpoint, Deny, Interrupt, Json, Tell};
 use crate::failure::Outcome;
 use crate::out::{self, DIM, paint};
 use crate::render::table::Table;
@@ -29,7 +29,7 @@ struct Waits {
     run: String,
     frame: String,
     tool: String,
-    /// `question`, `limit`, `permission` or `input`.
+    /// `question`, `approval`, `limit`, `permission` or `input`.
     kind: &'static str,
     /// The permission's id.
     permission: Option<String>,
@@ -92,13 +92,14 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
 
 /// What is asked in a frame.
 fn questions(frame: &FrameView) -> Vec<Waits> {
-    let wait = |asked: &Checkpoint| Waits {
+    let wait = |asked: &Asked| Waits {
         task: None,
         run: frame.run.to_string(),
         frame: frame.id.to_string(),
         tool: frame.tool.clone().unwrap_or_default(),
         kind: match asked.kind {
             CheckpointKind::Question => "question",
+            CheckpointKind::Approval => "approval",
             CheckpointKind::Limit { .. } => "limit",
         },
         permission: None,
@@ -156,6 +157,20 @@ pub async fn deny(context: &Context, args: Deny) -> Outcome {
         note: args.note,
     };
     give(context, request, "denied").await
+}
+
+pub async fn checkpoint(context: &Context, args: Checkpoint) -> Outcome {
+    let question = args.question.map(text_or_stdin).transpose()?;
+    let (daemon, project) = context.project().await?;
+    let frame = args.frame.clone();
+    let request = Request::Checkpoint { frame, question };
+    daemon.command(&project, request).await?;
+    out::print(&format!("{} waits for you", safe(&args.frame)))?;
+    out::note(&paint(
+        DIM,
+        "`fornax inbox` shows what it asks, `fornax answer` lets it begin",
+    ));
+    Ok(EXIT_DONE)
 }
 
 pub async fn tell(context: &Context, args: Tell) -> Outcome {

@@ -43,7 +43,7 @@ pub fn task_state(state: TaskState) -> String {
         TaskState::Running => BLUE,
         TaskState::Completed => GREEN,
         TaskState::Failed | TaskState::Timeout | TaskState::Lost => RED,
-        TaskState::Cancelled => YELLOW,
+        TaskState::Paused | TaskState::Cancelled => YELLOW,
     };
     paint(style, state.as_str())
 }

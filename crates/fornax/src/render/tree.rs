@@ -27,6 +27,9 @@ pub fn headline(run: &RunView, now_ms: i64) -> String {
         run_status(run.status),
         time::span(Some(run.started_ms), run.ended_ms, now_ms),
     );
+    if run.paused {
+        line += &format!(", {}", paint(YELLOW, "paused"));
+    }
     for (count, word, style) in [
         (counts.failed, "failed", RED),
         (counts.blocked, "blocked", YELLOW),
@@ -110,6 +113,8 @@ fn notes(state: &RunState, frame: &FrameView, now_ms: i64) -> String {
         }
         if task.stopping {
             notes.push(paint(YELLOW, "stopping"));
+        } else if frame.paused {
+            notes.push(paint(YELLOW, "paused"));
         } else if task.state == TaskState::Queued {
             notes.push(match task.due_ms.filter(|due| *due > now_ms) {
                 Some(due) => format!("starts in {}", time::duration(due - now_ms)),

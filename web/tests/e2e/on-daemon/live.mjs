@@ -170,13 +170,17 @@ async function tabsOn(context, address, count, wrong) {
   return tabs;
 }
 
-/** Has a question asked that takes any text, and opens it. Whoever asked goes with the daemon; the question stays. */
+/** Has a question asked that takes any text, and opens it. Whoever asked does not wait; the question stays. */
 async function openQuestion(page) {
   await fornax("frame", "push", "Choose a name", "--title", "The name");
-  void fornax("frame", "request-input", "Which name?").catch(() => {});
+  const asking = call(BIN, ["frame", "request-input", "Which name?"], { cwd: project, env });
+  asking.catch(() => {});
   await page.getByRole("link", { name: /By hand/ }).first().click();
   await row(page, /^The name/).click();
-  return page.getByRole("group", { name: "A question" }).getByRole("textbox");
+  const field = page.getByRole("group", { name: "A question" }).getByRole("textbox");
+  await field.waitFor();
+  asking.child.kill();
+  return field;
 }
 
 test("the daemon is ended and comes back under a run; twelve tabs find it within a second and go on", async () => {

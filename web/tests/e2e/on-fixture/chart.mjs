@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import AxeBuilder from "@axe-core/playwright";
 import { LIVE } from "../../fixture/scenario.mjs";
 import { addLarge } from "../../fixture/large.mjs";
 import { open, until } from "../browser.mjs";
@@ -177,7 +178,7 @@ test("frames that a filter does not find step back, and one goes through those t
   await until(() => pixelsOf(page, GREEN), (count) => Math.abs(count - before) < before / 3, "all is back");
   await page.locator(".filter-menu summary").first().click();
   await page.getByRole("checkbox", { name: /blocked/ }).check();
-  await page.getByRole("checkbox", { name: /failed/ }).check();
+  await page.locator(".filter-value", { hasText: "failed" }).click();
   assert.equal(await query(page, "filter"), "status:blocked,failed");
   await page.keyboard.press("Escape");
   assert.equal(await page.getByRole("checkbox").count(), 0);
@@ -315,4 +316,24 @@ test("the system's own colours are used where a person has chosen some", async (
   await until(() => pixelsOf(page, RED), (count) => count === 0, "none of the page's own red");
   await page.emulateMedia({ forcedColors: "none" });
   await until(() => pixelsOf(page, RED), (count) => count > 1_000, "until they are given up");
+});
+
+test("axe finds nothing in chart, tree and filter with idle time, folded and dimmed frames, open menus and a tip", async () => {
+  const key = addLarge(fixture, "idle", 300);
+  for (const [theme, width] of [["dark", 1400], ["light", 1400], ["light", 390]]) {
+    const { page, context } = await open(browser, `${url}/runs/${key}?filter=status:failed`, { theme, width });
+    await page.locator(".idle-gap").first().waitFor();
+    await page.getByRole("treegrid").focus();
+    for (const pressed of ["Home", "ArrowDown", "ArrowLeft"]) await page.keyboard.press(pressed);
+    await page.getByRole("button", { name: /Unfold all/ }).waitFor();
+    await page.locator(".chart-box").focus();
+    await page.keyboard.press("t");
+    await page.getByRole("tooltip").waitFor();
+    if (width > 720) await page.getByText("within a bar").click();
+    await page.locator(".filter-menu summary").nth(1).click();
+    await page.getByRole("checkbox").first().waitFor();
+    const { violations } = await new AxeBuilder({ page }).include(".chart").include(".tree").include(".filter").analyze();
+    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`)}`), [], `${theme}, ${width} px`);
+    await context.close();
+  }
 });

@@ -260,3 +260,19 @@ test("events are filtered, older ones are loaded, and lead to their frame and lo
   await until(() => rows.count(), (count) => count === 4, "those of the run");
   assert.deepEqual(wrong, []);
 });
+
+test("what Fornax did in a frame by itself can be undone, and only that", async () => {
+  const { details: told } = fixture.runs.get(LIVE);
+  told[idOf("list")] = { decisions: [{ decision: "by hand" }, { decision: "Pushed by itself", by_itself: { did: "pushed" } }] };
+  const { page, wrong } = await open(browser, frameUrl("list"));
+  await live(page);
+  await details(page).getByText("Pushed by itself").waitFor();
+  assert.equal(await details(page).getByRole("button", { name: "undo" }).count(), 1);
+  await choose(page, "Undo what Fornax last did");
+  await until(() => fixture.commands.length, (count) => count === 1, "it is told");
+  assert.deepEqual(fixture.commands[0].command, { type: "undo_auto", frame: idOf("list") });
+  await page.goto(frameUrl("update"));
+  await page.getByRole("button", { name: "Actions" }).click();
+  await page.getByRole("menuitem", { name: "Undo what Fornax last did" }).getByText("Fornax did nothing in it by itself.").waitFor();
+  assert.deepEqual(wrong, []);
+});

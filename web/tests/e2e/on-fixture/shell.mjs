@@ -86,8 +86,8 @@ test("the palette finds commands, runs and frames, and says why something cannot
   fixture.change(`${SITE}/RUN-20261121-003`, { run: { status: "completed", ended_ms: Date.now() } });
   await page.locator(".run-title .status-completed").waitFor();
   await page.keyboard.press("Control+k");
-  await page.keyboard.type("stop all");
-  await until(() => option.textContent(), (text) => text.includes("nothing runs"), "why it cannot be done");
+  await page.keyboard.type("next frame that the filter");
+  await until(() => option.textContent(), (text) => text.includes("there is no filter"), "why it cannot be done");
   await page.keyboard.press("Enter");
   assert.ok(await page.locator(".palette").isVisible(), "nothing was done");
   await page.keyboard.press("Escape");
@@ -104,7 +104,7 @@ test("no two commands have the same key, wherever one is", async () => {
     await page.goto(url + place.path());
     await place.ready(page).waitFor();
     await page.keyboard.press("?");
-    await page.getByRole("heading", { name: "Keys" }).waitFor();
+    await page.getByRole("heading", { name: "Keys", exact: true }).waitFor();
     const keys = await page.locator("dl[data-scope=page] kbd").allTextContents();
     assert.ok(keys.length > 5, place.name);
     const first = keys.map((text) => text.split(" then "));
@@ -199,22 +199,23 @@ test("what is set aside stays away, and what is refused stays", async () => {
 
 test("notifications: off until turned on, one for each item, and none for what is in sight", async () => {
   const before = () => {
-    window.told = [];
     window.Notification = class {
       static permission = "default";
       static requestPermission = async () => (window.Notification.permission = "granted");
       constructor(title, { body, tag }) {
-        window.told.push({ title, body, tag });
+        window.noteTold({ title, body, tag });
       }
       close() {}
     };
   };
   const ask = (id) => fixture.change(LIVE, { frames: [{ id: idOf("list"), asks: [{ id, kind: "question", question: `which, ${id}?` }] }] });
   const { page, context, wrong } = await open(browser, url, { before });
+  const told = [];
+  await context.exposeFunction("noteTold", (notification) => void told.push(notification));
   await live(page);
   ask("q1");
   await page.locator(".inbox-link .badge").waitFor();
-  assert.deepEqual(await page.evaluate(() => window.told), [], "off");
+  assert.deepEqual(told, [], "off");
   await page.goto(`${url}/settings`);
   await page.getByLabel("Notifications").check();
   await until(() => page.getByLabel("Notifications").isChecked(), (is) => is, "the browser allowed it");
@@ -223,9 +224,8 @@ test("notifications: off until turned on, one for each item, and none for what i
   await other.addInitScript(() => (window.Notification.permission = "granted"));
   await other.goto(`${url}/settings`);
   await live(other);
-  const told = async () => [...(await page.evaluate(() => window.told)), ...(await other.evaluate(() => window.told))];
   ask("q2");
-  const [only] = await until(told, (all) => all.length > 0, "told");
+  const [only] = await until(() => told, (all) => all.length > 0, "told");
   assert.match(only.body, /harbour › Build app › List endpoint\nwhich, q2\?/);
   await other.goto(`${url}/inbox`);
   await other.getByText("which, q2?").waitFor();
@@ -234,8 +234,8 @@ test("notifications: off until turned on, one for each item, and none for what i
   await other.getByText("which, q3?").waitFor();
   // As long as the tabs give each other, and longer.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_200)));
-  assert.deepEqual((await told()).filter(({ body }) => !body.includes("q2")), [], "in sight");
-  assert.equal((await told()).length, 1, "once");
+  assert.deepEqual(told.filter(({ body }) => !body.includes("q2")), [], "in sight");
+  assert.equal(told.length, 1, "once");
   assert.deepEqual(wrong, []);
 });
 
@@ -266,20 +266,33 @@ test("one region tells what ends and what waits, in one sentence, but not what t
 test("all is stopped after asking, of the project in sight or of all", async () => {
   const { page } = await open(browser, url);
   await live(page);
-  await page.getByRole("button", { name: "Stop all" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
-  assert.equal(fixture.commands.length, 0);
-  await page.getByRole("button", { name: "Stop all" }).click();
-  await page.getByRole("dialog").getByText("2 runs of all projects").waitFor();
-  await page.getByRole("dialog").getByRole("button", { name: "Stop all" }).click();
-  await until(() => fixture.commands.length, (count) => count === 1, "told");
-  assert.deepEqual([fixture.commands[0].tool, fixture.commands[0].session, fixture.commands[0].arguments.scope], ["flame_stop_all", "cli", "all"]);
+  const dialog = page.getByRole("dialog");
+  const press = () => page.locator(".stop-all").click();
+  await press();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(fixture.calls.length, 0);
+  await press();
+  await dialog.getByRole("button", { name: "Stop all" }).click();
+  await until(() => fixture.calls.length, (count) => count === 1, "told");
   await page.goto(`${url}/?project=${SITE}`);
-  await page.getByRole("button", { name: "Stop all" }).click();
-  await page.getByRole("dialog").getByText("1 run of site").waitFor();
-  await page.getByRole("dialog").getByRole("button", { name: "Stop all" }).click();
-  await until(() => fixture.commands.length, (count) => count === 2, "told again");
-  assert.deepEqual([fixture.commands[1].project, fixture.commands[1].arguments.scope], [SITE, "project"]);
+  await live(page);
+  await press();
+  await dialog.getByRole("button", { name: "Stop all" }).click();
+  await until(() => fixture.calls.length, (count) => count === 2, "told again");
+  assert.deepEqual(fixture.calls.map((call) => [call.name, call.arguments.scope]), [["flame_stop_all", "all"], ["flame_stop_all", "project"]]);
+  assert.equal(fixture.calls[1].project, SITE);
+});
+
+test("a checkpoint before a frame is approved or denied by one key", async () => {
+  for (const [key, wanted] of [["y", "go on"], ["n", "block"]]) {
+    fixture.change(LIVE, { frames: [{ id: idOf("delete"), asks: [{ id: `c-${key}`, kind: "approval", question: "Begin?", options: ["go on", "block"] }] }] });
+    const { page, context } = await open(browser, `${url}/inbox`);
+    await page.getByText("A frame waits for your approval").waitFor();
+    await page.keyboard.press(key);
+    await until(() => fixture.commands.at(-1)?.command.checkpoint, (id) => id === `c-${key}`, key);
+    assert.equal(fixture.commands.at(-1).command.answer, wanted);
+    await context.close();
+  }
 });
 
 test("settings are kept, and the same in every tab", async () => {

@@ -72,6 +72,7 @@ impl State {
                         answer: None,
                     });
                 }
+                self.queue_or_park(id);
             }
             Event::CheckpointResolved(resolved) => {
                 self.apply_resolved(record, id, &resolved.checkpoint, &resolved.decision);
@@ -155,6 +156,11 @@ impl State {
             return;
         };
         asked.answer = Some(answer.to_owned());
+        if asked.checkpoint.kind == CheckpointKind::Approval {
+            self.queue_or_park(id);
+            self.agenda.push_back(id);
+            return;
+        }
         if let CheckpointKind::Limit { limit } = asked.checkpoint.kind
             && answer == RAISE
             && let Some(run) = self.runs.get_mut(&record.run_id)

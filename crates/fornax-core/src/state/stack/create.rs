@@ -35,6 +35,7 @@ impl State {
         ids: &[FrameId],
     ) -> Result<Vec<Fact>, Error> {
         let parent = self.standing(session)?.active;
+        self.refuse_where_held_back(parent)?;
         if let Some(wall) = self.wall(session, parent, 1)? {
             return Ok(wall);
         }

@@ -129,13 +129,15 @@ impl State {
     }
 
     /// Has a task stopped; one that waits never starts.
-    fn end_task(&self, id: TaskId, reason: &str) -> Option<Fact> {
+    pub(super) fn end_task(&self, id: TaskId, reason: &str) -> Option<Fact> {
         let task = self.tasks.get(&id)?;
         let event = match task.state {
-            TaskState::Running if task.stopping.is_none() => Event::TaskSignalled(Signalled {
-                attempt: id.attempt,
-                reason: reason.to_owned(),
-            }),
+            state if state.has_process() && task.stopping.is_none() => {
+                Event::TaskSignalled(Signalled {
+                    attempt: id.attempt,
+                    reason: reason.to_owned(),
+                })
+            }
             TaskState::Queued => Event::TaskCancelled(TaskEnding {
                 attempt: id.attempt,
                 error_class: Some(ErrorClass::Cancelled),

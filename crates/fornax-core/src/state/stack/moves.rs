@@ -121,6 +121,7 @@ impl State {
                 .with_help("flame_navigate goes to a frame in progress"));
             }
         };
+        self.refuse_where_held_back(id)?;
         let both = [begins, activated(session)];
         Ok(both.map(|event| frame_fact(frame, id, event)).into())
     }

@@ -9,7 +9,7 @@ use crate::agent::Usage;
 use crate::event::{Empty, Event, FrameUpdated};
 use crate::frame::{Report, SessionId};
 use crate::ids::{FrameId, RunId, TaskId};
-use crate::status::{FrameStatus, TaskState};
+use crate::status::FrameStatus;
 use crate::subagents::SubagentSettings;
 use crate::time::Time;
 use crate::tools::PopStatus;
@@ -234,7 +234,7 @@ impl State {
         }
         if worked && let Some(id) = self.subagent_frame(child) {
             let around = self.frame_around_subagent(id);
-            self.usage_news.extend(std::iter::once(id).chain(around));
+            self.news.extend(std::iter::once(id).chain(around));
         }
     }
 
@@ -249,7 +249,7 @@ impl State {
         }
         let working = |task: TaskId| {
             let task = self.tasks.get(&task);
-            task.is_some_and(|task| task.state == TaskState::Running)
+            task.is_some_and(|task| task.state.has_process())
         };
         if self.root_task(parent).is_some_and(|task| !working(task)) {
             return None;

@@ -268,10 +268,10 @@ fn usage_counts_once_and_rolls_up() {
     assert_eq!(inputs(&stage, own), (40, 40));
     assert_eq!(inputs(&stage, home), (960, 1_000));
     // No record tells of what is only seen, so that whoever asks what is new is told.
-    assert_eq!(stage.bench.state.usage_news(), [home, own].into());
-    assert_eq!(stage.bench.state.usage_news(), [].into());
+    assert_eq!(stage.bench.state.frame_news(), [home, own].into());
+    assert_eq!(stage.bench.state.frame_news(), [].into());
     stage.report(&agent, worked(&child(), 1, 60));
-    assert_eq!(stage.bench.state.usage_news(), [home, own].into());
+    assert_eq!(stage.bench.state.frame_news(), [home, own].into());
     let view = stage.bench.state.frame_view(own).unwrap();
     assert_eq!(view.usage.map(|usage| usage.input), Some(100));
     assert_eq!(view.turns, 2);
