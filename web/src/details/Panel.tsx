@@ -15,7 +15,7 @@ import { RunDetails } from "./RunDetails.tsx";
 import { useFrame } from "./frame.ts";
 import type { Known } from "./frame.ts";
 import type { Content } from "./parts.tsx";
-import { FrameLog, showLog } from "../logs/FrameLog.tsx";
+import { showLog } from "../logs/address.ts";
 import { place, setQuery } from "../router.ts";
 import { LAYOUTS, layout, Separator, setLayout, size } from "./layout.tsx";
 

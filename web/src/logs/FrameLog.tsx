@@ -5,10 +5,10 @@ import { createMemo, For, Show } from "solid-js";
 import type { TaskView } from "../api/types.gen.ts";
 import { word } from "../model/status.ts";
 import { logPath } from "../paths.ts";
-import { navigate, place } from "../router.ts";
+import { place } from "../router.ts";
 import type { RunContent } from "../sync/apply.ts";
+import { showLog } from "./address.ts";
 import { hashOf, readLines } from "./lines.ts";
-import type { Lines } from "./lines.ts";
 import { STREAMS } from "./source.ts";
 import type { Stream } from "./source.ts";
 import { LogViewer } from "./Viewer.tsx";
@@ -73,21 +73,6 @@ export function FrameLog(props: Props) {
 export function streamOf(): Stream {
   const named = place().query.get("stream");
   return STREAMS.find((stream) => stream === named) ?? "stdout";
-}
-
-/** Shows a task's log in the panel. */
-export function showLog(task: string, stream: Stream = "stdout", lines: Lines | null = null): void {
-  goTo({ tab: "log", task, stream: stream === "stdout" ? null : stream }, lines);
-}
-
-/** Changes parameters of the address and the lines in it. Back does not lead through every line. */
-export function goTo(parameters: Record<string, string | null>, lines: Lines | null): void {
-  const url = new URL(location.href);
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value === null) url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  navigate(url.pathname + url.search + (lines === null ? "" : hashOf(lines)), true);
 }
 
 const TITLES: Record<Stream, string> = { stdout: "stdout", stderr: "stderr", merged: "both" };

@@ -6,10 +6,6 @@ import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
 import type { ApiError } from "../api/client.ts";
 import type { RunDocument } from "../export/document.ts";
-<<<<<<< HEAD
-import { ExportMenu } from "../export/Menu.tsx";
-=======
->>>>>>> main
 import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";

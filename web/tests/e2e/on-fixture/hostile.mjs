@@ -44,7 +44,7 @@ class Walk {
     // Until what was asked for is here and drawn.
     const drawn = () => this.page.evaluate(() => new Promise((then) => requestAnimationFrame(() => setTimeout(then))));
     await drawn();
-    await until(() => this.#asked.size, (count) => count === 0, "everything that was asked for", 60_000);
+    await until(() => [...this.#asked].map((request) => request.url()), (open) => open.length === 0, `${where}: everything that was asked for`, 60_000);
     await drawn();
     for (const problem of await this.page.evaluate(inspect)) {
       if (this.#seen.has(problem)) continue;
@@ -59,6 +59,13 @@ class Walk {
       history.pushState(null, "", to);
       dispatchEvent(new PopStateEvent("popstate"));
     }, path);
+  }
+
+  /** To another place, loading the page anew: what the old one asked for is never answered. */
+  async load(path) {
+    await this.page.goto(`${url}${path}`);
+    this.#asked.clear();
+    await this.page.locator("canvas").first().waitFor();
   }
 
   /** Presses each button of a part of the page once, writes into what opens, and closes it again. */
@@ -179,9 +186,8 @@ async function exported(walking, page) {
 }
 
 /** Framed by another page it is loaded anew. */
-async function framed(walking, page) {
-  await page.goto(`${url}/embed/run/${PROJECT}/${RUN}`);
-  await page.locator("canvas").first().waitFor();
+async function framed(walking) {
+  await walking.load(`/embed/run/${PROJECT}/${RUN}`);
   await walking.look("embedded");
 }
 
@@ -220,7 +226,7 @@ test("it is in palette, help, tips, dialogs, and in what the daemon refuses", as
       await walking.pressAll(name, "main");
     }
     await exported(walking, page);
-    await framed(walking, page);
+    await framed(walking);
   });
 });
 
