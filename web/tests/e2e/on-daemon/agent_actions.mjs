@@ -66,7 +66,7 @@ for (const hand of [MOUSE, KEYBOARD]) {
     const waits = (what) => until(() => task("waits"), (asked) => asked.length === 1 && asked[0].title.includes(what), `it asks for ${what}`, PATIENCE_MS);
     await page.goto(home);
     const frame = await until(() => task("frame"), (found) => found !== undefined, "it has a task");
-    await page.locator(`#tree-${frame}`).waitFor();
+    await page.locator(".panel [role=tab]").first().waitFor();
     const act = (title, keys, more = {}) => perform(hand, page, { frame, title, keys, ...more });
 
     await waits("denied.txt");
@@ -91,7 +91,7 @@ for (const hand of [MOUSE, KEYBOARD]) {
       ["Rerun its task", "t e", {}, /rerun of/],
     ]) {
       await page.goto(home);
-      await page.locator(`#tree-${frame}`).waitFor();
+      await page.locator(".panel [role=tab]").first().waitFor();
       await act(title, keys, { fields });
       await page.locator(".run-title").getByRole("heading", { name: heading }).waitFor({ timeout: 20_000 });
       if (heading.source === "THIRD") await page.locator(".run-title .status-completed").waitFor({ timeout: PATIENCE_MS });
