@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::agents_cli::{Agents, Hook, Install};
+use crate::failure::exit_codes;
 use crate::frame_cli::{Answer, Frame, Mcp};
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use fornax_core::error::{EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, ErrorKind};
 use fornax_daemon::http::Origin;
 
 const STYLES: Styles = Styles::styled()
@@ -551,38 +551,6 @@ fn duration_ms(text: &str) -> Result<u64, String> {
         Ok(ms) if ms > 0 => Ok(ms),
         _ => Err("expected a duration longer than nothing".to_owned()),
     }
-}
-
-/// The section of the long help, made of the table in `fornax_core::error`.
-fn exit_codes() -> String {
-    let mut rows = vec![
-        (EXIT_DONE, "done".to_owned()),
-        (
-            EXIT_FAILED,
-            "the run or task failed, or a check found a fault".to_owned(),
-        ),
-        (
-            EXIT_BLOCKED,
-            "the run is blocked: nothing failed, something is waited for".to_owned(),
-        ),
-        (
-            EXIT_INTERRUPTED,
-            "interrupted, or the run was stopped".to_owned(),
-        ),
-    ];
-    for kind in ErrorKind::ALL {
-        let word = kind.as_str().replace('_', " ");
-        match rows.iter_mut().find(|(code, _)| *code == kind.exit_code()) {
-            Some((_, meaning)) => *meaning = format!("{meaning}, {word}"),
-            None => rows.push((kind.exit_code(), word)),
-        }
-    }
-    rows.sort_by_key(|(code, _)| *code);
-    let lines: Vec<_> = rows
-        .iter()
-        .map(|(code, meaning)| format!("  {code:>3}  {meaning}"))
-        .collect();
-    format!("Exit codes:\n{}", lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use fornax_core::error::{EXIT_DONE, Error, ErrorKind};
+use fornax_core::error::{
+    EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Error, ErrorKind,
+};
 use fornax_core::plan::Diagnostic;
 
 use crate::commands::plan::rendered;
@@ -94,4 +96,36 @@ pub fn tell(error: &Error) {
 /// Says something that went wrong without ending the command.
 pub fn warn(message: &str) {
     out::note(&format!("{}: {}", paint(BOLD, "warning"), safe(message)));
+}
+
+/// The section of the long help, made of the table in `fornax_core::error`.
+pub fn exit_codes() -> String {
+    let mut rows = vec![
+        (EXIT_DONE, "done".to_owned()),
+        (
+            EXIT_FAILED,
+            "the run or task failed, or a check found a fault".to_owned(),
+        ),
+        (
+            EXIT_BLOCKED,
+            "the run is blocked: nothing failed, something is waited for".to_owned(),
+        ),
+        (
+            EXIT_INTERRUPTED,
+            "interrupted, or the run was stopped".to_owned(),
+        ),
+    ];
+    for kind in ErrorKind::ALL {
+        let word = kind.as_str().replace('_', " ");
+        match rows.iter_mut().find(|(code, _)| *code == kind.exit_code()) {
+            Some((_, meaning)) => *meaning = format!("{meaning}, {word}"),
+            None => rows.push((kind.exit_code(), word)),
+        }
+    }
+    rows.sort_by_key(|(code, _)| *code);
+    let lines: Vec<_> = rows
+        .iter()
+        .map(|(code, meaning)| format!("  {code:>3}  {meaning}"))
+        .collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
 }

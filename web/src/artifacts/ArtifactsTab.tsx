@@ -2,7 +2,7 @@
 
 import { For, Show } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { bytes } from "../format.ts";
 import { place, setQuery } from "../router.ts";
 import type { TabProps } from "../details/Panel.tsx";

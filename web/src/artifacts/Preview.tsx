@@ -3,7 +3,7 @@
 import { createEffect, createMemo, createSignal, lazy, Match, on, onCleanup, Show, Suspense, Switch } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
 import { ApiError } from "../api/client.ts";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { bytes } from "../format.ts";
 import { addressOf, FIRST_BYTES, hexOf, IMAGE_BYTES, MOST_BYTES, readBeginning, textOf, webAddress } from "./artifact.ts";
 import type { Beginning } from "./artifact.ts";

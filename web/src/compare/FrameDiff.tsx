@@ -3,7 +3,7 @@
 import { createEffect, createResource, createSignal, For, on, onCleanup, Show } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
 import { DiffView } from "../diff/Diff.tsx";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { bytes, cost, duration, isUsed, plural, tokens, usageInFull } from "../format.ts";
 import { runPath } from "../paths.ts";
 import { NOTHING_USED, addUsage } from "../model/usage.ts";

@@ -5,7 +5,7 @@ import type { FrameDetail, RunView } from "../api/types.gen.ts";
 import { ActionMenu } from "../actions/Menu.tsx";
 import type { Action, Subject } from "../actions/action.ts";
 import { undo } from "../actions.ts";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { bytes, isUsed } from "../format.ts";
 import { setQuery } from "../router.ts";
 import type { Change } from "../sync/overlay.ts";

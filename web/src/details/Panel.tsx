@@ -1,6 +1,6 @@
 // What is told of the chosen frame, or of the run: below the chart, beside it, or in its place.
 
-import { createMemo, createSignal, ErrorBoundary, For, lazy, Show, Suspense } from "solid-js";
+import { createMemo, ErrorBoundary, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
@@ -15,6 +15,7 @@ import { RunDetails } from "./RunDetails.tsx";
 import { useFrame } from "./frame.ts";
 import type { Known } from "./frame.ts";
 import type { Content } from "./parts.tsx";
+import { showLog } from "../logs/address.ts";
 import { place, setQuery } from "../router.ts";
 import { LAYOUTS, layout, Separator, setLayout, size } from "./layout.tsx";
 
@@ -35,8 +36,6 @@ export interface TabProps {
   frame: string | null;
   known: Known | null;
   subject: Subject;
-  /** The task whose log was asked for; null for the newest of the frame. */
-  task: string | null;
   onLog(task: string): void;
 }
 
@@ -70,7 +69,6 @@ const showTab = (name: string) => setQuery("tab", name === "details" ? null : na
 
 export default function Panel(props: PanelProps) {
   let panel!: HTMLElement;
-  const [task, setTask] = createSignal<string | null>(null);
   const known = createMemo(() => {
     const frame = props.selected;
     return frame === null ? null : useFrame(props.run.project, frame, () => props.content.content, () => props.content.version);
@@ -102,8 +100,7 @@ export default function Panel(props: PanelProps) {
               frame={props.selected}
               known={known()}
               subject={subject()}
-              task={task()}
-              onLog={(asked: string) => { setTask(asked); showTab("log"); }}
+              onLog={(asked: string) => showLog(asked)}
             />
           </Suspense>
         </ErrorBoundary>
@@ -183,5 +180,5 @@ function Details(props: TabProps) {
 }
 
 function Log(props: TabProps) {
-  return <FrameLog project={props.run.project} content={props.content} frame={props.frame} chosen={props.task} onChoose={props.onLog} />;
+  return <FrameLog project={props.run.project} content={props.content} frame={props.frame} />;
 }

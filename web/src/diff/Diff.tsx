@@ -3,10 +3,11 @@
 
 import { createMemo, createSignal, For, Show } from "solid-js";
 import { plural } from "../format.ts";
-import { parseDiff, visible } from "./parse.ts";
+import { parseDiff } from "./parse.ts";
 import type { DiffFile } from "./parse.ts";
 import { countRows, rowsOf } from "./rows.ts";
 import type { Row } from "./rows.ts";
+import { visible } from "./visible.ts";
 import "../styles/diff.css";
 
 /** So many lines of a file are shown at first, and so many files. */

@@ -19,6 +19,7 @@ const FORMATS: readonly { format: Format; title: string; what: string }[] = [
 export function ExportMenu(props: { run: RunView; content: Content; now(): number; events: readonly JournalRecord[] | null; chart: boolean }) {
   let menu!: HTMLDetailsElement;
   let summary!: HTMLElement;
+  let items!: HTMLUListElement;
   const [busy, setBusy] = createSignal(false);
   const offered = () => FORMATS.filter(({ format }) => format !== "view" || props.chart);
 
@@ -47,10 +48,17 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
     document.removeEventListener("focusin", away);
   });
 
+  /** To the left of its button's right edge; to the right where a long name has moved the button too far left. */
+  function place(): void {
+    const room = summary.getBoundingClientRect().right - document.getElementById("main")!.getBoundingClientRect().left;
+    menu.classList.toggle("to-right", menu.open && items.offsetWidth > room);
+  }
+
   return (
     <details
       class="export"
       ref={menu}
+      onToggle={place}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !menu.open) return;
         event.stopPropagation();
@@ -59,7 +67,7 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
       }}
     >
       <summary ref={summary} class="button" aria-busy={busy()}>{busy() ? "Exporting…" : "Export"}</summary>
-      <ul class="export-items">
+      <ul class="export-items" ref={items}>
         <For each={offered()}>
           {({ format, title, what }) => <li><button class="quiet" onClick={() => void keep(format)}><strong>{title}</strong> <span class="muted">{what}</span></button></li>}
         </For>

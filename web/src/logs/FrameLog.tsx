@@ -5,10 +5,10 @@ import { createMemo, For, Show } from "solid-js";
 import type { TaskView } from "../api/types.gen.ts";
 import { word } from "../model/status.ts";
 import { logPath } from "../paths.ts";
-import { navigate, place } from "../router.ts";
+import { place } from "../router.ts";
 import type { RunContent } from "../sync/apply.ts";
+import { showLog } from "./address.ts";
 import { hashOf, readLines } from "./lines.ts";
-import type { Lines } from "./lines.ts";
 import { STREAMS } from "./source.ts";
 import type { Stream } from "./source.ts";
 import { LogViewer } from "./Viewer.tsx";
@@ -17,9 +17,6 @@ interface Props {
   project: string;
   content: { content: RunContent; version: number };
   frame: string | null;
-  /** The task whose log was asked for; null for the newest of the frame. */
-  chosen: string | null;
-  onChoose(task: string): void;
 }
 
 export function FrameLog(props: Props) {
@@ -30,24 +27,19 @@ export function FrameLog(props: Props) {
     return begun.sort((a, b) => a.attempt - b.attempt);
   });
   const named = () => tasks().find(({ id }) => id === place().query.get("task"));
-  const task = () => named() ?? tasks().find(({ id }) => id === props.chosen) ?? tasks().at(-1);
+  const task = () => named() ?? tasks().at(-1);
   const taskId = createMemo(() => task()?.id);
   // Lines are those of a certain log: of another they would be other lines.
   const lines = createMemo(() => (named() ? readLines(place().hash) : null), null, { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
-
-  function choose(id: string, stream: Stream, chosen: Lines | null): void {
-    props.onChoose(id);
-    goTo({ tab: "log", task: id, stream: stream === "stdout" ? null : stream }, chosen);
-  }
 
   return (
     <Show when={taskId()} keyed fallback={<p class="hint">{whyNone()}</p>}>
       {(id) => (
         <>
           <div class="log-head">
-            <StreamTabs stream={streamOf()} onChoose={(stream) => choose(id, stream, null)} />
+            <StreamTabs stream={streamOf()} onChoose={(stream) => showLog(id, stream)} />
             <Show when={tasks().length > 1} fallback={<span class="mono muted">{id}</span>}>
-              <select aria-label="Attempt" onChange={(event) => choose(event.currentTarget.value, streamOf(), null)}>
+              <select aria-label="Attempt" onChange={(event) => showLog(event.currentTarget.value, streamOf())}>
                 <For each={tasks()}>
                   {(each) => <option value={each.id} selected={each.id === id}>attempt {each.attempt}: {word(each.state)}</option>}
                 </For>
@@ -60,7 +52,7 @@ export function FrameLog(props: Props) {
             stream={streamOf()}
             running={task()?.state === "running"}
             lines={lines()}
-            onLines={(chosen) => choose(id, streamOf(), chosen)}
+            onLines={(chosen) => showLog(id, streamOf(), chosen)}
             own={logPath(props.project, id, streamOf()) + (lines() ? hashOf(lines()!) : "")}
           />
         </>
@@ -81,16 +73,6 @@ export function FrameLog(props: Props) {
 export function streamOf(): Stream {
   const named = place().query.get("stream");
   return STREAMS.find((stream) => stream === named) ?? "stdout";
-}
-
-/** Changes parameters of the address and the lines in it. Back does not lead through every line. */
-export function goTo(parameters: Record<string, string | null>, lines: Lines | null): void {
-  const url = new URL(location.href);
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value === null) url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  navigate(url.pathname + url.search + (lines === null ? "" : hashOf(lines)), true);
 }
 
 const TITLES: Record<Stream, string> = { stdout: "stdout", stderr: "stderr", merged: "both" };

@@ -3,6 +3,7 @@
 
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import { bytes as size } from "../format.ts";
+import { connection } from "../state.ts";
 import { tellDone, tellFailed } from "../ui/Toast.tsx";
 import { parseLine } from "./ansi.ts";
 import { Find } from "./Find.tsx";
@@ -226,10 +227,11 @@ function View(props: LogProps) {
     if (lines !== null && hashOf(lines) !== shownLines) void goToLines(lines);
   }));
   createEffect(on([digits, log.opened], () => measure(), { defer: true }));
-  // Hidden, it holds no connection: a browser has only six.
-  createEffect(on([visible, () => props.running], ([isVisible]) => {
-    if (isVisible) log.follow();
-    else log.unfollow();
+  // Hidden, it holds no connection: a browser has only six. One that broke with the daemon is opened
+  // again when the daemon is back.
+  createEffect(on([visible, () => props.running, () => connection() === "live"], ([isVisible, , isLive]) => {
+    if (!isVisible) log.unfollow();
+    else if (isLive) log.follow();
   }));
   // The last that was written may have come between the stream's end and the task's.
   createEffect(on(() => props.running, (running, before) => {

@@ -96,7 +96,9 @@ export function css(colour: number | string, onColour = false): string {
   if (onColour && colour === 0) return "#000000";
   if (onColour && (colour === 7 || colour === 15)) return "#ffffff";
   if (colour < 16) return `var(--ansi-${colour})`;
-  if (colour >= 232) return grey(8 + (colour - 232) * 10);
+  // Greys are what dims text: they are drawn towards the theme's text, so that they can be read on either
+  // ground.
+  if (colour >= 232) return onColour ? grey(8 + (colour - 232) * 10) : `color-mix(in srgb, ${grey(8 + (colour - 232) * 10)} 75%, var(--text))`;
   const level = (step: number) => (step === 0 ? 0 : 55 + step * 40);
   const cube = colour - 16;
   return `rgb(${level(Math.floor(cube / 36))} ${level(Math.floor(cube / 6) % 6)} ${level(cube % 6)})`;

@@ -8,7 +8,7 @@ import { createOutcomes, createSides } from "../compare/loading.ts";
 import type { Asked, Outcome } from "../compare/loading.ts";
 import { match } from "../compare/match.ts";
 import type { Cell, Match, Side } from "../compare/match.ts";
-import { visible } from "../diff/parse.ts";
+import { visible } from "../diff/visible.ts";
 import { cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
 import { compareFramesPath, comparePath, readPairs, runPath } from "../paths.ts";
 import { navigate, place, setQuery } from "../router.ts";

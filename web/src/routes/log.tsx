@@ -3,7 +3,8 @@
 import { createEffect, createMemo, createSignal, on, onCleanup, Show } from "solid-js";
 import type { TaskView } from "../api/types.gen.ts";
 import { ApiError, getTask } from "../api/client.ts";
-import { goTo, streamOf, StreamTabs } from "../logs/FrameLog.tsx";
+import { goTo } from "../logs/address.ts";
+import { streamOf, StreamTabs } from "../logs/FrameLog.tsx";
 import { readLines } from "../logs/lines.ts";
 import { LogViewer } from "../logs/Viewer.tsx";
 import { word } from "../model/status.ts";

@@ -28,6 +28,9 @@ export function inspect() {
   const isClipping = (element) => getComputedStyle(element).overflowX !== "visible";
   const isInline = (element) => getComputedStyle(element).display === "inline" || getComputedStyle(element).display === "contents";
 
+  /** A blank at a line's end hangs over the edge of its box. */
+  const BLANK_PX = 8;
+
   /** The box that holds a text, and whether something between it and the page cuts off what is too wide. */
   function holderOf(text) {
     let holder = text.parentElement;
@@ -51,7 +54,7 @@ export function inspect() {
       while (clip && !isClipping(clip)) clip = clip.parentElement;
       const room = clip && clip !== document.documentElement ? clip.getBoundingClientRect() : { left: 0, right: innerWidth };
       // What is wider than its own box lies over its neighbours, where it is not cut off or scrolled.
-      if (clip !== holder && right > box.right + 2 && box.right < room.right - 2) say(`text spills out of its box by ${Math.round(right - box.right)} px`, holder);
+      if (clip !== holder && right > box.right + BLANK_PX && box.right < room.right - 2) say(`text spills out of its box by ${Math.round(right - box.right)} px`, holder);
       if (!clip && (right > innerWidth + 1 || left < -1)) say("text is outside of the page", holder);
       mixesDirections(text, holder);
     }

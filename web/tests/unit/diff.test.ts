@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { parseDiff, signOf, visible, writeDiff } from "../../src/diff/parse.ts";
+import { parseDiff, signOf, writeDiff } from "../../src/diff/parse.ts";
+import { visible } from "../../src/diff/visible.ts";
 import { countRows, rowsOf } from "../../src/diff/rows.ts";
 import { marks } from "../../src/diff/words.ts";
 import { forSeeds } from "./random.ts";

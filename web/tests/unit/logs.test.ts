@@ -92,7 +92,7 @@ test("no sequence, however broken, lets an escape through or hangs", async () =>
     const { spans, look } = parseLine(line, PLAIN);
     for (const span of spans) {
       expect(span.text).not.toMatch(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/);
-      for (const colour of [span.look.fg, span.look.bg]) if (colour !== null) expect(css(colour)).toMatch(/^(#[0-9a-f]{6}|var\(--ansi-\d+\)|rgb\(\d+ \d+ \d+\))$/);
+      for (const colour of [span.look.fg, span.look.bg]) if (colour !== null) expect(css(colour)).toMatch(/^(#[0-9a-f]{6}|var\(--ansi-\d+\)|rgb\(\d+ \d+ \d+\)|color-mix\(in srgb, rgb\(\d+ \d+ \d+\) 75%, var\(--text\)\))$/);
     }
     expect(lookAfter(line, PLAIN)).toBeTypeOf("object");
     expect(look).toBeTypeOf("object");

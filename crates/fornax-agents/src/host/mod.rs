@@ -11,6 +11,8 @@ mod transcript;
 mod watchdog;
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -32,9 +34,6 @@ pub const AGENT_ARG: &str = "__agent";
 
 /// How long an agent that was interrupted from outside may take to end its turn.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(6);
-
-/// How much later than it wanted to the host wakes up only when it was suspended.
-const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// What the host is told by its threads.
 #[derive(Debug)]
@@ -143,6 +142,8 @@ struct Host {
     deadline: Option<Instant>,
     /// How long that patience is.
     patience: Duration,
+    /// Whether it was suspended and goes on, and has not begun its waits anew.
+    went_on: Arc<AtomicBool>,
     garbage: u64,
 }
 
@@ -150,11 +151,10 @@ impl Host {
     fn open(job: Job, driver: Box<dyn Driver>) -> std::io::Result<Host> {
         let rules = rules(&job);
         let (sender, inbox) = mpsc::channel();
-        let recorder = Recorder::open(&job.task_dir, rules)?;
+        let mut recorder = Recorder::open(&job.task_dir, rules)?;
         socket::listen(&job.task_dir, sender.clone())?;
-        process::signals(sender.clone())?;
+        let went_on = process::signals(sender.clone())?;
         let (prices, bad_prices) = prices::Table::load(job.prices.as_deref());
-        let mut recorder = recorder;
         if let Some(message) = bad_prices {
             recorder.happening(Happening::Warning { message });
         }
@@ -174,6 +174,7 @@ impl Host {
             giving_up: None,
             deadline: None,
             patience: Duration::ZERO,
+            went_on,
             garbage: 0,
             job,
         })
@@ -236,7 +237,7 @@ impl Host {
                     self.carry_out(out);
                 }
                 Ok(input) => self.take(input),
-                Err(RecvTimeoutError::Timeout) => self.out_of_patience(until),
+                Err(RecvTimeoutError::Timeout) => self.out_of_patience(),
                 Err(RecvTimeoutError::Disconnected) => self.phase = Phase::Over,
             }
         }
@@ -504,15 +505,14 @@ impl Host {
 
     /// While host and agent were suspended, neither could have done anything.
     fn begin_waiting_anew(&mut self) {
+        self.went_on.store(false, Ordering::Relaxed);
         self.watchdog.heard();
-        if self.deadline.is_some() {
-            self.wait_for(self.patience);
-        }
+        self.deadline = self.deadline.map(|_| Instant::now() + self.patience);
     }
 
-    fn out_of_patience(&mut self, until: Option<Instant>) {
-        // SIGCONT may be told after this.
-        if until.is_some_and(|until| until.elapsed() > OVERSLEPT) {
+    fn out_of_patience(&mut self) {
+        // The thread that tells of SIGCONT may come after this.
+        if self.went_on.load(Ordering::Relaxed) {
             return self.begin_waiting_anew();
         }
         if self

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
@@ -249,9 +251,12 @@ fn lines(output: impl Read, mut take: impl FnMut(Vec<u8>), mut too_long: impl Fn
     }
 }
 
-/// Hands on the signals that the host itself is sent.
-pub fn signals(sender: Sender<Input>) -> std::io::Result<()> {
+/// Hands on the signals that the host itself is sent. The flag is set by SIGCONT before the host does
+/// anything else.
+pub fn signals(sender: Sender<Input>) -> io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+    let went_on = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGCONT, Arc::clone(&went_on))?;
     let all = [SIGINT, SIGTERM, SIGHUP, SIGCONT];
     let mut signals = signal_hook::iterator::Signals::new(all)?;
     std::thread::Builder::new()
@@ -268,5 +273,5 @@ pub fn signals(sender: Sender<Input>) -> std::io::Result<()> {
                 }
             }
         })?;
-    Ok(())
+    Ok(went_on)
 }

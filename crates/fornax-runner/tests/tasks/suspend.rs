@@ -120,7 +120,7 @@ fn stopped() {
     let exit = daemon.ended();
     assert_eq!((exit.cause, exit.signal), (ExitCause::Stopped, Some(2)));
     assert!(!is_alive(pid));
-    assert_eq!(marked(&spec), []);
+    assert!(marked(&spec).is_empty(), "nothing of it is left");
 }
 
 fn adopted() {

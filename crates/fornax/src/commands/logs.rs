@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::status::TaskState;
 use fornax_core::view::{ProjectView, RunDetail, TaskView};
 
 use super::Context;
@@ -104,10 +103,7 @@ async fn chosen(
 fn the_one(detail: RunDetail) -> Result<TaskView, Failure> {
     let run = detail.run.id;
     let all: Vec<_> = detail.tasks.rows().collect();
-    let running: Vec<_> = all
-        .iter()
-        .filter(|task| task.state.has_process())
-        .collect();
+    let running: Vec<_> = all.iter().filter(|task| task.state.has_process()).collect();
     match (running.as_slice(), all.as_slice()) {
         ([one], _) => Ok((*one).clone()),
         (_, [one]) => Ok(one.clone()),

@@ -44,7 +44,7 @@ class Walk {
     // Until what was asked for is here and drawn.
     const drawn = () => this.page.evaluate(() => new Promise((then) => requestAnimationFrame(() => setTimeout(then))));
     await drawn();
-    await until(() => this.#asked.size, (count) => count === 0, "everything that was asked for", 60_000);
+    await until(() => [...this.#asked].map((request) => request.url()), (open) => open.length === 0, `${where}: everything that was asked for`, 60_000);
     await drawn();
     for (const problem of await this.page.evaluate(inspect)) {
       if (this.#seen.has(problem)) continue;
@@ -59,6 +59,13 @@ class Walk {
       history.pushState(null, "", to);
       dispatchEvent(new PopStateEvent("popstate"));
     }, path);
+  }
+
+  /** To another place, loading the page anew: what the old one asked for is never answered. */
+  async load(path) {
+    await this.page.goto(`${url}${path}`);
+    this.#asked.clear();
+    await this.page.locator("canvas").first().waitFor();
   }
 
   /** Presses each button of a part of the page once, writes into what opens, and closes it again. */
@@ -99,6 +106,11 @@ async function places(walking, page) {
   const links = await page.locator("nav a[href^='/']").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
   assert.ok(links.length > 0, "places are found in the navigation");
   for (const path of new Set(["/", ...links, `/?project=${PROJECT}`])) {
+    await walking.goTo(path);
+    await walking.look(path);
+  }
+  const task = fixture.runs.get(`${PROJECT}/${RUN}`).frames.get("f-000002").task;
+  for (const path of [`/compare?runs=${PROJECT}/${RUN},00000002/${RUN},00000017/${RUN}`, `/compare?frames=${PROJECT}/f-000003,${PROJECT}/f-000021`, `/logs/${PROJECT}/${task}`]) {
     await walking.goTo(path);
     await walking.look(path);
   }
@@ -158,6 +170,27 @@ async function overlays(walking, page) {
   }
 }
 
+/** A run as another would send it: exported here, and opened again from its file. */
+async function exported(walking, page) {
+  await walking.goTo(RUN_PATH);
+  await page.locator("summary", { hasText: "Export" }).click();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: /^JSON/ }).click();
+  const file = await (await saved).path();
+  await walking.goTo("/import");
+  await page.locator("input[type=file]").setInputFiles(file);
+  await page.locator("canvas").first().waitFor();
+  await walking.look("an imported run");
+  await page.locator("input[type=file]").first().setInputFiles({ name: "harm.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify({ [CORPUS.script]: CORPUS.image, format: CORPUS["right to left override"] })) }).catch(() => {});
+  await walking.look("a file that is no run");
+}
+
+/** Framed by another page it is loaded anew. */
+async function framed(walking) {
+  await walking.load(`/embed/run/${PROJECT}/${RUN}`);
+  await walking.look("embedded");
+}
+
 test("the corpus is in every text field of the API, and in the inbox, the list and the run", async () => {
   const snapshot = JSON.stringify(fixture.snapshot());
   for (const [name, text] of Object.entries(CORPUS)) {
@@ -192,6 +225,8 @@ test("it is in palette, help, tips, dialogs, and in what the daemon refuses", as
       await page.locator("[role=tab]:visible").first().click();
       await walking.pressAll(name, "main");
     }
+    await exported(walking, page);
+    await framed(walking);
   });
 });
 
