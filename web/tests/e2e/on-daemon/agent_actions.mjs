@@ -56,7 +56,7 @@ const PATIENCE_MS = 90_000;
 const made = (name) => existsSync(join(daemon.project, name));
 
 for (const hand of [MOUSE, KEYBOARD]) {
-  test(`an agent is denied, allowed, interrupted, told, and its conversation gone on with ${hand.name}`, async () => {
+  test(`an agent is denied, allowed, interrupted, told, and its conversation resumed ${hand.name}`, async () => {
     const { page, wrong } = await open(browser, await daemon.link());
     await page.locator(".connection-live").waitFor();
     const run = JSON.parse(await daemon.fornax("task", "agent", "SLOW please", "--detach", "--json"));
