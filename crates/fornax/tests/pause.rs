@@ -82,7 +82,7 @@ fn kernel_states(task: &str) -> Vec<char> {
 fn wait_until_suspended(task: &str, processes: usize) {
     let suspended = || {
         let states = kernel_states(task);
-        states.len() >= processes && states.iter().all(|state| *state == 'T')
+        states.len() >= processes && states.iter().all(|state| matches!(state, 'T' | 'D'))
     };
     let all = wait_until(PATIENCE, suspended);
     assert!(all, "{:?}", kernel_states(task));

@@ -984,23 +984,7 @@ answer: string, } | { "type": "undo_auto",
 /**
  * The frame.
  */
-frame: string, } | { "type": "pause", 
-/**
- * The id.
- */
-target: string, } | { "type": "unpause", 
-/**
- * The id.
- */
-target: string, } | { "type": "checkpoint", 
-/**
- * The frame.
- */
-frame: string, 
-/**
- * What is asked.
- */
-question: string, } | { "type": "resume", 
+frame: string, } | { "type": "resume", 
 /**
  * The task, or a frame for its newest.
  */

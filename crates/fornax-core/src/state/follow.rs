@@ -57,7 +57,12 @@ impl State {
             {
                 self.continue_with_results(id, frame).into_iter().collect()
             }
-            status if status.is_settled() && frame.is_held() && frame.parent.is_none() => {
+            // A session's own run; and a plan's that was stopped before its root, which was held, began.
+            status
+                if status.is_settled()
+                    && frame.parent.is_none()
+                    && (frame.is_held() || frame.open_children == 0) =>
+            {
                 self.finish(now, frame).into_iter().collect()
             }
             _ => Vec::new(),
@@ -131,7 +136,7 @@ impl State {
         })
     }
 
-    /// A session's own run ends with its root frame.
+    /// A run ends with its root frame.
     fn finish(&self, now: Time, root: &Frame) -> Option<Fact> {
         let run = self.runs.get(&root.run).filter(|run| run.ended.is_none())?;
         let status = match root.status {

@@ -14,11 +14,12 @@ pub const TESTS: &[Test] = &[
     ("suspend::the_next_daemon_finds_it_as_it_was", adopted),
 ];
 
-/// Whether a process is suspended.
+/// Whether a process is suspended. A shell that waits in `vfork` for a child that is suspended before its
+/// `exec` sleeps in the kernel (D) instead: it runs nothing either.
 fn is_suspended(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ");
-    state.is_some_and(|(_, rest)| rest.starts_with('T'))
+    state.is_some_and(|(_, rest)| rest.starts_with(['T', 'D']))
 }
 
 /// Two processes that write until the file `go` is there, one of them in a session of its own.
