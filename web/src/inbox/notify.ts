@@ -4,8 +4,8 @@
 import { createEffect, createRoot, on } from "solid-js";
 import { navigate, place } from "../router.ts";
 import { settings } from "../settings.ts";
-import { projects, snapshots } from "../state.ts";
-import { inbox } from "./state.ts";
+import { projects } from "../state.ts";
+import { inbox, inboxSnapshots } from "./state.ts";
 import type { InboxItem } from "./sources.ts";
 import { KIND_WORDS } from "./words.ts";
 
@@ -28,7 +28,7 @@ export async function askToNotify(): Promise<boolean> {
 export function startNotifying(): void {
   const shown = new Map<string, Notification>();
   createRoot(() => {
-    createEffect(on([inbox, snapshots] as const, ([now, count], before) => {
+    createEffect(on([inbox, inboxSnapshots] as const, ([now, count], before) => {
       const ids = new Set(now.map((item) => item.id));
       for (const [id, notification] of shown) {
         if (ids.has(id)) continue;

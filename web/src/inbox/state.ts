@@ -10,11 +10,20 @@ const COLLECT_MS = 150;
 const ASIDE_KEY = "fornax.aside";
 const ASIDE_KEPT = 200;
 
-const [collected, setCollected] = createSignal<readonly InboxItem[]>([]);
+interface Collected {
+  readonly items: readonly InboxItem[];
+  /** How many snapshots had come by then. */
+  readonly snapshots: number;
+}
+
+const [collected, setCollected] = createSignal<Collected>({ items: [], snapshots: 0 });
 const [aside, setAside] = createSignal<ReadonlySet<string>>(new Set());
 
 /** What waits, longest first, without what was set aside. */
-export const inbox = createRoot(() => createMemo(() => collected().filter((item) => !aside().has(item.id))));
+export const inbox = createRoot(() => createMemo(() => collected().items.filter((item) => !aside().has(item.id))));
+
+/** How many snapshots had come when it was collected: with none, what waits is not known yet. */
+export const inboxSnapshots = () => collected().snapshots;
 
 /** Of all projects, or of one. */
 export function inboxOf(project: string | null): readonly InboxItem[] {
@@ -31,7 +40,7 @@ export function startInbox(): void {
     const collectNow = () => {
       timer = undefined;
       last_ms = performance.now();
-      setCollected((before) => keepSame(before, collect()));
+      setCollected((before) => ({ items: keepSame(before.items, collect()), snapshots: snapshots() }));
     };
     createEffect(on(news, () => {
       const wait_ms = last_ms + COLLECT_MS - performance.now();
