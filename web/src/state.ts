@@ -101,6 +101,8 @@ export function start(): void {
       setConnection(message.connection);
       return;
     }
+    // What could not be taken in cannot be skipped either.
+    if (fault() !== null) return;
     queue.push(message);
     schedule();
   });

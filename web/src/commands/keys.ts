@@ -137,6 +137,8 @@ export function listenForKeys(): void {
     // What opens over the page has keys of its own.
     if (event.target instanceof Element && event.target.closest("[popover]") !== null) return;
     const combined = event.ctrlKey || event.metaKey || event.altKey;
+    // There, Ctrl with Backspace takes a word away.
+    if (isTyping(event.target) && event.key === "Backspace") return;
     if (isPressed(event.target, event) && !combined) return;
     if (isTyping(event.target) && !combined) return;
     const found = presses.press(event, commands(), event.timeStamp, settings().singleKeys);

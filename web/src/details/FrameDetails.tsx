@@ -4,7 +4,7 @@ import { createMemo, For, Show } from "solid-js";
 import type { FrameDetail, RunView } from "../api/types.gen.ts";
 import { ActionMenu } from "../actions/Menu.tsx";
 import type { Action, Subject } from "../actions/action.ts";
-import { undo } from "../actions.ts";
+import { undo } from "../actions/direct.ts";
 import { visible } from "../diff/visible.ts";
 import { bytes, isUsed } from "../format.ts";
 import { setQuery } from "../router.ts";

@@ -3,7 +3,7 @@
 import { createResource, createSignal, For, onMount, Show } from "solid-js";
 import type { Checkpoint, TaskView } from "../api/types.gen.ts";
 import { ApiError, command, getTask } from "../api/client.ts";
-import { answer, decide, interrupt } from "../actions.ts";
+import { answer, decide, interrupt } from "../actions/direct.ts";
 import { atOnce } from "../actions/action.ts";
 import { hears } from "../actions/task.ts";
 import { duration, plural, shortMoment } from "../format.ts";

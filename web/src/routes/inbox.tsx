@@ -1,7 +1,7 @@
 // Everything that waits for a human, in one list: what waits longest comes first.
 
 import { createEffect, createMemo, createSignal, For, Match, on, onMount, Show, Switch } from "solid-js";
-import { answer, decide, retry, tell } from "../actions.ts";
+import { answer, decide, retry, tell } from "../actions/direct.ts";
 import type { Decision } from "../api/types.gen.ts";
 import { sayKeys } from "../commands/keys.ts";
 import { useCommands } from "../commands/registry.ts";

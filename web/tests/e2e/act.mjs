@@ -31,7 +31,8 @@ export const MOUSE = {
   },
   async act(page, { title }) {
     await page.locator(".panel").getByRole("button", { name: "Actions" }).click();
-    await page.getByRole("menuitem", { name: title }).click();
+    // Names begin so: "Always allow" is not "Allow".
+    await page.getByRole("menuitem", { name: new RegExp(`^${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`) }).click();
   },
   async fill(page, fields) {
     for (const [label, value] of Object.entries(fields)) {

@@ -114,7 +114,7 @@ const HOLDS = [
     frame: "later", title: "Answer what is asked", keys: "f w", fields: { Answer: "go on" },
     then: (world) => until(async () => (await world.frame("later")).asks.length, (asks) => asks === 0, "it is answered"),
   },
-  { frame: "talk", title: "Pause it", keys: "f z", asks: false, then: (world) => until(async () => (await world.frame("talk")).paused, (paused) => paused, "it is paused"), shows: "paused" },
+  { frame: "talk", title: "Pause it:", keys: "f z", asks: false, then: (world) => until(async () => (await world.frame("talk")).paused, (paused) => paused, "it is paused"), shows: "paused" },
   { frame: "talk", title: "Go on with it after a pause", keys: "f Shift+Z", asks: false, then: (world) => until(async () => (await world.frame("talk")).paused, (paused) => !paused, "it goes on") },
 ];
 
@@ -135,11 +135,17 @@ async function carryOut(hand, world, step) {
   if (step.toast) await page.locator(".toast").getByText(step.toast).first().waitFor();
 }
 
+/** Goes to a run, and waits until what can be done is there. */
+async function look(page, run) {
+  await page.goto(`${daemon.url}/runs/${run.project}/${run.id}`);
+  await page.locator(".panel [role=tab]").first().waitFor();
+}
+
 async function begin() {
   const { page, wrong } = await open(browser, await daemon.link());
   await page.locator(".connection-live").waitFor();
   const run = await daemon.run("plan.yaml");
-  await page.goto(`${daemon.url}/runs/${run.project}/${run.id}`);
+  await look(page, run);
   const world = new World(page, run);
   await world.becomes("done", "completed");
   await world.becomes("broken", "failed");
@@ -182,7 +188,7 @@ for (const hand of [MOUSE, KEYBOARD]) {
     await world.becomes("talk", "in_progress");
     await act("Run the plan again", "r a", { asks: true });
     await until(() => new URL(page.url()).pathname, (path) => path.startsWith("/runs/") && !path.endsWith(world.run.id), "another run is shown");
-    await page.goto(`${daemon.url}/runs/${world.run.project}/${world.run.id}`);
+    await look(page, world.run);
     const { id } = await world.frame("done");
     await perform(hand, page, { frame: id, title: "Rerun its task", keys: "t e" });
     await until(() => new URL(page.url()).pathname, (path) => !path.endsWith(world.run.id), "the task's own run is shown");

@@ -56,7 +56,7 @@ const PATIENCE_MS = 90_000;
 const made = (name) => existsSync(join(daemon.project, name));
 
 for (const hand of [MOUSE, KEYBOARD]) {
-  test(`an agent is denied, allowed, interrupted, told, and its conversation gone on with ${hand.name}`, async () => {
+  test(`an agent is denied, allowed, interrupted, told, and its conversation resumed ${hand.name}`, async () => {
     const { page, wrong } = await open(browser, await daemon.link());
     await page.locator(".connection-live").waitFor();
     const run = JSON.parse(await daemon.fornax("task", "agent", "SLOW please", "--detach", "--json"));
@@ -66,7 +66,7 @@ for (const hand of [MOUSE, KEYBOARD]) {
     const waits = (what) => until(() => task("waits"), (asked) => asked.length === 1 && asked[0].title.includes(what), `it asks for ${what}`, PATIENCE_MS);
     await page.goto(home);
     const frame = await until(() => task("frame"), (found) => found !== undefined, "it has a task");
-    await page.locator(`#tree-${frame}`).waitFor();
+    await page.locator(".panel [role=tab]").first().waitFor();
     const act = (title, keys, more = {}) => perform(hand, page, { frame, title, keys, ...more });
 
     await waits("denied.txt");
@@ -91,7 +91,7 @@ for (const hand of [MOUSE, KEYBOARD]) {
       ["Rerun its task", "t e", {}, /rerun of/],
     ]) {
       await page.goto(home);
-      await page.locator(`#tree-${frame}`).waitFor();
+      await page.locator(".panel [role=tab]").first().waitFor();
       await act(title, keys, { fields });
       await page.locator(".run-title").getByRole("heading", { name: heading }).waitFor({ timeout: 20_000 });
       if (heading.source === "THIRD") await page.locator(".run-title .status-completed").waitFor({ timeout: PATIENCE_MS });

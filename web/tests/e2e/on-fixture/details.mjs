@@ -127,6 +127,11 @@ test("what a person types into stays while the frame changes", async () => {
   assert.equal(await tell.inputValue(), "look at the");
   await tell.press("Control+Backspace");
   assert.equal(await dialog(page).count(), 0, "keys of the page are not for those who type");
+  const filter = page.locator(".filter input[type=search]");
+  await filter.fill("two words");
+  await filter.press("Control+Backspace");
+  assert.deepEqual([await filter.inputValue(), await dialog(page).count()], ["two ", 0], "nor in any other field");
+  await filter.fill("");
   fixture.answer = () => ({ error: { kind: "conflict", message: "it is over", help: null } });
   await tell.fill("look at the tests");
   await tell.press("Enter");

@@ -1,9 +1,9 @@
 // What a person can have done with one press, from wherever it is offered. Nothing is shown as done
-// before the daemon says so. All other actions are described in actions/.
+// before the daemon says so. All other actions are forms, described beside.
 
-import type { Decision, Request as Command } from "./api/types.gen.ts";
-import { order } from "./actions/action.ts";
-import { tellDone, tellFailed } from "./ui/Toast.tsx";
+import type { Decision, Request as Command } from "../api/types.gen.ts";
+import { order } from "./action.ts";
+import { tellDone, tellFailed } from "../ui/Toast.tsx";
 
 async function send(project: string, request: Command, did: string): Promise<void> {
   await order(project, request, did).then(tellDone, tellFailed);
