@@ -42,6 +42,41 @@ fn run_of(place: &Place, id: &str) -> Value {
 }
 
 #[test]
+fn a_log_is_searched_and_both_outputs_are_one() {
+    let place = Place::new();
+    // Each line waits until the one before is in its log.
+    let heard = "until grep -q $1 $FORNAX_TASK_DIR/$2.log; do :; done";
+    let script = format!(
+        "heard() {{ {heard}; }}; seq 1 20000; printf '\\033[31mEr\\033[0mror: one\\n'; \
+         heard one stdout; echo error two >&2; heard two stderr; echo the end"
+    );
+    let said = place.ok(&["task", "shell", &script, "--json"]);
+    let run = serde_json::from_str::<Value>(&said).unwrap()["id"].clone();
+    let run = run.as_str().unwrap();
+    assert_eq!(
+        place.ok(&["logs", run, "--grep", "error"]),
+        "20001:Error: one\n"
+    );
+    assert_eq!(
+        place.ok(&["logs", run, "--stderr", "--grep", "error"]),
+        "1:error two\n"
+    );
+    let both = place.ok(&["logs", run, "--both"]);
+    assert!(both.ends_with("ror: one\nerror two\nthe end\n"), "{both}");
+    let lines = "20001:Error: one\n20002:error two\n";
+    assert_eq!(place.ok(&["logs", run, "--both", "--grep", "error"]), lines);
+    let found = place.ok(&["logs", run, "--grep", "^[0-9]+$", "--regex"]);
+    assert_eq!(
+        found.lines().count(),
+        20_000,
+        "more than are asked for at once"
+    );
+    assert_eq!(place.ok(&["logs", run, "--grep", "nothing has this"]), "");
+    assert_eq!(place.run(&["logs", run, "--grep", "(", "--regex"]).code, 2);
+    assert_eq!(place.run(&["logs", run, "--both", "--stderr"]).code, 2);
+}
+
+#[test]
 fn a_gibibyte_of_log_costs_the_daemon_nothing() {
     let place = Place::new();
     place.write(

@@ -9,7 +9,7 @@ use memchr::{memchr_iter, memrchr};
 use regex::bytes::Regex;
 
 /// CSI; OSC, DCS and the like, to their terminator or to the line's end; two characters with
-/// intermediates. Then single control characters, other than the tab.
+/// intermediates. Then control characters other than the tab, as many as there are in a row.
 static CONTROLS: LazyLock<Regex> = LazyLock::new(|| {
     let sequences = [
         r"\x1b\[[0-?]*[ -/]*[@-~]?",
@@ -17,7 +17,7 @@ static CONTROLS: LazyLock<Regex> = LazyLock::new(|| {
         r"\x1b[ -/]*[0-~]?",
         r"\xc2\x9b[0-?]*[ -/]*[@-~]?",
         r"\xc2[\x80-\x9f]",
-        r"[\x00-\x08\x0a-\x1f\x7f]",
+        r"[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f]+",
     ];
     #[allow(clippy::unwrap_used, reason = "it is fixed, and a test uses it")]
     Regex::new(&format!("(?s-u){}", sequences.join("|"))).unwrap()
@@ -101,6 +101,7 @@ mod tests {
             ("tab\tstays", "tab\tstays"),
             ("\x1b]never ended\nnext", "\nnext"),
             ("\u{a0}é漢🔥", "\u{a0}é漢🔥"),
+            ("a\0\0\x07\0b\0\x1b[m\0c", "abc"),
             ("", ""),
             ("\n\n\x1b", "\n\n"),
         ] {
