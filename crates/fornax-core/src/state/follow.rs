@@ -50,14 +50,13 @@ impl State {
                 vec![self.begin(id, frame)]
             }
             FrameStatus::InProgress if frame.is_group() && frame.open_children == 0 => {
-                self.close(now, id, frame)
+                vec![self.close(id, frame)]
             }
             FrameStatus::InProgress
                 if frame.open_children == 0 && self.waits_for_frames(id, frame) =>
             {
                 self.continue_with_results(id, frame).into_iter().collect()
             }
-            // A session's own run; and a plan's that was stopped before its root, which was held, began.
             status
                 if status.is_settled()
                     && frame.parent.is_none()
@@ -136,21 +135,24 @@ impl State {
         })
     }
 
-    /// A run ends with its root frame.
+    /// A run ends with its root frame: as that one did, and where it was stopped, as it was to end then.
     fn finish(&self, now: Time, root: &Frame) -> Option<Fact> {
         let run = self.runs.get(&root.run).filter(|run| run.ended.is_none())?;
-        let status = match root.status {
-            FrameStatus::Completed => RunStatus::Completed,
-            FrameStatus::Failed => RunStatus::Failed,
-            _ => run.ends_as.unwrap_or(RunStatus::Blocked),
+        let status = match (root.status, run.ends_as) {
+            (FrameStatus::Completed, _) => RunStatus::Completed,
+            (_, Some(ends_as)) => ends_as,
+            (FrameStatus::Failed, None) => RunStatus::Failed,
+            _ => RunStatus::Blocked,
         };
+        let why = || run.reason.as_deref().or(root.reason());
+        let reason = (status != RunStatus::Completed).then(why).flatten();
         Some(Fact {
             run: root.run,
             frame: None,
             task: None,
             event: Event::RunFinished(RunFinished {
                 status,
-                reason: root.reason().map(str::to_owned),
+                reason: reason.map(str::to_owned),
                 duration_ms: now.ms_since(run.started),
             }),
         })
@@ -170,18 +172,18 @@ impl State {
         blocked(frame, id, reason, obstacle.map(|(id, _)| id))
     }
 
-    /// Closes a group all of whose frames are settled; with the root, the run.
-    fn close(&self, now: Time, id: FrameId, frame: &Frame) -> Vec<Fact> {
+    /// Closes a group all of whose frames are settled.
+    fn close(&self, id: FrameId, frame: &Frame) -> Fact {
         let children = || frame.children.iter().filter_map(|id| self.frames.get(id));
         let count = |status| children().filter(|child| child.status == status).count();
         let (failed, completed) = (count(FrameStatus::Failed), count(FrameStatus::Completed));
         let dropped = count(FrameStatus::Invalidated);
         let unfinished = frame.children.len() - completed - dropped;
         let reason = (unfinished > 0).then(|| self.why_unfinished(frame, failed, unfinished));
-        let (event, mut status) = match &reason {
+        let event = match reason {
             None => {
                 let source = frame.result_from.and_then(|id| self.frames.get(&id));
-                let done = FrameCompleted {
+                Event::FrameCompleted(FrameCompleted {
                     results: source
                         .map(|frame| frame.results.clone())
                         .unwrap_or_default(),
@@ -190,39 +192,22 @@ impl State {
                         .unwrap_or_default(),
                     results_compact: String::new(),
                     skipped: false,
-                };
-                (Event::FrameCompleted(done), RunStatus::Completed)
+                })
             }
             Some(reason) => {
                 let ended = FrameEnded {
-                    reason: reason.clone(),
+                    reason,
                     error_class: None,
                     blocked_by: None,
                 };
                 if failed > 0 {
-                    (Event::FrameFailed(ended), RunStatus::Failed)
+                    Event::FrameFailed(ended)
                 } else {
-                    (Event::FrameBlocked(ended), RunStatus::Blocked)
+                    Event::FrameBlocked(ended)
                 }
             }
         };
-        let mut facts = vec![frame_fact(frame, id, event)];
-        if let Some(run) = self.runs.get(&frame.run).filter(|_| frame.parent.is_none()) {
-            if unfinished > 0 {
-                status = run.ends_as.unwrap_or(status);
-            }
-            facts.push(Fact {
-                run: frame.run,
-                frame: None,
-                task: None,
-                event: Event::RunFinished(RunFinished {
-                    status,
-                    reason: reason.map(|reason| run.reason.clone().unwrap_or(reason)),
-                    duration_ms: now.ms_since(run.started),
-                }),
-            });
-        }
-        facts
+        frame_fact(frame, id, event)
     }
 
     fn why_unfinished(&self, frame: &Frame, failed: usize, unfinished: usize) -> String {
