@@ -26,6 +26,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, as something that the daemon could have said. */
+export function asApiError(reason: unknown): ApiError {
+  return reason instanceof ApiError ? reason : new ApiError(0, String(reason), null);
+}
+
 const TIMEOUT_MS = 30_000;
 
 /** The address of something below `/api/`; parts and parameters are escaped here and only here. */
@@ -46,6 +51,24 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
   }
   if (!response.ok) throw await refusal(response);
   return response;
+}
+
+/** The whole lines of an answer, as they come. */
+export async function* readLines(response: Response): AsyncGenerator<string> {
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop()!;
+      yield* lines;
+    }
+  } finally {
+    // Whoever has read enough does not want the rest.
+    void reader.cancel().catch(() => {});
+  }
 }
 
 async function refusal(response: Response): Promise<ApiError> {

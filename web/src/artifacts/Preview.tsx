@@ -2,7 +2,8 @@
 
 import { createEffect, createMemo, createSignal, lazy, Match, on, onCleanup, Show, Suspense, Switch } from "solid-js";
 import type { Artifact } from "../api/types.gen.ts";
-import { ApiError } from "../api/client.ts";
+import { asApiError } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { visible } from "../diff/visible.ts";
 import { bytes } from "../format.ts";
 import { addressOf, FIRST_BYTES, hexOf, IMAGE_BYTES, MOST_BYTES, readBeginning, textOf, webAddress } from "./artifact.ts";
@@ -27,7 +28,7 @@ export function Preview(props: { project: string; artifact: Artifact }) {
     onCleanup(() => abort.abort());
     setError(null);
     readBeginning(from, props.artifact.path, limit, abort.signal).then(setFound, (reason) => {
-      if (!abort.signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      if (!abort.signal.aborted) setError(asApiError(reason));
     });
   }));
 

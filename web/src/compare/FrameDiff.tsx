@@ -1,13 +1,15 @@
 // What one frame did and gave, beside others: facts in a table, texts and artifacts as diffs against the first.
 
 import { createEffect, createResource, createSignal, For, on, onCleanup, Show } from "solid-js";
-import type { Artifact } from "../api/types.gen.ts";
+import type { Artifact, FrameView } from "../api/types.gen.ts";
 import { DiffView } from "../diff/Diff.tsx";
 import { visible } from "../diff/visible.ts";
 import { bytes, cost, duration, isUsed, plural, tokens, usageInFull } from "../format.ts";
 import { runPath } from "../paths.ts";
 import { NOTHING_USED, addUsage } from "../model/usage.ts";
 import { Status } from "../ui/Status.tsx";
+import { Facts } from "./Facts.tsx";
+import type { Fact } from "./Facts.tsx";
 import { loadCopy, loadFrame, textDifference } from "./load.ts";
 import type { FrameOutputs } from "./load.ts";
 import { outputDifferences } from "./outputs.ts";
@@ -35,7 +37,7 @@ export function FrameDiff(props: { frames: readonly Compared[] }) {
     <Show when={loaded()} fallback={<p class="hint" role={error() ? "alert" : "status"}>{error() ?? "Loading…"}</p>}>
       {(outputs) => (
         <div class="frame-diff">
-          <Facts frames={props.frames} outputs={outputs()} />
+          <Facts label="Facts" sides={outputs()} facts={FACTS} marked heading={(outputs, i) => <FrameHeading of={props.frames[i]!} found={outputs.detail.frame} />} />
           <For each={outputs().slice(1)}>
             {(other, i) => (
               <Outputs
@@ -51,48 +53,28 @@ export function FrameDiff(props: { frames: readonly Compared[] }) {
   );
 }
 
-function Facts(props: { frames: readonly Compared[]; outputs: readonly FrameOutputs[] }) {
-  const rows = (): [string, (outputs: FrameOutputs) => string][] => [
-    ["Why", ({ detail }) => detail.frame.reason ?? ""],
-    ["Took", ({ detail: { frame } }) => (frame.started_ms === null || frame.ended_ms === null ? "" : duration(frame.ended_ms - frame.started_ms))],
-    ["Tries", ({ detail }) => String(detail.tasks.length)],
-    ["Tokens", ({ detail }) => (isUsed(used(detail)) ? `${tokens(used(detail))} (${usageInFull(used(detail))})` : "")],
-    ["Cost", ({ detail }) => cost(used(detail)) ?? ""],
-    ["Tool", ({ detail }) => detail.frame.tool ?? ""],
-    ["Version", (outputs) => outputs.tool_version ?? ""],
-    ["Model", ({ detail }) => detail.tasks.findLast((task) => task.model !== null)?.model ?? ""],
-    ["Commit", (outputs) => outputs.commit ?? ""],
-    ["Role, phase", ({ detail: { frame } }) => [frame.agent_role, frame.phase].filter((each) => each !== null).join(" · ")],
-  ];
-  const isSame = (of: (outputs: FrameOutputs) => string) => new Set(props.outputs.map(of)).size === 1;
+function FrameHeading(props: { of: Compared; found: FrameView }) {
   return (
-    <div class="compare-scroll" tabindex="0" role="group" aria-label="Facts">
-      <table class="compare-facts">
-        <thead>
-          <tr>
-            <td />
-            <For each={props.frames}>
-              {(frame, i) => {
-                const { run, id, title, status } = props.outputs[i()]!.detail.frame;
-                return <th scope="col"><a href={runPath(frame.project, run, id)}>{title}</a><span class="muted mono">{frame.name}</span><Status status={status} /></th>;
-              }}
-            </For>
-          </tr>
-        </thead>
-        <tbody>
-          <For each={rows().filter(([, of]) => props.outputs.some((outputs) => of(outputs) !== ""))}>
-            {([name, of]) => (
-              <tr classList={{ differs: !isSame(of) }}>
-                <th scope="row">{name}<Show when={!isSame(of)}><span class="differs-sign" title="They differ"> ≠</span></Show></th>
-                <For each={props.outputs}>{(outputs) => <td>{of(outputs)}</td>}</For>
-              </tr>
-            )}
-          </For>
-        </tbody>
-      </table>
-    </div>
+    <>
+      <a href={runPath(props.of.project, props.found.run, props.found.id)}>{props.found.title}</a>
+      <span class="muted mono">{props.of.name}</span>
+      <Status status={props.found.status} />
+    </>
   );
 }
+
+const FACTS: readonly Fact<FrameOutputs>[] = [
+  ["Why", ({ detail }) => detail.frame.reason ?? ""],
+  ["Took", ({ detail: { frame } }) => (frame.started_ms === null || frame.ended_ms === null ? "" : duration(frame.ended_ms - frame.started_ms))],
+  ["Tries", ({ detail }) => String(detail.tasks.length)],
+  ["Tokens", ({ detail }) => (isUsed(used(detail)) ? `${tokens(used(detail))} (${usageInFull(used(detail))})` : "")],
+  ["Cost", ({ detail }) => cost(used(detail)) ?? ""],
+  ["Tool", ({ detail }) => detail.frame.tool ?? ""],
+  ["Version", (outputs) => outputs.tool_version ?? ""],
+  ["Model", ({ detail }) => detail.tasks.findLast((task) => task.model !== null)?.model ?? ""],
+  ["Commit", (outputs) => outputs.commit ?? ""],
+  ["Role, phase", ({ detail: { frame } }) => [frame.agent_role, frame.phase].filter((each) => each !== null).join(" · ")],
+];
 
 function used(detail: FrameOutputs["detail"]) {
   return detail.tasks.reduce((sum, task) => addUsage(sum, task.usage ?? NOTHING_USED), NOTHING_USED);

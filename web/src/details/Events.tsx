@@ -1,7 +1,8 @@
 // The events of a run, newest first: those of its journal, and those that come.
 
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
-import { ApiError } from "../api/client.ts";
+import { asApiError } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { clock, moment } from "../format.ts";
 import { place, setQuery } from "../router.ts";
 import type { TabProps } from "./Panel.tsx";
@@ -39,7 +40,7 @@ export default function Events(props: TabProps) {
         setError(null);
       },
       (reason) => {
-        if (!abort.signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+        if (!abort.signal.aborted) setError(asApiError(reason));
       },
     ).finally(() => setBusy(false));
     return last;

@@ -2,7 +2,7 @@
 
 import { createEffect, createSignal, on, onMount, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
-import { ApiError } from "../api/client.ts";
+import { ApiError, asApiError } from "../api/client.ts";
 import { atOnce, tool } from "../actions/action.ts";
 
 /** The frame whose goal is being edited. */
@@ -60,7 +60,7 @@ function Editor(props: Props) {
       }
       setEdited(null);
     } catch (reason) {
-      setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      setError(asApiError(reason));
     }
   }
 

@@ -5,7 +5,8 @@ import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js"
 import type { Accessor } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { FrameDetail } from "../api/types.gen.ts";
-import { ApiError, getFrame } from "../api/client.ts";
+import { asApiError, getFrame } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { overlaid, overlay } from "../state.ts";
 import type { RunContent } from "../sync/apply.ts";
 import { withChanges } from "../sync/overlay.ts";
@@ -66,7 +67,7 @@ export function useFrame(project: string, frame: string, content: Accessor<RunCo
       for (const cmdId of held) overlay.drop(cmdId);
       setError(null);
     } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      if (!signal.aborted) setError(asApiError(reason));
     }
   }
 

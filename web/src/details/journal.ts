@@ -3,6 +3,7 @@
 
 import { address, ask } from "../api/client.ts";
 import type { EventView } from "../api/types.gen.ts";
+import { join } from "../logs/window.ts";
 
 export type Event = Pick<EventView, "seq" | "ts_ms" | "event" | "flame" | "frame" | "task" | "summary">;
 
@@ -73,7 +74,7 @@ export class Journal {
     const response = await ask(url, { signal: AbortSignal.any([signal, enough.signal]) });
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();
-    let rest = new Uint8Array(0);
+    let rest: Uint8Array = new Uint8Array(0);
     let at = offset;
     for (;;) {
       const { done, value } = await reader.read();
@@ -89,13 +90,6 @@ export class Journal {
       rest = bytes.slice(start);
     }
   }
-}
-
-function join(first: Uint8Array<ArrayBuffer>, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(first.length + second.length);
-  joined.set(first);
-  joined.set(second, first.length);
-  return joined;
 }
 
 /** The names under which flame-graph plug-ins know events; those that come live carry theirs. */

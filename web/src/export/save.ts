@@ -1,7 +1,7 @@
 // Makes each export of a run and hands it to the browser to be kept.
 
 import type { RunView } from "../api/types.gen.ts";
-import { address, ask } from "../api/client.ts";
+import { address, ask, readLines } from "../api/client.ts";
 import { layOut } from "../model/layout.ts";
 import type { RunContent } from "../sync/apply.ts";
 import { chromeTrace } from "./chrome.ts";
@@ -62,22 +62,15 @@ function drawing({ run, content, now_ms }: Source): string {
 
 async function journal(run: RunView): Promise<JournalRecord[]> {
   const response = await ask(address(["runs", run.id, "events"], { project: run.project, offset: 0 }));
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const records: JournalRecord[] = [];
-  let rest = "";
   let read = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    const lines = (rest + (value ?? "")).split("\n");
-    rest = done ? "" : lines.pop()!;
-    for (const line of lines) {
-      const record = readRecord(line);
-      if (record) records.push(record);
-    }
-    if (done) return records;
-    read += value.length;
+  for await (const line of readLines(response)) {
+    const record = readRecord(line);
+    if (record) records.push(record);
+    read += line.length + 1;
     if (read > LARGEST_JOURNAL) throw new Error("The run's journal is too large for a file. Copy the run's folder in .fornax/runs instead.");
   }
+  return records;
 }
 
 /** A drawing as a picture: twice as large, or as large as can be. */

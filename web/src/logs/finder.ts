@@ -2,7 +2,8 @@
 
 import { createSignal } from "solid-js";
 import type { Accessor } from "solid-js";
-import { ApiError } from "../api/client.ts";
+import { asApiError } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import type { Hit, LogSource, Progress, Query } from "./source.ts";
 
 export class Finder {
@@ -101,7 +102,7 @@ export class Finder {
       }
     } catch (reason) {
       if (mine.signal.aborted) return;
-      this.error = reason instanceof ApiError ? reason : new ApiError(0, String(reason), null);
+      this.error = asApiError(reason);
     }
     this.isOver = true;
     this.#changed();

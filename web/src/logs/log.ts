@@ -4,7 +4,7 @@
 
 import { createSignal } from "solid-js";
 import type { Accessor } from "solid-js";
-import { ApiError } from "../api/client.ts";
+import { ApiError, asApiError } from "../api/client.ts";
 import { PLAIN, lookAfter } from "./ansi.ts";
 import type { Look } from "./ansi.ts";
 import { PAGE_BYTES } from "./source.ts";
@@ -257,7 +257,7 @@ export class Log {
       await work(signal);
       this.#set.error(null);
     } catch (reason) {
-      if (!signal.aborted) this.#set.error(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      if (!signal.aborted) this.#set.error(asApiError(reason));
     } finally {
       if (!signal.aborted) this.#busy = false;
     }

@@ -1,6 +1,6 @@
 // A task's log as the daemon gives it: pages by byte offset, and what is still to come as a stream.
 
-import { ApiError, address, ask } from "../api/client.ts";
+import { ApiError, address, ask, readLines } from "../api/client.ts";
 
 export const STREAMS = ["stdout", "stderr", "merged"] as const;
 export type Stream = (typeof STREAMS)[number];
@@ -98,15 +98,7 @@ export class LogSource {
   async *search(query: Query, from: number, signal: AbortSignal): AsyncGenerator<Hit | Progress> {
     const { pattern, regex } = query;
     const response = await ask(this.#address(["search"], { pattern, regex, offset: from, limit: HITS_MAX }), { signal });
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) yield JSON.parse(line) as Hit | Progress;
-    }
+    for await (const line of readLines(response)) yield JSON.parse(line) as Hit | Progress;
   }
 
   /** Which bytes of a stretch are whose. */

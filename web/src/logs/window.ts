@@ -138,7 +138,8 @@ export class LogWindow {
   }
 }
 
-function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+/** Bytes, one after the other. */
+export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   const joined = new Uint8Array(first.length + second.length);
   joined.set(first);
   joined.set(second, first.length);

@@ -3,6 +3,8 @@
 
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
+import { Facts } from "../compare/Facts.tsx";
+import type { Fact } from "../compare/Facts.tsx";
 import { FrameDiff } from "../compare/FrameDiff.tsx";
 import { createOutcomes, createSides } from "../compare/loading.ts";
 import type { Asked, Outcome } from "../compare/loading.ts";
@@ -110,41 +112,28 @@ function Chooser(props: { asked: readonly Asked[] }) {
   );
 }
 
+const FACTS: readonly Fact<Side>[] = [
+  ["Why", ({ run }) => run.reason ?? ""],
+  ["Started", ({ run }) => moment(run.started_ms)],
+  ["Took", ({ run }) => duration((run.ended_ms ?? second()) - run.started_ms)],
+  ["Tokens", ({ run }) => (isUsed(run.usage) ? `${tokens(run.usage)} (${usageInFull(run.usage)})` : "")],
+  ["Cost", ({ run }) => cost(run.usage) ?? ""],
+  ["Plan", ({ run }) => run.plan ?? ""],
+];
+
 function Overview(props: { sides: readonly Side[] }) {
   const without = (run: RunView) => comparePath(props.sides.map((side) => side.run).filter((each) => each !== run));
-  const rows: [string, (run: RunView) => string][] = [
-    ["Why", (run) => run.reason ?? ""],
-    ["Started", (run) => moment(run.started_ms)],
-    ["Took", (run) => duration((run.ended_ms ?? second()) - run.started_ms)],
-    ["Tokens", (run) => (isUsed(run.usage) ? `${tokens(run.usage)} (${usageInFull(run.usage)})` : "")],
-    ["Cost", (run) => cost(run.usage) ?? ""],
-    ["Plan", (run) => run.plan ?? ""],
-  ];
+  const heading = ({ run }: Side) => (
+    <>
+      <a href={runPath(run.project, run.id)}>{run.name}</a>
+      <a class="quiet" href={without(run)} aria-label={`Take ${run.id} away`} title="Take it away">✕</a>
+      <span class="muted mono">{run.id}</span>
+    </>
+  );
   return (
-    <div class="compare-scroll" tabindex="0" role="group" aria-label="Runs">
-      <table class="compare-facts">
-        <thead>
-          <tr>
-            <td />
-            <For each={props.sides}>
-              {({ run }) => (
-                <th scope="col">
-                  <a href={runPath(run.project, run.id)}>{run.name}</a>
-                  <a class="quiet" href={without(run)} aria-label={`Take ${run.id} away`} title="Take it away">✕</a>
-                  <span class="muted mono">{run.id}</span>
-                </th>
-              )}
-            </For>
-          </tr>
-        </thead>
-        <tbody>
-          <tr><th scope="row">Status</th><For each={props.sides}>{({ run }) => <td><Status status={run.status} /> <CountsBar counts={run.counts} /></td>}</For></tr>
-          <For each={rows.filter(([, of]) => props.sides.some(({ run }) => of(run) !== ""))}>
-            {([name, of]) => <tr><th scope="row">{name}</th><For each={props.sides}>{({ run }) => <td>{of(run)}</td>}</For></tr>}
-          </For>
-        </tbody>
-      </table>
-    </div>
+    <Facts label="Runs" sides={props.sides} facts={FACTS} heading={heading}>
+      <tr><th scope="row">Status</th><For each={props.sides}>{({ run }) => <td><Status status={run.status} /> <CountsBar counts={run.counts} /></td>}</For></tr>
+    </Facts>
   );
 }
 

@@ -3,7 +3,8 @@
 import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js";
 import type { Accessor } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
-import { ApiError, getRun } from "../api/client.ts";
+import { asApiError, getRun } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { contentOf, loadRun, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 
@@ -41,7 +42,7 @@ export function useContent(project: string, id: string): Held {
       // Again where the run went on while its frames were on their way.
       while (!loadRun(await getRun(project, id, signal)));
     } catch (reason) {
-      if (!signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      if (!signal.aborted) setError(asApiError(reason));
     }
   }
 

@@ -2,7 +2,8 @@
 
 import { createEffect, createMemo, createSignal, on, onCleanup, Show } from "solid-js";
 import type { TaskView } from "../api/types.gen.ts";
-import { ApiError, getTask } from "../api/client.ts";
+import { asApiError, getTask } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import { goTo } from "../logs/address.ts";
 import { streamOf, StreamTabs } from "../logs/FrameLog.tsx";
 import { readLines } from "../logs/lines.ts";
@@ -12,6 +13,7 @@ import { runPath } from "../paths.ts";
 import { place } from "../router.ts";
 import { contentOf, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
+import { Missing } from "../ui/Empty.tsx";
 import { useTitle } from "../ui/title.ts";
 import type { RouteProps } from "./routes.ts";
 
@@ -35,7 +37,7 @@ export default function LogPage(props: RouteProps) {
     getTask(project(), id(), abort.signal).then(
       ({ task: found }) => { setAsked(found); setError(null); },
       (reason: unknown) => {
-        if (!abort.signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+        if (!abort.signal.aborted) setError(asApiError(reason));
       },
     );
   }));
@@ -45,14 +47,7 @@ export default function LogPage(props: RouteProps) {
       when={task()}
       fallback={
         <Show when={error()} fallback={<p class="empty muted" role="status">Loading {id()}…</p>}>
-          {(problem) => (
-            <div class="empty" role="alert">
-              <h1>{problem().status === 404 ? "There is no such task" : "The task could not be loaded"}</h1>
-              <p>{problem().message}</p>
-              <p class="muted">{problem().help}</p>
-              <p><a href="/logs">All logs</a></p>
-            </div>
-          )}
+          {(problem) => <Missing problem={problem()} what="task" href="/logs" all="All logs" />}
         </Show>
       }
     >

@@ -4,7 +4,6 @@ import { createMemo, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
-import type { ApiError } from "../api/client.ts";
 import type { RunDocument } from "../export/document.ts";
 import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
@@ -16,6 +15,7 @@ import { place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
 import { sparing } from "../sparing.ts";
 import { runKey } from "../sync/apply.ts";
+import { Missing } from "../ui/Empty.tsx";
 import { useTitle } from "../ui/title.ts";
 import { useContent } from "./content.ts";
 import type { Content } from "./content.ts";
@@ -38,23 +38,12 @@ export function RunPage(props: { project: string; run: string }) {
       when={run() && content()}
       fallback={
         <Show when={error()} fallback={<p class="empty muted" role="status">Loading {props.run}…</p>}>
-          {(problem) => <NoRun problem={problem()} />}
+          {(problem) => <Missing problem={problem()} what="run" href="/" all="All runs" />}
         </Show>
       }
     >
       <Loaded run={run()!} content={content()!} />
     </Show>
-  );
-}
-
-function NoRun(props: { problem: ApiError }) {
-  return (
-    <div class="empty" role="alert">
-      <h1>{props.problem.status === 404 ? "There is no such run" : "The run could not be loaded"}</h1>
-      <p>{props.problem.message}</p>
-      <p class="muted">{props.problem.help}</p>
-      <p><a href="/">All runs</a></p>
-    </div>
   );
 }
 

@@ -1,7 +1,8 @@
 // The tools of the projects, and whether they can be used.
 
 import { createEffect, createSignal, For, on, onCleanup, Show } from "solid-js";
-import { ApiError, getTools } from "../api/client.ts";
+import { asApiError, getTools } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import type { ToolFound } from "../api/client.ts";
 import { chosenProject } from "../project.ts";
 import { projects, snapshots } from "../state.ts";
@@ -38,7 +39,7 @@ function ProjectTools(props: { project: string }) {
     getTools(props.project, abort.signal).then(
       (tools) => { setFound(tools); setError(null); },
       (reason: unknown) => {
-        if (!abort.signal.aborted) setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+        if (!abort.signal.aborted) setError(asApiError(reason));
       },
     );
   }));

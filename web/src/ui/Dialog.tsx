@@ -61,13 +61,6 @@ export function fillIn(form: Form, send: (values: Values) => Promise<void>): Pro
   });
 }
 
-/** Asks whether to do something. Anything but the button that does it is a no. */
-export async function confirm(title: string, text: string, does: string): Promise<boolean> {
-  let yes = false;
-  await fillIn({ title, text, does, danger: true }, async () => void (yes = true));
-  return yes;
-}
-
 export function Dialogs() {
   return <Show when={asked()} keyed>{(form) => <Suspense><FormDialog form={form} /></Suspense>}</Show>;
 }

@@ -1,6 +1,7 @@
 // What is shown where there is nothing to show, or where it cannot be trusted.
 
 import { Match, Switch } from "solid-js";
+import type { ApiError } from "../api/client.ts";
 import { place } from "../router.ts";
 import { connection, fault, snapshots } from "../state.ts";
 import { useTitle } from "./title.ts";
@@ -45,6 +46,18 @@ export function Nowhere() {
       <h1>There is no such page</h1>
       <p>Nothing is at <code>{place().path}</code>.</p>
       <p><a href="/">All runs</a></p>
+    </div>
+  );
+}
+
+/** Something that was asked for is not there, or did not come. */
+export function Missing(props: { problem: ApiError; what: string; href: string; all: string }) {
+  return (
+    <div class="empty" role="alert">
+      <h1>{props.problem.status === 404 ? `There is no such ${props.what}` : `The ${props.what} could not be loaded`}</h1>
+      <p>{props.problem.message}</p>
+      <p class="muted">{props.problem.help}</p>
+      <p><a href={props.href}>{props.all}</a></p>
     </div>
   );
 }

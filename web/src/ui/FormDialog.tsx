@@ -1,7 +1,8 @@
 // A form in a dialog, as it is shown.
 
 import { createResource, createSignal, For, Match, onMount, Show, Switch } from "solid-js";
-import { ApiError } from "../api/client.ts";
+import { asApiError } from "../api/client.ts";
+import type { ApiError } from "../api/client.ts";
 import type { Asked, Field, Preview, Values } from "./Dialog.tsx";
 
 const LISTED = 50;
@@ -37,7 +38,7 @@ export default function FormDialog(props: { form: Asked }) {
       // Closed, and not only taken away, so that the focus returns to where it was.
       dialog.close();
     } catch (reason) {
-      setError(reason instanceof ApiError ? reason : new ApiError(0, String(reason), null));
+      setError(asApiError(reason));
     } finally {
       setBusy(false);
     }
