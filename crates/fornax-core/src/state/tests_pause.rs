@@ -28,6 +28,11 @@ impl Bench {
         self.state.frames[&self.id(key)].status
     }
 
+    /// Whether a human is asked something in a frame.
+    fn asks(&self, key: &str) -> bool {
+        !self.state.frame_view(self.id(key)).unwrap().asks.is_empty()
+    }
+
     /// The checkpoint that holds a frame.
     fn hold(&mut self, key: &str) -> String {
         let command = Command::Checkpoint {
@@ -209,14 +214,7 @@ fn a_frame_that_a_human_holds_begins_when_the_human_says_so() {
     assert_eq!(bench.refuse(&maybe).kind, ErrorKind::Usage);
     bench.answer(&checkpoint, "go on");
     assert_eq!(bench.task_state("b"), TaskState::Running);
-    assert!(
-        bench
-            .state
-            .frame_view(bench.id("b"))
-            .unwrap()
-            .asks
-            .is_empty()
-    );
+    assert!(!bench.asks("b"));
 }
 
 #[test]
@@ -249,14 +247,7 @@ fn a_held_frame_that_is_stopped_asks_nothing_any_more() {
     let mut bench = Bench::start(spec(&[("a", &[]), ("b", &["a"])]), 1);
     let checkpoint = bench.hold("b");
     bench.must(&stop(bench.frame("b")));
-    assert!(
-        bench
-            .state
-            .frame_view(bench.id("b"))
-            .unwrap()
-            .asks
-            .is_empty()
-    );
+    assert!(!bench.asks("b"));
     let answer = "go on".to_owned();
     let refused = bench.refuse(&Command::Resolve { checkpoint, answer });
     assert!(refused.message.contains("blocked"), "{refused}");

@@ -21,18 +21,23 @@ fn with(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static 
     headers
 }
 
+/// Nobody may frame what is at a path.
+async fn assert_unframed(site: &Site, path: &str) {
+    let reply = get(site, path, &[]).await;
+    assert_eq!(reply.header("x-frame-options"), "DENY", "{path}");
+    let policy = reply.header("content-security-policy");
+    assert!(
+        policy.contains("frame-ancestors 'none'"),
+        "{path}: {policy}"
+    );
+}
+
 #[tokio::test]
 async fn nobody_frames_anything_by_default() {
     let site = Site::start().await;
     assert_eq!(get(&site, EMBED, &FRAMED).await.status, 403);
     for path in [EMBED, "/", "/runs/a/b"] {
-        let reply = get(&site, path, &[]).await;
-        assert_eq!(reply.header("x-frame-options"), "DENY", "{path}");
-        let policy = reply.header("content-security-policy");
-        assert!(
-            policy.contains("frame-ancestors 'none'"),
-            "{path}: {policy}"
-        );
+        assert_unframed(&site, path).await;
     }
 }
 
@@ -59,13 +64,7 @@ async fn the_origins_that_were_named_frame_what_is_made_for_it() {
         "/api/status",
         "/login?code=x",
     ] {
-        let reply = get(&site, path, &[]).await;
-        assert_eq!(reply.header("x-frame-options"), "DENY", "{path}");
-        let policy = reply.header("content-security-policy");
-        assert!(
-            policy.contains("frame-ancestors 'none'"),
-            "{path}: {policy}"
-        );
+        assert_unframed(&site, path).await;
     }
 }
 
