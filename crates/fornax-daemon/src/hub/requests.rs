@@ -209,18 +209,15 @@ impl Hub {
         actor: Actor,
     ) -> Result<Answer, Error> {
         let engine = self.engine(&request.project)?;
-        let command = match &request.command {
-            Request::Pause { target } => Command::Pause {
-                target: find::target(&engine, target).await?,
-            },
-            Request::Unpause { target } => Command::Unpause {
-                target: find::target(&engine, target).await?,
-            },
-            _ => return Err(Error::new(ErrorKind::Internal, "not a pause")),
+        let (Request::Pause { target } | Request::Unpause { target }) = &request.command else {
+            return Err(Error::new(ErrorKind::Internal, "not a pause"));
         };
-        if let Command::Pause { target } | Command::Unpause { target } = &command {
-            find::take_up(&engine, *target).await?;
-        }
+        let target = find::target(&engine, target).await?;
+        find::take_up(&engine, target).await?;
+        let command = match &request.command {
+            Request::Pause { .. } => Command::Pause { target },
+            _ => Command::Unpause { target },
+        };
         engine
             .command(command, actor, Some(request.cmd_id.clone()))
             .await
