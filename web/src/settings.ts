@@ -29,9 +29,10 @@ const NO_LAYOUT = [KEY, "fornax.aside", "fornax.told"];
 
 /** Reads what was kept; what is missing or damaged is as if it had never been set. */
 export function readSettings(text: string | null): Settings {
+  if (text === null) return { ...DEFAULTS };
   let kept: unknown;
   try {
-    kept = JSON.parse(text ?? "");
+    kept = JSON.parse(text);
   } catch {
     return { ...DEFAULTS };
   }

@@ -1,31 +1,51 @@
 // Things that take time to make, and are made again and again.
 
 import { createEffect, createSignal, on, onCleanup, untrack } from "solid-js";
+import { keepSame } from "./model/same.ts";
 
-/** How many times as long as it took, it is not made again. */
-const REST = 39;
+/** What takes no longer is made whenever something changes. */
+const CHEAP_MS = 1;
+/** How many times as long as it took, other things are not made again. */
+const REST = 199;
+/** Nobody waits longer than that, also where it took so long only because others used the machine. */
+const LONGEST_REST_MS = 1_000;
+/** So long what was skipped waits for a change that it can be made with. */
+const WAIT_MS = 200;
+/** How many times as long as one of such things took, none of the others is made: not all in one animation frame. */
+const OTHERS_REST = 8;
+
+let othersRestUntil_ms = 0;
 
 /**
- * What `make` gives for the newest `source`. It is made at most for a fortieth of the time; what is skipped
- * comes with the next.
+ * What `make` gives for the newest `source`. Where that takes long, it is made for no more than half a percent of
+ * the time; what is skipped comes with a later change, or a little later by itself. What of it is as it was before
+ * stays the same object. `chosen` is what of the source is not mere news, such as what a person changes: where one
+ * of these is another one, it is made at once.
  */
-export function sparing<S, T>(source: () => S, make: (source: S) => T): () => T {
+export function sparing<S, T>(source: () => S, make: (source: S) => T, chosen: () => readonly unknown[]): () => T {
   const [made, setMade] = createSignal<T>(untrack(() => make(source())));
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let idleUntil = 0;
-  const remake = () => {
+  let restUntil_ms = 0;
+  let before = untrack(chosen);
+
+  function remake(): void {
+    clearTimeout(timer);
     timer = undefined;
-    const began = performance.now();
+    const began_ms = performance.now();
     const next = make(untrack(source));
-    setMade(() => next);
-    idleUntil = performance.now() + (performance.now() - began) * REST;
-  };
-  createEffect(on(source, () => {
-    const wait_ms = idleUntil - performance.now();
-    if (wait_ms <= 4) {
-      clearTimeout(timer);
-      remake();
-    } else timer ??= setTimeout(remake, wait_ms);
+    setMade((before) => keepSame(next, before));
+    const now_ms = performance.now();
+    const took_ms = now_ms - began_ms;
+    if (took_ms <= CHEAP_MS) return;
+    restUntil_ms = now_ms + Math.min(took_ms * REST, LONGEST_REST_MS);
+    othersRestUntil_ms = now_ms + Math.min(took_ms * OTHERS_REST, LONGEST_REST_MS);
+  }
+
+  createEffect(on([source, chosen], ([, now]) => {
+    const wait_ms = Math.max(restUntil_ms, othersRestUntil_ms) - performance.now();
+    if (wait_ms <= 0 || now.some((each, i) => each !== before[i])) remake();
+    else timer ??= setTimeout(remake, wait_ms + WAIT_MS);
+    before = now;
   }, { defer: true }));
   onCleanup(() => clearTimeout(timer));
   return made;

@@ -4,6 +4,7 @@
 import { batch, createRoot, createSignal } from "solid-js";
 import type { Signal } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
+import { inNextFrame } from "./animation.ts";
 import type { ProjectView, RunDetail, RunView } from "./api/types.gen.ts";
 import { Mirror, runKey } from "./sync/apply.ts";
 import type { RunContent } from "./sync/apply.ts";
@@ -120,8 +121,7 @@ function schedule(): void {
     const timer = setTimeout(takeIn, HIDDEN_DELAY_MS);
     cancel = () => clearTimeout(timer);
   } else {
-    const frame = requestAnimationFrame(takeIn);
-    cancel = () => cancelAnimationFrame(frame);
+    cancel = inNextFrame("take", takeIn);
   }
 }
 

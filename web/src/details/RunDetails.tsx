@@ -1,11 +1,13 @@
 // What matters about a run: what went wrong, what waits, what goes on; and the facts.
 
-import { createMemo, For, Show } from "solid-js";
+import { For, Show } from "solid-js";
 import type { FrameStatus, RunView } from "../api/types.gen.ts";
 import { ActionMenu } from "../actions/Menu.tsx";
 import { RUN_ACTIONS } from "../actions/run.ts";
 import { duration, moment, plural } from "../format.ts";
+import type { FrameTable } from "../model/columns.ts";
 import { FRAME_STATUSES } from "../model/status.ts";
+import { sparing } from "../sparing.ts";
 import { second } from "../state.ts";
 import { Frames, FrameLink, Used } from "./parts.tsx";
 import type { Content } from "./parts.tsx";
@@ -20,21 +22,8 @@ const OF_NOTE: readonly [FrameStatus, string][] = [
 const MAIN = ["run.unpause", "run.pause"];
 
 export function RunDetails(props: { run: RunView; content: Content }) {
-  const byStatus = createMemo(() => {
-    const { frames } = props.content.content;
-    void props.content.version;
-    const ids = new Map<FrameStatus, string[]>();
-    for (const [status] of OF_NOTE) {
-      const code = FRAME_STATUSES.indexOf(status);
-      const found: string[] = [];
-      for (let row = 0; row < frames.length; row++) {
-        if (frames.status.codes[row] === code && frames.group.bits[row] === 0) found.push(frames.id.get(row));
-      }
-      if (found.length > 0) ids.set(status, found);
-    }
-    return ids;
-  });
-  const isQuiet = () => OF_NOTE.every(([status]) => !byStatus().has(status));
+  const ofNote = sparing(() => props.content, ({ content: { frames } }) => OF_NOTE.map(([status]) => framesThatAre(status, frames)), () => [props.content.content]);
+  const isQuiet = () => ofNote().every((ids) => ids.length === 0);
   return (
     <div class="details">
       <header class="details-head">
@@ -50,9 +39,9 @@ export function RunDetails(props: { run: RunView; content: Content }) {
       </header>
       <div class="of-note">
         <For each={OF_NOTE}>
-          {([status, title]) => (
-            <Show when={byStatus().get(status)}>
-              {(ids) => <Frames title={title} ids={ids()} run={props.run} content={props.content} why />}
+          {([, title], i) => (
+            <Show when={ofNote()[i()]!.length > 0}>
+              <Frames title={title} ids={ofNote()[i()]!} run={props.run} content={props.content} why />
             </Show>
           )}
         </For>
@@ -60,6 +49,16 @@ export function RunDetails(props: { run: RunView; content: Content }) {
       </div>
     </div>
   );
+}
+
+/** The ids of frames with a status, without those that only hold others. */
+function framesThatAre(status: FrameStatus, frames: FrameTable): string[] {
+  const code = FRAME_STATUSES.indexOf(status);
+  const found: string[] = [];
+  for (let row = 0; row < frames.length; row++) {
+    if (frames.status.codes[row] === code && frames.group.bits[row] === 0) found.push(frames.id.get(row));
+  }
+  return found;
 }
 
 function Facts(props: { run: RunView; content: Content }) {

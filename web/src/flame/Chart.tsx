@@ -8,6 +8,7 @@ import { endOf, startOf, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
 import { FRAME_STATUSES, word } from "../model/status.ts";
 import { WIDTHS } from "../model/widths.ts";
+import { inNextFrame } from "../animation.ts";
 import { useCommands } from "../commands/registry.ts";
 import { theme } from "../ui/theme.ts";
 import { Gaps } from "./Gaps.tsx";
@@ -21,8 +22,7 @@ import { gestures } from "./gestures.ts";
 import { barAt } from "./hit.ts";
 import { actionOf, walk } from "./keys.ts";
 import type { KeyAction } from "./keys.ts";
-import { readPalette } from "./palette.ts";
-import type { Palette } from "./palette.ts";
+import { onForcedColours, paletteOf } from "./palette.ts";
 import { AXIS_PX, ROW_PX } from "./scene.ts";
 import type { Shown } from "./scene.ts";
 import { fit, pan, reveal, zoom } from "./viewport.ts";
@@ -58,9 +58,8 @@ const SLOWEST_REDRAW_MS = 1_000;
 export function Chart(props: Props) {
   let box!: HTMLDivElement;
   let canvas!: HTMLCanvasElement;
-  let palette: Palette | null = null;
   let size = { width: 0, height: 0 };
-  let frame = 0;
+  let callOff = () => {};
   let growth: ReturnType<typeof setTimeout> | undefined;
   let held: { view: View; top: number } | null = null;
   const [top, setTop] = createSignal(0);
@@ -79,21 +78,18 @@ export function Chart(props: Props) {
   const lastTop = () => Math.max(0, layout().rows * ROW_PX + AXIS_PX + 8 - size.height);
   const clampTop = (value: number) => Math.min(Math.max(value, 0), lastTop());
 
-  const redraw = () => {
-    if (frame === 0) frame = requestAnimationFrame(paint);
-  };
+  const redraw = () => (callOff = inNextFrame("draw", paint));
 
   function paint(): void {
-    frame = 0;
+    callOff();
     clearTimeout(growth);
     if (size.width === 0) return;
     const brush = canvas.getContext("2d", { alpha: false })!;
     const ratio = devicePixelRatio;
-    palette ??= readPalette(box, ratio);
     const current = scale();
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw(brush, {
-      shown: props.shown, scale: current, height: size.height, top: clampTop(top()), palette,
+      shown: props.shown, scale: current, height: size.height, top: clampTop(top()), palette: paletteOf(box),
       selected: selectedBar(), hovered: tip()?.bar ?? -1, live: props.live,
     });
     setGaps(gapsInSight(current));
@@ -105,33 +101,24 @@ export function Chart(props: Props) {
       size = { width: box.clientWidth, height: box.clientHeight };
       canvas.width = Math.round(size.width * devicePixelRatio);
       canvas.height = Math.round(size.height * devicePixelRatio);
-      palette = null;
       // At once: an emptied canvas must not be seen.
       paint();
     });
     resized.observe(box);
     box.addEventListener("wheel", onWheel, { passive: false });
-    const forced = matchMedia("(forced-colors: active)");
-    forced.addEventListener("change", repaint);
     onCleanup(() => {
       resized.disconnect();
-      forced.removeEventListener("change", repaint);
-      cancelAnimationFrame(frame);
+      callOff();
       clearTimeout(growth);
     });
   });
 
-  function repaint(): void {
-    palette = null;
-    redraw();
-  }
-
+  onForcedColours(redraw);
   createEffect(() => {
     void camera.look();
     redraw();
   });
-  createEffect(on([top, tip, selectedBar, () => props.shown, () => props.live], redraw));
-  createEffect(on(theme, repaint, { defer: true }));
+  createEffect(on([top, tip, selectedBar, () => props.shown, () => props.live, theme], redraw));
   // What is chosen elsewhere is brought into sight.
   createEffect(on(selectedBar, (bar) => {
     if (bar < 0 || size.width === 0 || layout().y[bar]! < 0) return;

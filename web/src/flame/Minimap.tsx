@@ -2,12 +2,13 @@
 // moved by keys.
 
 import { createEffect, createSignal, For, on, onCleanup, onMount } from "solid-js";
+import { inNextFrame } from "../animation.ts";
 import { clock } from "../format.ts";
 import type { Scale } from "../model/lod.ts";
 import { theme } from "../ui/theme.ts";
 import type { Camera } from "./camera.ts";
 import { drawProfile, profileOf } from "./minimap.ts";
-import { readPalette } from "./palette.ts";
+import { onForcedColours, paletteOf } from "./palette.ts";
 import { amount } from "./scene.ts";
 import type { Shown } from "./scene.ts";
 import { WHOLE, between, pan, resolve } from "./viewport.ts";
@@ -18,11 +19,14 @@ interface Props {
   live: boolean;
 }
 
-/** While a run goes on, its profile is drawn at most this often. */
+/** While a run goes on, its profile is drawn at most this often, and at most for so small a part of the time. */
 const REDRAW_MS = 500;
+const REST = 80;
 /** A window narrower than that could not be taken hold of. */
 const NARROWEST_PX = 8;
 const STEP = 0.02;
+/** The window is placed by so many parts of the strip: less cannot be seen. */
+const FINENESS = 20_000;
 
 type Part = "from" | "to" | "window";
 
@@ -30,11 +34,13 @@ export function Minimap(props: Props) {
   let box!: HTMLDivElement;
   let canvas!: HTMLCanvasElement;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let drawn_ms = -Infinity;
+  let callOff = () => {};
+  let restUntil_ms = -Infinity;
+  let height = 0;
   let drag: { part: Part; x: number; from: number; to: number } | null = null;
   const [width, setWidth] = createSignal(0);
   /** The window in shares of the whole; it moves with the chart. */
-  const [window, setWindow] = createSignal({ from: 0, to: 1 });
+  const [window, setWindow] = createSignal({ from: 0, to: 1 }, { equals: (one, other) => one.from === other.from && one.to === other.to });
 
   /** All there is, as the chart shows it when all is fitted in. */
   const whole = () => {
@@ -47,27 +53,37 @@ export function Minimap(props: Props) {
   };
 
   function paint(): void {
+    callOff();
+    clearTimeout(timer);
     timer = undefined;
     if (width() === 0) return;
-    drawn_ms = performance.now();
+    const began_ms = performance.now();
     const brush = canvas.getContext("2d", { alpha: false })!;
-    const ratio = devicePixelRatio;
-    canvas.width = Math.round(width() * ratio);
-    canvas.height = Math.round(box.clientHeight * ratio);
-    brush.setTransform(ratio, 0, 0, ratio, 0, 0);
-    drawProfile(brush, profileOf(props.shown, scale()), readPalette(box, ratio), width(), box.clientHeight);
+    brush.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    drawProfile(brush, profileOf(props.shown, scale()), paletteOf(box), width(), height);
+    restUntil_ms = performance.now() + Math.max(REDRAW_MS, REST * (performance.now() - began_ms));
   }
 
-  const redraw = () => (timer ??= setTimeout(paint, Math.max(drawn_ms + REDRAW_MS - performance.now(), 0)));
+  const redraw = () => {
+    const wait_ms = restUntil_ms - performance.now();
+    if (wait_ms <= 0) callOff = inNextFrame("draw", paint);
+    else timer ??= setTimeout(() => {
+      timer = undefined;
+      redraw();
+    }, wait_ms);
+  };
   const place = () => {
     const { look: { view }, all } = whole();
-    const share = (at: number) => Math.min(Math.max((at - all.from) / all.span, 0), 1);
+    const share = (at: number) => Math.round(Math.min(Math.max((at - all.from) / all.span, 0), 1) * FINENESS) / FINENESS;
     setWindow({ from: share(view.from), to: share(view.from + view.span) });
   };
 
   onMount(() => {
     const resized = new ResizeObserver(() => {
+      height = box.clientHeight;
       setWidth(box.clientWidth);
+      canvas.width = Math.round(width() * devicePixelRatio);
+      canvas.height = Math.round(height * devicePixelRatio);
       paint();
     });
     resized.observe(box);
@@ -80,8 +96,10 @@ export function Minimap(props: Props) {
       resized.disconnect();
       clearInterval(beat);
       clearTimeout(timer);
+      callOff();
     });
   });
+  onForcedColours(redraw);
   createEffect(on([() => props.shown, theme, props.camera.idle], redraw, { defer: true }));
   createEffect(place);
 

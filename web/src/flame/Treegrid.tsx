@@ -7,8 +7,8 @@ import type { Fold } from "../model/fold.ts";
 import type { FrameTable } from "../model/columns.ts";
 import { FUTURE, RUNNING } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
-import { isSame } from "../model/keeper.ts";
 import { inOrder } from "../model/order.ts";
+import { isSame } from "../model/same.ts";
 import { BADNESS, DIMMED, FRAME_STATUSES, INVALIDATED, glyph, word } from "../model/status.ts";
 import { sumsOf } from "../model/sums.ts";
 import { sparing } from "../sparing.ts";
@@ -37,14 +37,14 @@ export function Treegrid(props: Props) {
   // Most changes leave the order of children, and what is folded, as they are.
   const tree = createMemo(() => props.layout, undefined, { equals: (one, other) => one.children === other.children });
   const folded = createMemo(() => props.fold.folded, undefined, { equals: isSame });
-  const bars = createMemo(() => inOrder(tree(), (bar) => folded()[bar] === 1));
-  const sums = sparing(() => props.layout, (layout) => sumsOf(props.frames, layout));
+  const bars = createMemo(() => inOrder(tree(), folded()));
+  const sums = sparing(() => props.layout, (layout) => sumsOf(props.frames, layout), () => [props.frames]);
   const chosen = createMemo(() => {
     const bar = props.selected === null ? undefined : props.frames.row(props.selected);
     return bar === undefined ? -1 : bars().indexOf(bar);
   });
   const first = () => Math.max(0, Math.floor(scroll() / ROW_PX) - OVERSCAN);
-  const shown = createMemo(() => bars().slice(first(), Math.ceil((scroll() + height()) / ROW_PX) + OVERSCAN));
+  const shown = createMemo(() => [...bars().subarray(first(), Math.ceil((scroll() + height()) / ROW_PX) + OVERSCAN)]);
 
   onMount(() => {
     const resized = new ResizeObserver(() => setHeight(box.clientHeight));

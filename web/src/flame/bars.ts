@@ -38,7 +38,7 @@ export function drawBar(brush: Brush, scene: Scene, bar: number, left: number, r
   const ground: Ground = {
     fill,
     strength: notRun ? 0.1 : isGroup ? 0.2 : 1,
-    texture: (isGroup || notRun ? palette.faintTextures : palette.textures)[status]!,
+    texture: isGroup || notRun ? palette.faintTexture(status) : palette.texture(status),
     ink: isGroup || notRun ? palette.text : palette.onFill,
   };
   const stretches = notRun ? [] : stretchesOf(scene, bar, left, right);
@@ -112,7 +112,7 @@ function stretchesOf(scene: Scene, bar: number, left: number, right: number): St
 
 /** The ground of a stretch that was not worked in. */
 function restingGround(scene: Scene, ground: Ground, stretch: Stretch): Ground {
-  const texture = stretch.doing === "working" ? null : scene.palette.doings[stretch.doing];
+  const texture = stretch.doing === "working" ? null : scene.palette.resting(stretch.doing);
   return { fill: ground.fill, strength: 0.26, texture, ink: scene.palette.text };
 }
 

@@ -11,7 +11,7 @@ import type { Tick } from "./axis.ts";
 import { dim, drawBar } from "./bars.ts";
 import { AXIS_PX, BAR_PX, ROW_PX, amount, rowTop } from "./scene.ts";
 import type { Brush, Scene } from "./scene.ts";
-import { measure } from "./text.ts";
+import { measure, setFont } from "./text.ts";
 
 const TICK_SPACING_PX = 96;
 /** An active frame narrower than that bears no ring. */
@@ -23,6 +23,9 @@ export function draw(brush: Brush, scene: Scene): void {
   brush.globalAlpha = 1;
   brush.fillStyle = palette.background;
   brush.fillRect(0, 0, scale.width, height);
+  // One for all: to set another one takes as long as to draw a hundred bars.
+  setFont(brush, `12px ${palette.font}`);
+  brush.textBaseline = "middle";
   const gaps = gapsInSight(scale).filter(({ gap }) => gap.folded);
   drawFuture(brush, scene);
   drawGrid(brush, scene, gaps);
@@ -30,8 +33,6 @@ export function draw(brush: Brush, scene: Scene): void {
   brush.beginPath();
   brush.rect(0, AXIS_PX, scale.width, height - AXIS_PX);
   brush.clip();
-  brush.font = `12px ${palette.font}`;
-  brush.textBaseline = "middle";
   const first = Math.max(0, Math.floor(scene.top / ROW_PX));
   const last = Math.min(shown.layout.rows - 1, Math.floor((scene.top + height - AXIS_PX) / ROW_PX));
   for (let row = first; row <= last; row++) drawRow(brush, scene, row);
@@ -107,8 +108,6 @@ function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
 function drawGrid(brush: Brush, scene: Scene, gaps: readonly GapInSight[]): void {
   const { palette, scale, height } = scene;
   const now = scene.shown.width === "time" ? toPixel(scale.now_ms, scale) : Infinity;
-  brush.font = `11px ${palette.font}`;
-  brush.textBaseline = "middle";
   for (const { at, label } of ticksOf(scene, gaps)) {
     const x = Math.round(toPixel(at, scale));
     brush.fillStyle = palette.line;
@@ -179,7 +178,6 @@ function drawNow(brush: Brush, scene: Scene): void {
   brush.fillStyle = live ? palette.focus : palette.muted;
   brush.fillRect(x, 0, 1, height);
   const text = live ? `now ${clock(scale.now_ms)}` : "end";
-  brush.font = `600 11px ${palette.font}`;
   const length = measure(brush, text) + 10;
   const left = x + length > scale.width ? x - length : x;
   brush.fillRect(left, 3, length, 16);

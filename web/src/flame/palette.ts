@@ -1,6 +1,8 @@
 // The chart's colours and textures, from the page's theme.
 
+import { onCleanup } from "solid-js";
 import { BLOCKED, FAILED, FRAME_STATUSES, INVALIDATED, NOT_WORKING } from "../model/status.ts";
+import { theme } from "../ui/theme.ts";
 
 type Resting = (typeof NOT_WORKING)[number];
 
@@ -17,44 +19,64 @@ export interface Palette {
   readonly muted: string;
   readonly focus: string;
   readonly font: string;
-  /** By status: drawn over the fill; null for a plain one. */
-  readonly textures: readonly (CanvasPattern | null)[];
-  /** By status: the same for frames that only hold others, in the status's own colour. */
-  readonly faintTextures: readonly (CanvasPattern | null)[];
-  /** Drawn over a stretch in which a frame was not worked on. */
-  readonly doings: Readonly<Record<Resting, CanvasPattern>>;
+  /** What is drawn over a status's fill; null for a plain one. */
+  texture(status: number): CanvasPattern | null;
+  /** The same for frames that only hold others, in the status's own colour. */
+  faintTexture(status: number): CanvasPattern | null;
+  /** What is drawn over a stretch in which a frame was not worked on. */
+  resting(doing: Resting): CanvasPattern;
 }
 
-/** Reads the theme in force. `pixelRatio` is how many pixels the screen has to one of CSS. */
-export function readPalette(element: Element, pixelRatio: number): Palette {
+const forcedColours = matchMedia("(forced-colors: active)");
+let inForce: { key: string; palette: Palette } | null = null;
+
+/** The palette of the theme in force, which is read where another one is than when this was last asked. */
+export function paletteOf(element: Element): Palette {
+  const key = `${theme()} ${forcedColours.matches} ${devicePixelRatio}`;
+  if (inForce?.key !== key) inForce = { key, palette: readPalette(element, devicePixelRatio) };
+  return inForce.palette;
+}
+
+/** Calls whenever what is drawn would be drawn in other colours, but for another theme. */
+export function onForcedColours(redraw: () => void): void {
+  forcedColours.addEventListener("change", redraw);
+  onCleanup(() => forcedColours.removeEventListener("change", redraw));
+}
+
+/** `pixelRatio` is how many pixels the screen has to one of CSS. */
+function readPalette(element: Element, pixelRatio: number): Palette {
   const { fontFamily } = getComputedStyle(element);
-  // Through an element, as the colours may be those of the system, which a canvas does not know.
+  const fills = colours(element, FRAME_STATUSES.map((status) => `status-${status.replace("_", "-")}`));
+  const [onFill, background, surface, raised, line, text, muted, focus] = colours(element, INKS) as Eight;
+  const made = new Map<string, CanvasPattern | null>();
+  // Most charts show few of them.
+  const once = <P extends CanvasPattern | null>(name: string, make: () => P): P => {
+    if (!made.has(name)) made.set(name, make());
+    return made.get(name) as P;
+  };
+  return {
+    fills, onFill, background, surface, raised, line, text, muted, focus, font: fontFamily,
+    texture: (status) => once(`status ${status}`, () => texture(statusStrokes(status), onFill, 0.3, pixelRatio)),
+    faintTexture: (status) => once(`faint ${status}`, () => texture(statusStrokes(status), fills[status]!, 0.45, pixelRatio)),
+    resting: (doing) => once(doing, () => texture(DOING_STROKES[doing], text, 0.34, pixelRatio)),
+  };
+}
+
+const INKS = ["on-status", "background", "surface", "raised", "line", "text", "muted", "focus"];
+type Eight = [string, string, string, string, string, string, string, string];
+
+/** The theme's colours of these names: through elements, as they may be those of the system, which a canvas
+ *  does not know. All are set before the first is read, so that styles are worked out once. */
+function colours(element: Element, names: readonly string[]): string[] {
   const probe = element.appendChild(document.createElement("i"));
-  const computed = getComputedStyle(probe);
-  const colour = (name: string) => {
-    probe.style.color = `var(--${name})`;
-    return computed.color;
-  };
-  const fills = FRAME_STATUSES.map((status) => colour(`status-${status.replace("_", "-")}`));
-  const onFill = colour("on-status");
-  const text = colour("text");
-  const palette: Palette = {
-    fills,
-    onFill,
-    background: colour("background"),
-    surface: colour("surface"),
-    raised: colour("raised"),
-    line: colour("line"),
-    text,
-    muted: colour("muted"),
-    focus: colour("focus"),
-    font: fontFamily,
-    textures: FRAME_STATUSES.map((_, status) => texture(statusStrokes(status), onFill, 0.3, pixelRatio)),
-    faintTextures: FRAME_STATUSES.map((_, status) => texture(statusStrokes(status), fills[status]!, 0.45, pixelRatio)),
-    doings: Object.fromEntries(NOT_WORKING.map((doing) => [doing, texture(DOING_STROKES[doing], text, 0.34, pixelRatio)])) as Record<Resting, CanvasPattern>,
-  };
+  const probes = names.map((name) => {
+    const each = probe.appendChild(document.createElement("i"));
+    each.style.color = `var(--${name})`;
+    return each;
+  });
+  const read = probes.map((each) => getComputedStyle(each).color);
   probe.remove();
-  return palette;
+  return read;
 }
 
 const TILE_PX = 8;

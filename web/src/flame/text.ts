@@ -2,16 +2,25 @@
 
 import type { Brush } from "./scene.ts";
 
+/** By text, in the font that was set last: to ask the brush for it takes as long as to write. */
 const lengths = new Map<string, number>();
 const KEPT_LENGTHS = 20_000;
+let measured = "";
 
+/** Sets the font that is written and measured in from here on. */
+export function setFont(brush: Brush, font: string): void {
+  brush.font = font;
+  if (font !== measured) lengths.clear();
+  measured = font;
+}
+
+/** How long a text is in the font that was set last. */
 export function measure(brush: Brush, text: string): number {
-  const key = `${brush.font}\n${text}`;
-  let length = lengths.get(key);
+  let length = lengths.get(text);
   if (length === undefined) {
     if (lengths.size >= KEPT_LENGTHS) lengths.clear();
     length = brush.measureText(text).width;
-    lengths.set(key, length);
+    lengths.set(text, length);
   }
   return length;
 }

@@ -19,6 +19,8 @@ export interface PackedTable {
 
 /** How many changes are remembered. */
 const KEPT_CHANGES = 1 << 16;
+/** How many rows are kept as objects. */
+const KEPT_VIEWS = 4_096;
 
 /** Rows with an id, kept in the order in which they came. */
 class Table<V extends { id: string }> {
@@ -26,6 +28,7 @@ class Table<V extends { id: string }> {
   protected readonly ids = new Ids();
   readonly id = new Ref<string>(this.ids);
   readonly #columns: [keyof V & string, Column<unknown>][] = [["id", this.id as Column<unknown>]];
+  readonly #views = new Map<number, V>();
   #room = 0;
   #changed: number[] = [];
   #forgotten = 0;
@@ -40,10 +43,14 @@ class Table<V extends { id: string }> {
     return this.ids.row(id);
   }
 
-  /** The row as an object. */
+  /** The row as an object: the same one for as long as the row stays as it is. */
   get(row: number): V {
+    const known = this.#views.get(row);
+    if (known) return known;
     const view: Partial<Record<keyof V, unknown>> = {};
     for (const [field, column] of this.#columns) view[field] = column.get(row);
+    if (this.#views.size >= KEPT_VIEWS) this.#views.clear();
+    this.#views.set(row, view as V);
     return view as V;
   }
 
@@ -51,6 +58,7 @@ class Table<V extends { id: string }> {
   upsert(view: V): number {
     const row = this.#place(view.id);
     for (const [field, column] of this.#columns) column.set(row, view[field]);
+    this.#views.delete(row);
     this.#changed.push(row);
     if (this.#changed.length > KEPT_CHANGES * 2) {
       this.#forgotten += KEPT_CHANGES;

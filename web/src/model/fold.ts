@@ -32,7 +32,7 @@ export interface Fold {
 export function foldOf(frames: FrameTable, folding: Folding): Fold {
   const count = frames.length;
   const statuses = frames.status.codes;
-  const parent = parentsOf(frames);
+  const parent = frames.parent.allRows(count);
   const folded = (folding.completed ?? count > LARGE) ? completedWithin(frames, parent) : new Uint8Array(count);
   for (const [id, isFolded] of folding.byHand) {
     const row = frames.row(id);
@@ -53,17 +53,42 @@ export function foldOf(frames: FrameTable, folding: Folding): Fold {
   return { folded, into, hidden, worst, count: standsFor };
 }
 
-/** The same with how the frames of some rows stand now. One that stands for others shows at once what is
- *  worse than what it showed; that nothing is as bad any more, only folding anew can tell. */
-export function restated(fold: Fold, frames: FrameTable, rows: readonly number[]): Fold {
-  if (rows.length === 0) return fold;
-  const worst = fold.worst.slice();
+/** The same with how the frames of some rows stand now, among them those that have come since. One that stands
+ *  for others shows at once what is worse than what it showed; that nothing is as bad any more, only folding
+ *  anew can tell. */
+export function restated(before: Fold, frames: FrameTable, rows: readonly number[]): Fold {
+  if (rows.length === 0) return before;
+  const fold = before.into.length < frames.length ? withNew(before, frames) : { ...before, worst: before.worst.slice() };
+  const { worst } = fold;
   for (const row of rows) {
     const top = fold.into[row]! >= 0 ? fold.into[row]! : row;
     const status = frames.status.codes[row]!;
     if (fold.count[top] === 0 || BADNESS[status]! > BADNESS[worst[top]!]!) worst[top] = status;
   }
-  return { ...fold, worst };
+  return fold;
+}
+
+/** With the rows that have come since, each where its parent is. */
+function withNew(fold: Fold, frames: FrameTable): Fold {
+  const known = fold.into.length;
+  const length = frames.length;
+  const into = new Int32Array(length).fill(-1);
+  const count = new Int32Array(length);
+  const [folded, worst, hidden] = [new Uint8Array(length), new Uint8Array(length), new Uint8Array(length)];
+  into.set(fold.into);
+  count.set(fold.count);
+  folded.set(fold.folded);
+  worst.set(fold.worst);
+  if (fold.hidden) hidden.set(fold.hidden);
+  for (let row = known; row < length; row++) {
+    worst[row] = frames.status.codes[row]!;
+    const up = frames.parent.row(row);
+    into[row] = up < 0 ? -1 : into[up]! >= 0 ? into[up]! : folded[up] === 1 ? up : -1;
+    if (into[row]! < 0) continue;
+    hidden[row] = 1;
+    count[into[row]!]! += 1;
+  }
+  return { folded, into, count, worst, hidden: hidden.includes(1) ? hidden : null };
 }
 
 /** By row: 1 where it, or something that it stands for, is found. */
@@ -93,19 +118,6 @@ export function above(frames: FrameTable, id: string): string[] {
     row = frames.row(up);
   }
   return ids;
-}
-
-const parents = new WeakMap<FrameTable, Int32Array>();
-
-/** By row: its parent's row; -1 for none. A frame keeps its parent, so each is looked up once. */
-function parentsOf(frames: FrameTable): Int32Array {
-  const known = parents.get(frames);
-  if (known?.length === frames.length) return known;
-  const made = new Int32Array(frames.length).fill(-1);
-  known?.forEach((parent, row) => (made[row] = parent));
-  for (let row = 0; row < made.length; row++) if (made[row]! < 0) made[row] = frames.parent.row(row);
-  parents.set(frames, made);
-  return made;
 }
 
 /** By row: 1 for frames below the root that hold others and in which all is completed. */

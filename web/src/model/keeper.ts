@@ -7,12 +7,13 @@ import type { FrameTable } from "./columns.ts";
 import { givenOf, layOut } from "./layout.ts";
 import type { Given, Layout } from "./layout.ts";
 import { patch } from "./patch.ts";
+import { isSame } from "./same.ts";
 
 /** Of more frames, layouts are made by another thread. */
 export const LARGE = 4_000;
 /** How many times as long as a layout took, none is made. */
 const REST = 9;
-const REST_ELSEWHERE = 1;
+const REST_ELSEWHERE = 4;
 
 /** The world outside. */
 export interface Helper {
@@ -69,16 +70,16 @@ export class LayoutKeeper {
     this.#cancel?.();
   }
 
-  /** Puts what has changed into the layout that is there. */
+  /** Puts what has changed into the layout that is there, and shows it. */
   #catchUp(): void {
-    if (this.#layout === null) return;
+    if (this.#layout === null || this.#seen === this.#frames!.changes) return;
     const frames = this.#frames!;
     const bars = frames.changedSince(this.#seen);
     this.#seen = frames.changes;
     if (bars === null) this.#isStale = true;
     const next = { ...this.#layout };
     for (const bar of bars ?? []) {
-      if (patch(next, frames, bar)) this.made.patches += 1;
+      if (patch(next, frames, bar, this.#layout.children)) this.made.patches += 1;
       else this.#isStale = true;
     }
     this.#layout = next;
@@ -130,7 +131,8 @@ export class LayoutKeeper {
     this.#layout = withOld(layout, this.#layout);
     this.#seen = upTo;
     // What has come while it was made.
-    this.#catchUp();
+    if (upTo < this.#frames!.changes) this.#catchUp();
+    else this.#show({ frames: this.#frames!, layout: this.#layout });
   }
 }
 
@@ -138,11 +140,4 @@ export class LayoutKeeper {
 function withOld(layout: Layout, before: Layout | null): Layout {
   if (before === null || !isSame(layout.children, before.children) || !isSame(layout.childStart, before.childStart)) return layout;
   return { ...layout, children: before.children, childStart: before.childStart };
-}
-
-export function isSame(one: Uint8Array | Int32Array | null, other: Uint8Array | Int32Array | null): boolean {
-  if (one === null || other === null) return one === other;
-  if (one.length !== other.length) return false;
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
-  return true;
 }

@@ -34,9 +34,14 @@ export class TextColumn<T extends string | null> implements Column<T> {
     this.#numbers[row] = value === null ? NONE : this.#texts.add(value);
   }
 
-  /** Whether a row has this text. */
-  is(row: number, text: string): boolean {
-    return this.#numbers[row] === this.#texts.find(text);
+  /** Rows that have the same number have the same text. */
+  number(row: number): number {
+    return this.#numbers[row]!;
+  }
+
+  /** The number of a text, which stays the same; -1 while no row has had it. */
+  numberOf(text: string): number {
+    return this.#texts.find(text);
   }
 
   /** The rows that have this text. */
@@ -150,6 +155,7 @@ export class Flags implements Column<boolean> {
 export class Values<T> implements Column<T> {
   readonly #json = new TextColumn<string>();
   readonly #read = new Map<string, T>();
+  #emptyNumber = -1;
 
   get(row: number): T {
     const json = this.#json.get(row);
@@ -164,7 +170,8 @@ export class Values<T> implements Column<T> {
 
   /** Whether a row's value is an empty list. */
   isEmpty(row: number): boolean {
-    return this.#json.is(row, "[]");
+    if (this.#emptyNumber < 0) this.#emptyNumber = this.#json.numberOf("[]");
+    return this.#json.number(row) === this.#emptyNumber;
   }
 
   set(row: number, value: T): void {
@@ -180,6 +187,7 @@ export class Values<T> implements Column<T> {
   }
 
   unpack(packed: Packed): void {
+    this.#emptyNumber = -1;
     this.#json.unpack(packed);
   }
 }
@@ -292,6 +300,15 @@ export class Ref<T extends string | null> implements Column<T> {
   row(row: number): number {
     const number = this.#numbers[row]!;
     return number === NONE ? -1 : this.#ids.rows[number]! - 1;
+  }
+
+  /** By row: the row that is named; -1 for none. */
+  allRows(length: number): Int32Array {
+    const numbers = this.#numbers;
+    const { rows } = this.#ids;
+    const named = new Int32Array(length);
+    for (let row = 0; row < length; row++) named[row] = numbers[row] === NONE ? -1 : rows[numbers[row]!]! - 1;
+    return named;
   }
 
   grow(rows: number): void {

@@ -70,16 +70,14 @@ export interface Given {
 
 export function givenOf(frames: FrameTable, hidden: Uint8Array | null = null): Given {
   const count = frames.length;
-  const parent = new Int32Array(count);
   const waitStart = new Int32Array(count + 1);
   const waits: number[] = [];
   for (let bar = 0; bar < count; bar++) {
-    parent[bar] = frames.parent.row(bar);
     if (isFuture(frames.status.codes[bar]!, frames.started.values[bar]!)) frames.dependsOn.each(bar, (other) => waits.push(other));
     waitStart[bar + 1] = waits.length;
   }
   return {
-    count, parent, waitStart, waits: Int32Array.from(waits), hidden: hidden && hidden.slice(),
+    count, parent: frames.parent.allRows(count), waitStart, waits: Int32Array.from(waits), hidden: hidden && hidden.slice(),
     status: frames.status.codes.slice(0, count), started: frames.started.values.slice(0, count), ended: frames.ended.values.slice(0, count),
   };
 }

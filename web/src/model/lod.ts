@@ -45,7 +45,8 @@ export function toMoment(x: number, scale: Scale): number {
 export interface RowPainter {
   /** A bar wide enough to stand for itself. */
   wide(bar: number, left: number, right: number): void;
-  /** A stretch where the worst of the bars has this code. Comes after all wide ones. */
+  /** A stretch where the worst of the bars has this code. Comes after all wide ones; what comes later is drawn
+   *  over what came before. */
   joined(code: number, left: number, right: number): void;
 }
 
@@ -88,14 +89,40 @@ export function firstVisible(layout: Layout, row: number, scale: Scale): number 
   return low;
 }
 
+/** Each stretch without a gap as a whole in the code that it has most of, and over that what is otherwise: where
+ *  codes alternate from pixel to pixel, half of what is drawn is saved. */
 function paintJoined(worst: Uint8Array, width: number, painter: RowPainter): void {
-  for (let left = 0; left < width; ) {
-    const code = worst[left]!;
-    let right = left + 1;
-    while (right < width && worst[right] === code) right += 1;
-    if (code > 0) painter.joined(code - 1, left, right);
-    left = right;
+  for (let from = 0; from < width; ) {
+    let to = from + 1;
+    if (worst[from] === 0) {
+      from = to;
+      continue;
+    }
+    while (to < width && worst[to] !== 0) to += 1;
+    const most = mostOf(worst, from, to);
+    painter.joined(most - 1, from, to);
+    for (let left = from; left < to; ) {
+      const code = worst[left]!;
+      let right = left + 1;
+      while (right < to && worst[right] === code) right += 1;
+      if (code !== most) painter.joined(code - 1, left, right);
+      left = right;
+    }
+    from = to;
   }
+}
+
+const counts = new Uint32Array(256);
+
+/** What there is most of in a stretch. */
+function mostOf(values: Uint8Array, from: number, to: number): number {
+  counts.fill(0);
+  let most = values[from]!;
+  for (let i = from; i < to; i++) {
+    const value = values[i]!;
+    if ((counts[value]! += 1) > counts[most]!) most = value;
+  }
+  return most;
 }
 
 let pixels = new Uint8Array(0);

@@ -10,10 +10,11 @@ import type { Layout } from "./layout.ts";
 type Mutable = { -readonly [F in keyof Layout]: Layout[F] };
 
 /**
- * Takes in how a bar's frame stands. Says false where only a new layout shows it as it should be; what is
+ * Takes in how a bar's frame stands. `shown` is the order of children that was shown last, and stays as it is.
+ * Says false where only a new layout shows it as it should be; what is
  * there holds what a layout promises all the same: no two bars overlap, rows are in order.
  */
-export function patch(layout: Mutable, frames: FrameTable, bar: number): boolean {
+export function patch(layout: Mutable, frames: FrameTable, bar: number, shown: Int32Array): boolean {
   if (bar >= layout.count || frames.parent.row(bar) !== layout.parent[bar]) return false;
   const [status, started] = [frames.status.codes[bar]!, frames.started.values[bar]!];
   const kind = kindOf(status, started);
@@ -21,7 +22,7 @@ export function patch(layout: Mutable, frames: FrameTable, bar: number): boolean
   if (kind === FUTURE) return before === FUTURE;
   const end = endOfPast(status, started, frames.ended.values[bar]!);
   if (before === FUTURE) {
-    begin(layout, bar, kind, started, end);
+    begin(layout, bar, kind, started, end, shown);
     // Those that waited for it can be nearer now.
     return false;
   }
@@ -39,7 +40,7 @@ export function patch(layout: Mutable, frames: FrameTable, bar: number): boolean
 }
 
 /** Moves a bar from the future to where its row is free, if it is. */
-function begin(layout: Mutable, bar: number, kind: number, start: number, end: number): void {
+function begin(layout: Mutable, bar: number, kind: number, start: number, end: number, shown: Int32Array): void {
   const { byRow, rowStart, y } = layout;
   const row = y[bar]!;
   if (row >= 0) {
@@ -50,12 +51,12 @@ function begin(layout: Mutable, bar: number, kind: number, start: number, end: n
     if (kind === PAST && after < rowStart[row + 1]! && packedStart(layout.kind, layout.start, byRow[after]!) < end) return;
     move(byRow, own, place);
   }
-  // As a copy, so that whoever keeps what is made of the order of children knows by it.
+  // In a copy, so that whoever keeps what is made of the order of children knows by it.
   const owner = layout.parent[bar]! < 0 ? layout.count : layout.parent[bar]!;
   const place = firstAfter(layout, layout.children, layout.childStart[owner]!, layout.childStart[owner + 1]!, start);
   const own = layout.children.indexOf(bar, layout.childStart[owner]!);
   if (own > place) {
-    layout.children = layout.children.slice();
+    if (layout.children === shown) layout.children = shown.slice();
     move(layout.children, own, place);
   }
   if (layout.childStart[bar + 1]! > layout.childStart[bar]!) layout.reach[bar] = layout.end[bar]!;

@@ -6,6 +6,7 @@ import { plural } from "../format.ts";
 import type { FrameTable } from "../model/columns.ts";
 import { FILTER_FIELDS, isEmpty, parseFilter, writeFilter } from "../model/filter.ts";
 import type { Filter, FilterField } from "../model/filter.ts";
+import { keepSame } from "../model/same.ts";
 import { FRAME_STATUSES, glyph, word } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
 
@@ -108,10 +109,11 @@ export function FilterBar(props: Props) {
 function FieldMenu(props: { field: FilterField; frames: FrameTable; version: number; chosen: readonly string[]; onToggle(value: string): void }) {
   let menu!: HTMLDetailsElement;
   const [isOpen, setOpen] = createSignal(false);
-  const values = createMemo(() => {
+  const values = createMemo((before: readonly Counted[]) => {
+    if (!isOpen()) return keepSame([], before);
     void props.version;
-    return isOpen() ? valuesOf(props.frames, props.field) : [];
-  });
+    return keepSame(valuesOf(props.frames, props.field), before);
+  }, []);
   const said = (value: string) => (props.field === "status" ? `${glyph(value as never)} ${word(value)}` : value);
   return (
     <details
@@ -145,7 +147,9 @@ function FieldMenu(props: { field: FilterField; frames: FrameTable; version: num
   );
 }
 
-function valuesOf(frames: FrameTable, field: FilterField): [value: string, count: number][] {
+type Counted = readonly [value: string, count: number];
+
+function valuesOf(frames: FrameTable, field: FilterField): readonly Counted[] {
   const column = { status: frames.status, tool: frames.tool, role: frames.agentRole, phase: frames.phase }[field];
   const counts = new Map<string, number>();
   for (let row = 0; row < frames.length; row++) {

@@ -38,7 +38,7 @@ export function FlameView(props: ViewProps) {
 /** The chart alone. `codes` are what is to be seen of each bar's status. */
 export function FlameChart(props: ViewProps & { codes: Uint8Array }) {
   const width = createMemo(() => readWidth(place().query.get("width")));
-  const work = sparing(() => props.layout, (layout) => workOf(props.frames, layout));
+  const work = sparing(() => props.layout, (layout) => workOf(props.frames, layout), () => [props.frames]);
   const counted = createMemo(() => {
     const unit = width();
     return unit === "time" ? null : layByWidth(props.frames, props.layout, unit);

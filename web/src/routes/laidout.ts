@@ -5,6 +5,7 @@ import type { FrameTable } from "../model/columns.ts";
 import { NOTHING_FOLDED, above, foldByHand, foldOf, restated } from "../model/fold.ts";
 import type { Fold, Folding } from "../model/fold.ts";
 import type { Layout } from "../model/layout.ts";
+import { keepSame } from "../model/same.ts";
 import { sparing } from "../sparing.ts";
 import { keptLayout } from "./layout.ts";
 
@@ -12,6 +13,11 @@ export interface LaidOut {
   readonly frames: FrameTable;
   readonly layout: Layout;
   readonly fold: Fold;
+}
+
+function isSameLaidOut(one: LaidOut | null, other: LaidOut | null): boolean {
+  if (one === null || other === null) return one === other;
+  return one.frames === other.frames && one.layout === other.layout && keepSame(one.fold, other.fold) === other.fold;
 }
 
 /** What was folded by hand, by run: kept while the page is open. */
@@ -25,18 +31,18 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     setFolding(next);
   };
   const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
-  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }));
+  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }), () => [frames(), folding()]);
   const shown = keptLayout(state, () => (folded().frames === frames() ? folded().fold.hidden : undefined));
   /** Null until there is a first layout. */
-  const laidOut = createMemo((): LaidOut | null => {
+  const laidOut = createMemo<LaidOut | null>(() => {
     const now = shown();
     if (now === null) return null;
     const { frames: table, fold, upTo } = folded();
     const rows = table.changedSince(upTo);
-    // Of another table, or older than the layout, for a moment.
-    const fits = table === now.frames && rows !== null && fold.into.length >= table.length;
+    // Of another table, or much older than the layout, for a moment.
+    const fits = table === now.frames && rows !== null;
     return { ...now, fold: fits ? restated(fold, table, rows) : foldOf(now.frames, folding()) };
-  });
+  }, null, { equals: isSameLaidOut });
 
   // What is chosen is shown, also where it folds by itself.
   const hiddenChoice = createMemo(() => {

@@ -28,10 +28,10 @@ import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
   const { run, content, error } = useContent(props.project, props.run);
-  useTitle(() => {
+  useTitle(createMemo(() => {
     const shown = run();
     return shown ? `${glyph(shown.status)} ${shown.name}` : props.run;
-  });
+  }));
 
   return (
     <Show
@@ -66,7 +66,8 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
   const until = () => props.run.ended_ms ?? props.imported?.at_ms ?? now();
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
-  const found = sparing(createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() })), (now) => matching(now.frames, now.filter));
+  const toSearch = createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() }));
+  const found = sparing(toSearch, (now) => matching(now.frames, now.filter), () => [frames(), filter()]);
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
@@ -144,6 +145,6 @@ function ViewChooser(props: { view: string }) {
 }
 
 /** What the filter finds, from top to bottom. */
-function matchesOf(layout: Layout | null, found: Uint8Array | null): number[] {
-  return layout === null || found === null ? [] : inOrder(layout).filter((bar) => found[bar] === 1);
+function matchesOf(layout: Layout | null, found: Uint8Array | null): Int32Array {
+  return layout === null || found === null ? new Int32Array(0) : inOrder(layout).filter((bar) => found[bar] === 1);
 }

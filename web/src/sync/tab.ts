@@ -32,7 +32,7 @@ function throughWorker(tab: Tab): ((message: FromTab) => void) | null {
     say = alone(tab);
     say("join");
   };
-  worker.port.onmessage = ({ data }: MessageEvent<ToTab>) => tab(data);
+  worker.port.onmessage = ({ data }: MessageEvent<ToTab[]>) => data.forEach(tab);
   return (message) => say(message);
 }
 

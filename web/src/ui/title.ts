@@ -1,7 +1,7 @@
 // What the browser shows of a page that is not looked at: its title and its sign, both marked while
 // something waits for a human.
 
-import { createEffect, createRoot, createSignal, onCleanup } from "solid-js";
+import { createEffect, createMemo, createRoot, createSignal, on, onCleanup } from "solid-js";
 
 const [titles, setTitles] = createSignal<readonly (() => string)[]>([]);
 
@@ -20,12 +20,12 @@ export function pageTitle(): string {
 /** Keeps title and sign up to date. */
 export function startTitle(waiting: () => number): void {
   createRoot(() => {
-    createEffect(() => {
-      document.title = waiting() === 0 ? pageTitle() : `(${waiting()}) ${pageTitle()}`;
-    });
-    createEffect(() => {
+    const title = createMemo(() => (waiting() === 0 ? pageTitle() : `(${waiting()}) ${pageTitle()}`));
+    const isMarked = createMemo(() => waiting() > 0);
+    createEffect(() => (document.title = title()));
+    createEffect(on(isMarked, (marked) => {
       const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
-      if (icon) icon.href = waiting() === 0 ? "/favicon.svg" : "/favicon-waiting.svg";
-    });
+      if (icon) icon.href = marked ? "/favicon-waiting.svg" : "/favicon.svg";
+    }, { defer: true }));
   });
 }

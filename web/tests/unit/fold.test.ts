@@ -85,3 +85,20 @@ test("a fold that is only restated shows what is worse at once, and what is show
     }
   });
 });
+
+test("frames that come into a fold are where their parents are", async () => {
+  await forSeeds(100, (random) => {
+    const frames = tree(random, 2 + random.below(30));
+    const folding = { byHand: new Map([[frames.id.get(random.below(frames.length)), true]]), completed: false };
+    const fold = foldOf(frames, folding);
+    const upTo = frames.changes;
+    for (let many = 1 + random.below(8); many > 0; many--) {
+      frames.upsert(frame(RUN, `f-new-${many}`, frames.id.get(random.below(frames.length)), { status: random.pick(FRAME_STATUSES) }));
+    }
+    const [shown, anew] = [restated(fold, frames, frames.changedSince(upTo)!), foldOf(frames, folding)];
+    expect(shown.into).toEqual(anew.into);
+    expect(shown.hidden).toEqual(anew.hidden);
+    expect(shown.count).toEqual(anew.count);
+    expect(shown.folded).toEqual(anew.folded);
+  });
+});

@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { keepSame } from "../../src/model/same.ts";
+
+test("what is as it was before is the same object, and what is not is as it was made", () => {
+  const before = { list: ["a", "b"], marks: Uint8Array.of(1, 0), worth: { cost: 2, of: new Map() }, none: null };
+  const made = () => ({ list: ["a", "b"], marks: Uint8Array.of(1, 0), worth: { cost: 2, of: before.worth.of }, none: null });
+  expect(keepSame(made(), before)).toBe(before);
+  const other = keepSame({ ...made(), marks: Uint8Array.of(1, 1) }, before);
+  expect(other).not.toBe(before);
+  expect([...other.marks]).toEqual([1, 1]);
+  expect(other.list).toBe(before.list);
+  expect(other.worth).toBe(before.worth);
+});
+
+test("what is longer, shorter or of another kind is not the same", () => {
+  expect(keepSame<number[]>([1, 2], [1, 2, 3])).toEqual([1, 2]);
+  expect(keepSame<number[]>([1, 2, 3], [1, 2])).toEqual([1, 2, 3]);
+  expect(keepSame<unknown>([], {})).toEqual([]);
+  expect(keepSame<unknown>({}, [])).toEqual({});
+  expect(keepSame<unknown>(null, Uint8Array.of(1))).toBeNull();
+  expect(keepSame<unknown>(Uint8Array.of(1), null)).toEqual(Uint8Array.of(1));
+  // Objects of a class are not looked into.
+  const [one, two] = [new Map([["a", 1]]), new Map([["a", 1]])];
+  expect(keepSame({ of: two }, { of: one }).of).toBe(two);
+});
