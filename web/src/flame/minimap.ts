@@ -10,8 +10,8 @@ import type { Brush, Shown } from "./scene.ts";
 
 export interface Profile {
   /** By status, then by pixel: how many bars are there that a filter finds, and how many that it does not. */
-  readonly found: readonly Float64Array[];
-  readonly dimmed: readonly Float64Array[];
+  readonly found: readonly Int32Array[];
+  readonly dimmed: readonly Int32Array[];
   /** By pixel: the failed or blocked status that is to be marked there, and 1; 0 for none. */
   readonly marks: Uint8Array;
   /** The most at any pixel. */
@@ -20,39 +20,46 @@ export interface Profile {
 
 /** Goes through the bars once: of each only its first and its last pixel are touched. */
 export function profileOf(shown: Shown, scale: Scale): Profile {
-  const { layout, frames, codes } = shown;
+  const { layout, codes, fold } = shown;
+  const { kind, y } = layout;
+  const groups = shown.frames.group.bits;
   const pixels = Math.max(Math.ceil(scale.width), 1);
-  const make = () => FRAME_STATUSES.map(() => new Float64Array(pixels + 1));
-  const [found, dimmed] = [make(), make()];
+  const stride = pixels + 1;
+  /** By code, then by pixel. */
+  const counts = new Int32Array(2 * DIMMED * stride);
   const marks = new Uint8Array(pixels);
   for (let bar = 0; bar < layout.count; bar++) {
-    if (layout.y[bar]! < 0) continue;
+    if (y[bar]! < 0) continue;
     const code = codes[bar]!;
-    const status = code % DIMMED;
-    const first = pixel(toPixel(startOf(layout, bar, scale), scale));
-    const last = Math.max(pixel(toPixel(endOf(layout, bar, scale), scale)) - 1, first);
+    const first = pixelAt(startOf(layout, bar, scale), scale, pixels);
+    const last = Math.max(pixelAt(endOf(layout, bar, scale), scale, pixels) - 1, first);
     // Those that only hold others say nothing of how much goes on, unless they stand for them.
-    const isCounted = frames.group.bits[bar] === 0 || shown.fold.count[bar]! > 0;
-    if (isCounted) {
-      const into = (code < DIMMED ? found : dimmed)[status]!;
-      into[first]! += 1;
-      into[last + 1]! -= 1;
+    if (groups[bar] === 0 || fold.count[bar]! > 0) {
+      counts[code * stride + first]! += 1;
+      counts[code * stride + last + 1]! -= 1;
     }
-    if ((status === FAILED || status === BLOCKED) && code < DIMMED && layout.kind[bar] !== FUTURE) mark(status, last);
+    // Failed goes over blocked; dimmed codes are neither.
+    if ((code === FAILED || (code === BLOCKED && marks[last] === 0)) && kind[bar] !== FUTURE) marks[last] = code + 1;
   }
-  let most = 1;
-  const running = [...found, ...dimmed];
-  for (const counts of running) for (let x = 1; x <= pixels; x++) counts[x]! += counts[x - 1]!;
-  for (let x = 0; x < pixels; x++) most = Math.max(most, running.reduce((sum, counts) => sum + counts[x]!, 0));
-  return { found, dimmed, marks, most };
+  const all = new Int32Array(pixels);
+  for (let code = 0; code < 2 * DIMMED; code++) {
+    for (let x = 0, count = 0; x < pixels; x++) {
+      count += counts[code * stride + x]!;
+      counts[code * stride + x] = count;
+      all[x]! += count;
+    }
+  }
+  const of = (code: number) => counts.subarray(code * stride, code * stride + pixels);
+  return {
+    found: FRAME_STATUSES.map((_, status) => of(status)),
+    dimmed: FRAME_STATUSES.map((_, status) => of(status + DIMMED)),
+    marks,
+    most: all.reduce((most, count) => Math.max(most, count), 1),
+  };
+}
 
-  function pixel(x: number): number {
-    return Math.min(Math.max(Math.round(x), 0), pixels - 1);
-  }
-
-  function mark(status: number, x: number): void {
-    if (marks[x] !== FAILED + 1) marks[x] = status + 1;
-  }
+function pixelAt(moment_ms: number, scale: Scale, pixels: number): number {
+  return Math.min(Math.max(Math.round(toPixel(moment_ms, scale)), 0), pixels - 1);
 }
 
 /** From the ground up: what is well, then what is not. */
@@ -72,7 +79,7 @@ export function drawProfile(brush: Brush, profile: Profile, palette: Palette, wi
       brush.fillStyle = palette.fills[status]!;
       const counts = layers[status]!;
       for (let x = 0; x < below.length; x++) {
-        if (counts[x]! < 0.5) continue;
+        if (counts[x] === 0) continue;
         const tall = (counts[x]! / profile.most) * room;
         brush.fillRect(x, height - (below[x]! + tall), 1, tall);
         below[x]! += tall;

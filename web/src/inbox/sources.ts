@@ -65,8 +65,7 @@ function waitsSince(frames: FrameTable, row: number): number {
 export const asked: RunSource = (open) => {
   const { frames, run } = open;
   const found: InboxItem[] = [];
-  for (let row = 0; row < frames.length; row++) {
-    if (frames.asks.isEmpty(row)) continue;
+  for (const row of frames.asks.filled(frames.length)) {
     for (const ask of frames.asks.get(row)) {
       const reply: Reply = { type: "answer", checkpoint: ask.id, options: ask.options ?? [] };
       found.push(item(open, row, ask.kind, `${run.id}/${ask.id}`, ask.question, waitsSince(frames, row), reply));
@@ -83,9 +82,10 @@ const LOST = TASK_STATES.indexOf("lost");
 export const agentsWait: RunSource = (open) => {
   const { frames, tasks } = open;
   const found: InboxItem[] = [];
+  const { state: { codes }, idle: { bits } } = tasks;
   for (let at = 0; at < tasks.length; at++) {
-    const state = tasks.state.codes[at]!;
-    const idle = tasks.idle.bits[at] === 1;
+    const state = codes[at]!;
+    const idle = bits[at] === 1;
     if ((state !== RUNNING && state !== PAUSED) || (tasks.waits.isEmpty(at) && !idle)) continue;
     const row = frames.row(tasks.frame.get(at));
     if (row === undefined) continue;
@@ -106,8 +106,8 @@ export const agentsWait: RunSource = (open) => {
 export const lostTasks: RunSource = (open) => {
   const { frames, tasks } = open;
   const found: InboxItem[] = [];
-  for (let at = 0; at < tasks.length; at++) {
-    if (tasks.state.codes[at] !== LOST) continue;
+  const { codes } = tasks.state;
+  for (let at = codes.indexOf(LOST); at >= 0 && at < tasks.length; at = codes.indexOf(LOST, at + 1)) {
     const task = tasks.id.get(at);
     const row = frames.row(tasks.frame.get(at));
     // What was tried again, or is done or dropped, waits no more.

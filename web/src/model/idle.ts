@@ -53,12 +53,12 @@ export function workOf(frames: FrameTable, layout: Layout): Work {
   if (!(layout.to > layout.from)) return NO_WORK;
   const parts = new Parts(layout.from, layout.to);
   let over_ms = -Infinity;
+  const take = (from_ms: number, to_ms: number) => {
+    over_ms = Math.max(over_ms, to_ms);
+    parts.add(from_ms, Math.min(to_ms, layout.to));
+  };
   for (let bar = 0; bar < layout.count; bar++) {
-    if (layout.kind[bar] === FUTURE || holdsOnly(frames, layout, bar)) continue;
-    eachWorked(frames, layout, bar, (from_ms, to_ms) => {
-      over_ms = Math.max(over_ms, to_ms);
-      parts.add(from_ms, Math.min(to_ms, layout.to));
-    });
+    if (layout.kind[bar] !== FUTURE && !holdsOnly(frames, layout, bar)) eachWorked(frames, layout, bar, take);
   }
   if (over_ms === -Infinity) return NO_WORK;
   const idle = parts.empty();

@@ -44,6 +44,15 @@ export class TextColumn<T extends string | null> implements Column<T> {
     return this.#texts.find(text);
   }
 
+  /** The rows that have another text. */
+  rowsBut(text: string, length: number): number[] {
+    const numbers = this.#numbers;
+    const number = this.#texts.find(text);
+    const rows: number[] = [];
+    for (let row = 0; row < length; row++) if (numbers[row] !== number) rows.push(row);
+    return rows;
+  }
+
   /** The rows that have this text. */
   rowsOf(text: string, length: number): number[] {
     const number = this.#texts.find(text);
@@ -172,6 +181,11 @@ export class Values<T> implements Column<T> {
   isEmpty(row: number): boolean {
     if (this.#emptyNumber < 0) this.#emptyNumber = this.#json.numberOf("[]");
     return this.#json.number(row) === this.#emptyNumber;
+  }
+
+  /** The rows whose value is no empty list. */
+  filled(length: number): number[] {
+    return this.#json.rowsBut("[]", length);
   }
 
   set(row: number, value: T): void {

@@ -1,11 +1,11 @@
-// A tab's end of the connection: through the shared worker, or by itself where there is none.
+// A tab's end of the connection: through the shared worker, or through one of the tabs where there is none.
 
 import type { Tab } from "./leader.ts";
 import type { FromTab, ToTab } from "./protocol.ts";
 
 /** Connects the tab for as long as it is open. */
 export function connect(tab: Tab): void {
-  const say = throughWorker(tab) ?? alone(tab);
+  const say = throughWorker(tab) ?? withoutWorker(tab);
   say("join");
   addEventListener("pagehide", () => say("leave"));
   // A page that comes back from the browser's cache missed what happened since.
@@ -29,7 +29,7 @@ function throughWorker(tab: Tab): ((message: FromTab) => void) | null {
   // A worker that cannot start is as good as none.
   worker.onerror = () => {
     worker.port.close();
-    say = alone(tab);
+    say = withoutWorker(tab);
     say("join");
   };
   worker.port.onmessage = ({ data }: MessageEvent<ToTab[]>) => data.forEach(tab);
@@ -37,12 +37,7 @@ function throughWorker(tab: Tab): ((message: FromTab) => void) | null {
 }
 
 /** What it takes is loaded only where it is needed. What is said meanwhile is said after. */
-function alone(tab: Tab): (message: FromTab) => void {
-  const leader = Promise.all([import("./leader.ts"), import("./wire.ts")]).then(([{ Leader }, { browserWire }]) => new Leader(browserWire));
-  const say = (message: FromTab) => leader.then((it) => {
-    if (message === "join") it.join(tab);
-    else if (message === "leave") it.leave(tab);
-    else it.wake();
-  });
-  return (message) => void say(message).catch(() => tab({ type: "connection", connection: "gone" }));
+function withoutWorker(tab: Tab): (message: FromTab) => void {
+  const part = import("./elected.ts").then(({ takePart }) => takePart(tab));
+  return (message) => void part.then((say) => say(message)).catch(() => tab({ type: "connection", connection: "gone" }));
 }

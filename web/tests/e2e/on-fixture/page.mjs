@@ -103,8 +103,41 @@ test("all tabs share one connection, and the eighth does not hang", async () => 
   assert.deepEqual(wrong, []);
 });
 
-test("without shared workers a tab connects by itself", async () => {
-  const { page, wrong } = await open(browser, RUN(), { before: () => delete window.SharedWorker });
+test("without shared workers one tab holds the connection for all, and when it is closed another does", async () => {
+  const { page: first, context, wrong } = await open(browser, RUN(), { before: () => delete window.SharedWorker });
+  await live(first);
+  const others = [];
+  for (let i = 0; i < 6; i++) {
+    const page = await context.newPage();
+    watch(page, wrong);
+    await page.goto(RUN());
+    await live(page);
+    others.push(page);
+  }
+  assert.equal(fixture.streams, 1, "one connection for all of them");
+  const change = async (key, pages) => {
+    fixture.change(LIVE, { frames: [{ id: idOf(key), status: "completed", ended_ms: Date.now() }] });
+    for (const page of pages) {
+      await page.bringToFront();
+      await until(() => treeRow(page, key).getAttribute("aria-label"), (label) => /completed/.test(label), `${key} in each tab`);
+    }
+  };
+  await change("deploy", [first, ...others]);
+  await first.close();
+  await change("smoke", others);
+  await until(() => fixture.streams, (count) => count === 1, "another one holds the connection");
+  for (const page of others) await live(page);
+  for (const page of others) await page.close();
+  await until(() => fixture.streams, (count) => count === 0, "no tab, no connection");
+  assert.deepEqual(wrong, []);
+});
+
+test("with neither shared workers nor locks a tab connects by itself", async () => {
+  const before = () => {
+    delete window.SharedWorker;
+    Object.defineProperty(navigator, "locks", { value: undefined });
+  };
+  const { page, wrong } = await open(browser, RUN(), { before });
   await live(page);
   fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }] });
   await until(() => treeRow(page, "deploy").getAttribute("aria-label"), (label) => /completed/.test(label), "the change");
