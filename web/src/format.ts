@@ -85,6 +85,12 @@ export function usageInFull(usage: Usage): string {
   return parts.filter((part) => !part.startsWith("0 ")).join(", ");
 }
 
+/** A name within a sentence of ours: whatever direction it turns text to, the sentence is not turned. */
+export function quoted(name: string): string {
+  // An isolate of its own, which it cannot close.
+  return `“\u2068${name.replaceAll("\u2069", "")}\u2069”`;
+}
+
 /** Whether anything was used. */
 export function isUsed(usage: Usage | null): usage is Usage {
   return usage !== null && usage.input + usage.output + usage.cache_read + usage.cache_write > 0;

@@ -4,7 +4,7 @@
 import { callTool, command, newCommand } from "../api/client.ts";
 import type { Answer, FrameDetail, FrameView, Request, RunView, TaskView } from "../api/types.gen.ts";
 import type { Reply } from "../api/client.ts";
-import { plural } from "../format.ts";
+import { plural, quoted } from "../format.ts";
 import { overlay } from "../state.ts";
 import type { Change } from "../sync/overlay.ts";
 import { fillIn } from "../ui/Dialog.tsx";
@@ -100,5 +100,5 @@ export function words(value: string | undefined): string[] {
 /** What is asked before something is stopped. */
 export function stopForm(name: string): Form {
   const text = "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
-  return { title: `Stop “${name}”?`, text, does: "Stop", danger: true };
+  return { title: `Stop ${quoted(name)}?`, text, does: "Stop", danger: true };
 }

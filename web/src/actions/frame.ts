@@ -2,7 +2,7 @@
 
 import { callTool, command } from "../api/client.ts";
 import type { Checkpoint, FrameStatus } from "../api/types.gen.ts";
-import { plural } from "../format.ts";
+import { plural, quoted } from "../format.ts";
 import { word } from "../model/status.ts";
 import { compareFramesPath } from "../paths.ts";
 import { navigate, setQuery } from "../router.ts";
@@ -37,11 +37,11 @@ const unlessPopped = (subject: Subject) =>
   unlessFree(subject) ?? (subject.frame!.group ? "It only holds others together and ends with the last of them." : null);
 
 const id = (subject: Subject) => subject.frame!.id;
-const named = (subject: Subject) => `“${subject.frame!.title}”`;
+const named = (subject: Subject) => quoted(subject.frame!.title);
 
 async function pop(subject: Subject, status: "completed" | "failed" | "blocked", results: string, compact?: string): Promise<string> {
   await tool(subject, "flame_pop", { frame_id: id(subject), status, results, results_compact: compact });
-  return `${subject.frame!.title}: ${status}.`;
+  return `${named(subject)}: ${status}.`;
 }
 
 /** Frames as they are to be shown before the daemon has made them. */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { quoted } from "../../src/format.ts";
 import { activeToday, costOf } from "../../src/model/today.ts";
 import { runOf, runPath } from "../../src/paths.ts";
 import { readSettings } from "../../src/settings.ts";
@@ -64,4 +65,10 @@ test("what runs cost today is what those cost that were at work today", () => {
   expect(activeToday(runs, null, noon).map(({ id }) => id)).toEqual(["RUN-2", "RUN-3", "RUN-4"]);
   expect(costOf(activeToday(runs, null, noon))).toMatchObject({ cost_usd: 3, estimated: true, input: 3 });
   expect(costOf(activeToday(runs, "q", noon)).cost_usd).toBeNull();
+});
+
+test("a name in a sentence stays in an isolate of its own", () => {
+  expect(quoted("Hand")).toBe("“\u2068Hand\u2069”");
+  // What would close the isolate, and then turn all that follows.
+  expect(quoted("a\u2069\u202eb")).toBe("“\u2068a\u202eb\u2069”");
 });

@@ -96,7 +96,7 @@ const FRAME_ACTIONS = [
       await world.becomes("Third", "invalidated");
     },
   },
-  { frame: "Hand", title: "Navigate to it", keys: "f n", asks: false, toast: "You work in “Hand” now." },
+  { frame: "Hand", title: "Navigate to it", keys: "f n", asks: false, toast: "You work in “\u2068Hand\u2069” now." },
   { frame: "Hand", title: "Complete it", keys: "Mod+Backspace", fields: { "Results": "All is well", "The same": "well" }, then: (world) => world.becomes("Hand", "completed"), shows: "All is well" },
   { frame: "broken", title: "Retry it", keys: "f r", asks: false, first: () => writeFileSync(join(daemon.project, "mended"), ""), then: (world) => world.becomes("broken", "completed") },
   {

@@ -71,26 +71,67 @@ test("the tree of frames is walked, folded and opened by keys", async () => {
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "tab");
 });
 
+/** Runs in the page before it: counts how often the chart is drawn, and the rectangles of the last time. */
+function countDrawing() {
+  window.drawn = { times: 0, rectangles: 0 };
+  const { fillRect, setTransform } = CanvasRenderingContext2D.prototype;
+  const isChart = (brush) => brush.canvas.closest(".chart-box") !== null;
+  CanvasRenderingContext2D.prototype.fillRect = function (...box) {
+    if (isChart(this)) window.drawn.rectangles += 1;
+    return fillRect.apply(this, box);
+  };
+  // Each time begins with it.
+  CanvasRenderingContext2D.prototype.setTransform = function (...matrix) {
+    if (isChart(this)) window.drawn = { times: window.drawn.times + 1, rectangles: 0 };
+    return setTransform.apply(this, matrix);
+  };
+}
+const drawn = (page) => page.evaluate(() => ({ ...window.drawn }));
+const rest = (page, ms) => page.evaluate((ms) => new Promise((resolve) => setTimeout(resolve, ms)), ms);
+
 test("a chart of what has ended is not drawn again and again", async () => {
   const [key] = [...fixture.hidden];
-  const count = () => {
-    window.drawn = 0;
-    const original = CanvasRenderingContext2D.prototype.fillRect;
-    CanvasRenderingContext2D.prototype.fillRect = function (...box) {
-      window.drawn += 1;
-      return original.apply(this, box);
-    };
-  };
-  const { page } = await open(browser, `${url}/runs/${key}`, { before: count });
+  const { page } = await open(browser, `${url}/runs/${key}`, { before: countDrawing });
   await page.getByRole("row", { name: "Unit tests" }).waitFor();
-  await until(() => page.evaluate(() => window.drawn), (drawn) => drawn > 0, "it was drawn");
-  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
-  const before = await page.evaluate(() => window.drawn);
+  await until(() => drawn(page), ({ times }) => times > 0, "it was drawn");
+  await rest(page, 300);
+  const { times } = await drawn(page);
   // A stretch in which a chart that goes on is drawn at least once.
-  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_200)));
-  assert.equal(await page.evaluate(() => window.drawn), before);
+  await rest(page, 1_200);
+  assert.equal((await drawn(page)).times, times);
 });
 
+test("a change is drawn once, and with it the tree and all else", async () => {
+  const { page, wrong } = await open(browser, RUN(), { before: countDrawing });
+  await live(page);
+  await treeRow(page, "deploy").waitFor();
+  await rest(page, 500);
+  const before = (await drawn(page)).times;
+  const changes = 10;
+  for (let i = 1; i <= changes; i++) {
+    fixture.change(LIVE, { frames: [{ id: idOf("deploy"), title: `Staging deploy ${i}` }] });
+    await treeRow(page, "deploy").getByText(`Staging deploy ${i}`, { exact: true }).waitFor();
+    await page.evaluate(() => new Promise((then) => requestAnimationFrame(() => setTimeout(then))));
+  }
+  const { times } = await drawn(page);
+  // Besides, it grows by a pixel now and then.
+  assert.ok(times - before >= changes && times - before <= changes + 4, `drawn ${times - before} times for ${changes} changes`);
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), title: "Staging deploy" }] });
+  assert.deepEqual(wrong, []);
+});
+
+test("what is drawn is bounded by what is seen, not by how much there is", async () => {
+  const rectangles = [];
+  for (const count of [5_000, 50_000]) {
+    const { page, context } = await open(browser, `${url}/runs/${addLarge(fixture, "mixed", count)}`, { before: countDrawing });
+    await until(() => drawn(page), ({ times }) => times > 0, "it was drawn", 20_000);
+    await rest(page, 500);
+    rectangles.push((await drawn(page)).rectangles);
+    await context.close();
+  }
+  const [few, many] = rectangles;
+  assert.ok(many < few * 2, `${few} rectangles for 5,000 frames, ${many} for 50,000`);
+});
 
 test("time in which nobody worked is folded, and unfolds by a click, by keys and all at once", async () => {
   const { page, wrong } = await open(browser, `${url}/runs/${addLarge(fixture, "idle", 300)}`);
