@@ -19,9 +19,10 @@ interface Props {
   live: boolean;
 }
 
-/** While a run goes on, its profile is drawn at most this often, and at most for so small a part of the time. */
-const REDRAW_MS = 500;
+/** While a run goes on, its profile is not drawn again for so many times as long as it took, within these bounds. */
 const REST = 80;
+const SHORTEST_REST_MS = 500;
+const LONGEST_REST_MS = 2_000;
 /** A window narrower than that could not be taken hold of. */
 const NARROWEST_PX = 8;
 const STEP = 0.02;
@@ -61,7 +62,8 @@ export function Minimap(props: Props) {
     const brush = canvas.getContext("2d", { alpha: false })!;
     brush.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     drawProfile(brush, profileOf(props.shown, scale()), paletteOf(box), width(), height);
-    restUntil_ms = performance.now() + Math.max(REDRAW_MS, REST * (performance.now() - began_ms));
+    const now_ms = performance.now();
+    restUntil_ms = now_ms + Math.min(Math.max(REST * (now_ms - began_ms), SHORTEST_REST_MS), LONGEST_REST_MS);
   }
 
   const redraw = () => {
