@@ -17,8 +17,8 @@ const OTHERS_REST = 8;
 let othersRestUntil_ms = 0;
 
 /**
- * What `make` gives for the newest `source`. Where that takes long, it is made for no more than half a percent of
- * the time; what is skipped comes with a later change, or a little later by itself. What of it is as it was before
+ * What `make` gives for the newest `source`. Where that takes long, it is made seldom, for half a percent of the
+ * time, but once a second where even that is more; what is skipped comes with a later change, or a little later by itself. What of it is as it was before
  * stays the same object. `chosen` is what of the source is not mere news, such as what a person changes: where one
  * of these is another one, it is made at once.
  */

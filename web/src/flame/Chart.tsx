@@ -85,7 +85,7 @@ export function Chart(props: Props) {
     clearTimeout(growth);
     if (size.width === 0) return;
     const brush = canvas.getContext("2d", { alpha: false })!;
-    const ratio = devicePixelRatio;
+    const ratio = canvas.width / size.width;
     const current = scale();
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw(brush, {

@@ -22,12 +22,12 @@ interface Props {
 /** While a run goes on, its profile is not drawn again for so many times as long as it took, within these bounds. */
 const REST = 80;
 const SHORTEST_REST_MS = 500;
-const LONGEST_REST_MS = 2_000;
+const LONGEST_REST_MS = 1_000;
 /** A window narrower than that could not be taken hold of. */
 const NARROWEST_PX = 8;
 const STEP = 0.02;
-/** The window is placed by so many parts of the strip: less cannot be seen. */
-const FINENESS = 20_000;
+/** Where the window is drawn, in percent: as fine as can be seen, so that nothing is moved by less. */
+const percent = (share: number) => `${Math.round(share * 20_000) / 200}%`;
 
 type Part = "from" | "to" | "window";
 
@@ -60,15 +60,17 @@ export function Minimap(props: Props) {
     if (width() === 0) return;
     const began_ms = performance.now();
     const brush = canvas.getContext("2d", { alpha: false })!;
-    brush.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    const ratio = canvas.width / width();
+    brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawProfile(brush, profileOf(props.shown, scale()), paletteOf(box), width(), height);
     const now_ms = performance.now();
     restUntil_ms = now_ms + Math.min(Math.max(REST * (now_ms - began_ms), SHORTEST_REST_MS), LONGEST_REST_MS);
   }
 
+  const redrawAtOnce = () => (callOff = inNextFrame("draw", paint));
   const redraw = () => {
     const wait_ms = restUntil_ms - performance.now();
-    if (wait_ms <= 0) callOff = inNextFrame("draw", paint);
+    if (wait_ms <= 0) redrawAtOnce();
     else timer ??= setTimeout(() => {
       timer = undefined;
       redraw();
@@ -76,7 +78,7 @@ export function Minimap(props: Props) {
   };
   const place = () => {
     const { look: { view }, all } = whole();
-    const share = (at: number) => Math.round(Math.min(Math.max((at - all.from) / all.span, 0), 1) * FINENESS) / FINENESS;
+    const share = (at: number) => Math.min(Math.max((at - all.from) / all.span, 0), 1);
     setWindow({ from: share(view.from), to: share(view.from + view.span) });
   };
 
@@ -101,8 +103,10 @@ export function Minimap(props: Props) {
       callOff();
     });
   });
-  onForcedColours(redraw);
-  createEffect(on([() => props.shown, theme, props.camera.idle], redraw, { defer: true }));
+  onForcedColours(redrawAtOnce);
+  // What a person changes is seen at once, what is news when it has its turn.
+  createEffect(on([theme, props.camera.idle, () => props.shown.width], redrawAtOnce, { defer: true }));
+  createEffect(on(() => props.shown, redraw, { defer: true }));
   createEffect(place);
 
   /** Shows what is between two shares of the whole. */
@@ -178,9 +182,9 @@ export function Minimap(props: Props) {
   return (
     <div ref={box} class="minimap" role="group" aria-label="The whole run" onPointerDown={onPointerDown} onPointerMove={onPointerMove} onPointerUp={onPointerUp} onPointerCancel={() => (drag = null)}>
       <canvas ref={canvas} aria-hidden="true" />
-      <i class="minimap-out minimap-before" style={{ width: `${window().from * 100}%` }} />
-      <i class="minimap-out minimap-after" style={{ width: `${(1 - window().to) * 100}%` }} />
-      <i class="minimap-window" data-part="window" style={{ left: `${window().from * 100}%`, width: `${(window().to - window().from) * 100}%` }} />
+      <i class="minimap-out minimap-before" style={{ width: percent(window().from) }} />
+      <i class="minimap-out minimap-after" style={{ width: percent(1 - window().to) }} />
+      <i class="minimap-window" data-part="window" style={{ left: percent(window().from), width: percent(window().to - window().from) }} />
       <For each={EDGES}>
         {([edge, name]) => (
           <div
@@ -194,7 +198,7 @@ export function Minimap(props: Props) {
             aria-valuemax="100"
             aria-valuenow={Math.round(window()[edge] * 100)}
             aria-valuetext={said(window()[edge])}
-            style={{ left: `${window()[edge] * 100}%` }}
+            style={{ left: percent(window()[edge]) }}
             onKeyDown={(event) => onKeyDown(edge, event)}
           />
         )}

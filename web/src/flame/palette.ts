@@ -32,7 +32,8 @@ let inForce: { key: string; palette: Palette } | null = null;
 
 /** The palette of the theme in force, which is read where another one is than when this was last asked. */
 export function paletteOf(element: Element): Palette {
-  const key = `${theme()} ${forcedColours.matches} ${devicePixelRatio}`;
+  const forced = forcedColours.matches ? getComputedStyle(element).color : null;
+  const key = `${theme()} ${forced} ${devicePixelRatio}`;
   if (inForce?.key !== key) inForce = { key, palette: readPalette(element, devicePixelRatio) };
   return inForce.palette;
 }

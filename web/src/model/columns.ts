@@ -43,7 +43,7 @@ class Table<V extends { id: string }> {
     return this.ids.row(id);
   }
 
-  /** The row as an object: the same one for as long as the row stays as it is. */
+  /** The row as an object: the same one while the row stays as it is, unless very many others were asked for. */
   get(row: number): V {
     const known = this.#views.get(row);
     if (known) return known;

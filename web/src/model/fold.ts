@@ -82,7 +82,9 @@ function withNew(fold: Fold, frames: FrameTable): Fold {
   if (fold.hidden) hidden.set(fold.hidden);
   for (let row = known; row < length; row++) {
     worst[row] = frames.status.codes[row]!;
-    const up = frames.parent.row(row);
+    // Those that have come together may come in any order, and none of them is folded.
+    let up = frames.parent.row(row);
+    while (up >= known) up = frames.parent.row(up);
     into[row] = up < 0 ? -1 : into[up]! >= 0 ? into[up]! : folded[up] === 1 ? up : -1;
     if (into[row]! < 0) continue;
     hidden[row] = 1;

@@ -37,6 +37,9 @@ export class LayoutKeeper {
   #layout: Layout | null = null;
   #frames: FrameTable | null = null;
   #hidden: Uint8Array | null = null;
+  #choice: unknown = null;
+  /** Whether a person waits for the next layout. */
+  #isAwaited = false;
   /** The table's changes up to which the layout is true. */
   #seen = 0;
   #dependencies = 0;
@@ -53,8 +56,15 @@ export class LayoutKeeper {
     this.#helper = helper;
   }
 
-  /** The table has changed, or what of it is hidden. */
-  changed(frames: FrameTable, hidden: Uint8Array | null): void {
+  /** The table has changed, or what of it is `hidden`: see `Given`. `choice` is what a person chose to be hidden:
+   *  where it is another, that is laid out as soon as can be. */
+  changed(frames: FrameTable, hidden: Uint8Array | null, choice: unknown = null): void {
+    if (choice !== this.#choice) {
+      this.#isAwaited = true;
+      this.#cancel?.();
+      this.#cancel = null;
+    }
+    this.#choice = choice;
     const isOther = frames !== this.#frames;
     if (isOther || !isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
     this.#frames = frames;
@@ -88,7 +98,7 @@ export class LayoutKeeper {
 
   #refresh(): void {
     if (!this.#isStale || this.#isMaking || this.#cancel !== null) return;
-    const wait_ms = this.#layout === null ? 0 : this.#restUntil_ms - this.#helper.now_ms();
+    const wait_ms = this.#layout === null || this.#isAwaited ? 0 : this.#restUntil_ms - this.#helper.now_ms();
     if (wait_ms > 4) {
       this.#cancel = this.#helper.after(wait_ms, () => {
         this.#cancel = null;
@@ -103,6 +113,7 @@ export class LayoutKeeper {
     const frames = this.#frames!;
     const began_ms = this.#helper.now_ms();
     this.#isStale = false;
+    this.#isAwaited = false;
     this.#dependencies = frames.dependsOn.changes;
     const upTo = frames.changes;
     this.made.layouts += 1;

@@ -31,17 +31,26 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     setFolding(next);
   };
   const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
-  const folded = sparing(state, (now) => ({ frames: now.frames, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }), () => [frames(), folding()]);
-  const shown = keptLayout(state, () => (folded().frames === frames() ? folded().fold.hidden : undefined));
+  const folded = sparing(state, (now) => ({ ...now, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }), () => [frames(), folding()]);
+  /** What is folded, with what has changed since that was worked out; null while it is of another table. */
+  const fold = createMemo(() => {
+    const { frames: table } = state();
+    const { frames: of, fold, upTo } = folded();
+    if (of !== table) return null;
+    const rows = table.changedSince(upTo);
+    return rows === null ? foldOf(table, folding()) : restated(fold, table, rows);
+  });
+  const shown = keptLayout(state, () => {
+    const known = fold();
+    return known === null ? null : { mask: known.hidden, choice: folded().folding };
+  });
   /** Null until there is a first layout. */
   const laidOut = createMemo<LaidOut | null>(() => {
     const now = shown();
     if (now === null) return null;
-    const { frames: table, fold, upTo } = folded();
-    const rows = table.changedSince(upTo);
-    // Of another table, or much older than the layout, for a moment.
-    const fits = table === now.frames && rows !== null;
-    return { ...now, fold: fits ? restated(fold, table, rows) : foldOf(now.frames, folding()) };
+    // For a moment, what is laid out is still another table.
+    const isOfNow = now.frames === state().frames;
+    return { ...now, fold: (isOfNow ? fold() : null) ?? foldOf(now.frames, folding()) };
   }, null, { equals: isSameLaidOut });
 
   // What is chosen is shown, also where it folds by itself.

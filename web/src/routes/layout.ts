@@ -7,12 +7,12 @@ import { LayoutKeeper } from "../model/keeper.ts";
 import type { Helper, Shown } from "../model/keeper.ts";
 import type { Layout } from "../model/layout.ts";
 
-/** `hidden`: see `Given`; undefined while it is not known. Null until the first layout is made. A table that is replaced is shown until that of the next is. */
-export function keptLayout(frames: () => { frames: FrameTable; version: number }, hidden: () => Uint8Array | null | undefined): () => Shown | null {
+/** `hidden`: see `LayoutKeeper.changed`; null while it is not known. Null until the first layout is made. A table that is replaced is shown until that of the next is. */
+export function keptLayout(state: () => { frames: FrameTable; version: number }, hidden: () => { mask: Uint8Array | null; choice: unknown } | null): () => Shown | null {
   const [shown, setShown] = createSignal<Shown | null>(null);
   const keeper = new LayoutKeeper(setShown, browserHelper);
-  createComputed(on([frames, hidden], ([{ frames: table }, mask]) => {
-    if (mask !== undefined) keeper.changed(table, mask);
+  createComputed(on([state, hidden], ([{ frames }, known]) => {
+    if (known !== null) keeper.changed(frames, known.mask, known.choice);
   }));
   onCleanup(() => keeper.end());
   return shown;

@@ -65,7 +65,8 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
   const isLive = () => props.run.ended_ms === null && !props.imported;
   const until = () => props.run.ended_ms ?? props.imported?.at_ms ?? now();
   const view = createMemo(() => place().query.get("view") ?? "flame");
-  const filter = createMemo(() => parseFilter(place().query.get("filter") ?? ""));
+  const filterText = createMemo(() => place().query.get("filter") ?? "");
+  const filter = createMemo(() => parseFilter(filterText()));
   const toSearch = createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() }));
   const found = sparing(toSearch, (now) => matching(now.frames, now.filter), () => [frames(), filter()]);
   const selected = createMemo(() => {

@@ -92,9 +92,12 @@ test("frames that come into a fold are where their parents are", async () => {
     const folding = { byHand: new Map([[frames.id.get(random.below(frames.length)), true]]), completed: false };
     const fold = foldOf(frames, folding);
     const upTo = frames.changes;
-    for (let many = 1 + random.below(8); many > 0; many--) {
-      frames.upsert(frame(RUN, `f-new-${many}`, frames.id.get(random.below(frames.length)), { status: random.pick(FRAME_STATUSES) }));
-    }
+    // In any order: some come before their parents.
+    const ids = [...Array(frames.length).keys()].map((row) => frames.id.get(row));
+    for (let many = 1 + random.below(8); many > 0; many--) ids.push(`f-new-${many}`);
+    const known = frames.length;
+    const fresh = ids.slice(known).map((id, i) => frame(RUN, id, ids[random.below(known + i)]!, { status: random.pick(FRAME_STATUSES) }));
+    for (const view of random.chance(0.5) ? fresh : fresh.reverse()) frames.upsert(view);
     const [shown, anew] = [restated(fold, frames, frames.changedSince(upTo)!), foldOf(frames, folding)];
     expect(shown.into).toEqual(anew.into);
     expect(shown.hidden).toEqual(anew.hidden);

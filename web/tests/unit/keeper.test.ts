@@ -178,3 +178,20 @@ test("a table that is replaced is shown until the next one is laid out", async (
   await helper.settle();
   expect(shown.at(-1)!.frames).toBe(tables[1]);
 });
+
+test("what a person folds is laid out at once, also while nobody would make a layout", async () => {
+  const table = new FrameTable();
+  table.upsert(frame(RUN, "f-0", null, { group: true, status: "in_progress", started_ms: T0 }));
+  for (let i = 1; i <= 10_000; i++) table.upsert(frame(RUN, `f-${i}`, "f-0", { status: "completed", started_ms: T0 + i, ended_ms: T0 + i + 1 }));
+  const helper = new FakeHelper();
+  const keeper = new LayoutKeeper(() => {}, helper);
+  keeper.changed(table, null, "nothing");
+  await helper.settle();
+  const hidden = new Uint8Array(table.length).fill(1, 5_000);
+  // News has to wait.
+  table.upsert(frame(RUN, "f-new", "f-0"));
+  keeper.changed(table, null, "nothing");
+  expect(keeper.made.layouts).toBe(1);
+  keeper.changed(table, hidden, "half of it");
+  expect(keeper.made.layouts).toBe(2);
+});

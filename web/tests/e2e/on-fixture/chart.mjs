@@ -314,6 +314,20 @@ test("the minimap shows where one is, and moves the chart by mouse and by keys",
   assert.deepEqual(wrong, []);
 });
 
+test("a click on the minimap keeps how much is shown, also where that is less than can be seen there", async () => {
+  const key = addLarge(fixture, "idle", 300);
+  const { started_ms } = fixture.runs.get(key).run;
+  const { page, wrong } = await open(browser, `${url}/runs/${key}?idle=show&from=${started_ms + 1_000}&to=${started_ms + 2_500}`);
+  const map = page.locator(".minimap");
+  await map.waitFor();
+  const box = await map.boundingBox();
+  await page.mouse.click(box.x + box.width * 0.25, box.y + 20);
+  const shown = async () => Number(await query(page, "to")) - Number(await query(page, "from"));
+  await until(() => query(page, "from"), (from) => Number(from) > started_ms + 60_000, "another place");
+  assert.ok(Math.abs((await shown()) - 1_500) < 50, `${await shown()} ms are shown, not 1,500`);
+  assert.deepEqual(wrong, []);
+});
+
 test("a tip says what a frame is for, under a pointer that rests and for what is chosen by keys", async () => {
   const { page, wrong } = await open(browser, frameUrl("passkeys"));
   await live(page);

@@ -132,6 +132,31 @@ test("without shared workers one tab holds the connection for all, and when it i
   assert.deepEqual(wrong, []);
 });
 
+test("a tab that holds the connection and does not answer is relieved of it, and goes on with the others", async () => {
+  const { page: first, context, wrong } = await open(browser, RUN(), { before: () => delete window.SharedWorker });
+  await live(first);
+  const second = await context.newPage();
+  watch(second, wrong);
+  await second.goto(RUN());
+  await live(second);
+  // As one that the browser has put to sleep.
+  const asleep = first.evaluate(() => {
+    for (const end = Date.now() + 5_000; Date.now() < end; );
+  });
+  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }] });
+  await second.evaluate(() => dispatchEvent(new Event("focus")));
+  await until(() => treeRow(second, "deploy").getAttribute("aria-label"), (label) => /completed/.test(label), "the change", 4_500);
+  await asleep;
+  fixture.change(LIVE, { frames: [{ id: idOf("smoke"), status: "completed", ended_ms: Date.now() }] });
+  for (const page of [first, second]) {
+    await page.bringToFront();
+    for (const key of ["deploy", "smoke"]) await until(() => treeRow(page, key).getAttribute("aria-label"), (label) => /completed/.test(label), key);
+    await live(page);
+  }
+  await until(() => fixture.streams, (count) => count === 1, "one connection again");
+  assert.deepEqual(wrong, []);
+});
+
 test("with neither shared workers nor locks a tab connects by itself", async () => {
   const before = () => {
     delete window.SharedWorker;
