@@ -11,6 +11,8 @@ import { browserWire } from "./wire.ts";
 const NAME = `fornax ${import.meta.url}`;
 /** The one that holds the connection answers sooner, if it can. */
 const PATIENCE_MS = 2_000;
+/** Timers of a tab out of sight may be a minute late: one that is looked at reminds it to try again. */
+const REMIND_MS = 500;
 
 /** What goes through the channel: a question of a tab, or what it or all tabs are told. */
 type Said = { readonly from: string; readonly question: "join" | "wake" } | { readonly to: string | null; readonly message: ToTab };
@@ -43,6 +45,7 @@ class Member {
   /** Ends what was asked of the locks. */
   #withdraw = () => {};
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #reminder: ReturnType<typeof setTimeout> | undefined;
   /** Where the locks fail: a connection of its own. */
   #alone: ((message: FromTab) => void) | null = null;
 
@@ -61,6 +64,7 @@ class Member {
     if (this.#alone) this.#alone(message);
     else if (message === "leave") {
       clearTimeout(this.#patience);
+      clearTimeout(this.#reminder);
       this.#withdraw();
     } else {
       if (message === "join") this.#stand();
@@ -78,9 +82,14 @@ class Member {
     }, PATIENCE_MS);
   }
 
-  #hear(said: { to: string | null; message: ToTab }): void {
+  #hear({ to, message }: { to: string | null; message: ToTab }): void {
     clearTimeout(this.#patience);
-    if (said.to === null || said.to === this.#id) this.#listener.hear(said.message);
+    if (message.type === "connection" && !this.#office) {
+      clearTimeout(this.#reminder);
+      const isBroken = message.connection === "reconnecting" || message.connection === "gone";
+      if (isBroken && !document.hidden) this.#reminder = setTimeout(() => this.#ask("wake"), REMIND_MS);
+    }
+    if (to === null || to === this.#id) this.#listener.hear(message);
   }
 
   /** Holds the connection as soon as nobody else does, or at once where the one who does is to be robbed of it. */
@@ -90,6 +99,7 @@ class Member {
     this.#withdraw = () => standing.abort();
     const lead = () => new Promise<void>((resign) => {
       clearTimeout(this.#patience);
+      clearTimeout(this.#reminder);
       const office = new Office((said) => {
         this.#channel.postMessage(said);
         this.#hear(said);
@@ -113,6 +123,7 @@ class Member {
 
   #goAlone(): void {
     clearTimeout(this.#patience);
+    clearTimeout(this.#reminder);
     this.#withdraw();
     this.#channel.close();
     this.#alone = alone(this.#tab);

@@ -168,6 +168,8 @@ test("what waits is in the inbox, and is answered with the keyboard alone", asyn
   await page.keyboard.press("n");
   await until(() => fixture.commands.length, (count) => count === 3, "denied");
   assert.deepEqual(fixture.commands.slice(1).map(({ command }) => [command.type, command.permission, command.decision]), [["decide", "p1", "allow"], ["decide", "p2", "deny"]]);
+  // What is on its way to the daemon is not sent twice.
+  await until(() => page.locator(".inbox-item[aria-busy=true]").count(), (count) => count === 0, "both have been taken");
   await page.keyboard.press("k");
   await page.keyboard.press("Shift+Y");
   await until(() => fixture.commands.length, (count) => count === 4, "allowed for good");
