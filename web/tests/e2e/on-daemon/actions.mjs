@@ -180,10 +180,14 @@ for (const hand of [MOUSE, KEYBOARD]) {
     const act = (title, keys, more = {}) => perform(hand, page, { title, keys, asks: false, ...more });
     await act("Pause the run", "r z");
     await until(async () => (await status()).paused, (paused) => paused, "the run is paused");
+    // Who uses keys alone presses them when the page offers it, not before.
+    const offers = (name) => page.getByRole("button", { name }).first().waitFor();
+    await offers("Go on");
     await act("Go on with the run", "r Shift+Z");
     await until(async () => (await status()).paused, (paused) => !paused, "the run goes on");
     await act("Stop the run", "r k", { asks: true });
     await until(async () => (await status()).status, (now) => now === "cancelled", "the run is stopped", 20_000);
+    await offers("Retry");
     await act("Retry what did not succeed", "r r");
     await world.becomes("talk", "in_progress");
     await act("Run the plan again", "r a", { asks: true });
