@@ -1,7 +1,7 @@
 // The whole run on a narrow strip, and on it a window: what of it the chart shows. Its edges are dragged, or
 // moved by keys.
 
-import { createEffect, createSignal, For, on, onCleanup, onMount } from "solid-js";
+import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount } from "solid-js";
 import { inNextFrame } from "../animation.ts";
 import { clock } from "../format.ts";
 import type { Scale } from "../model/lod.ts";
@@ -105,7 +105,7 @@ export function Minimap(props: Props) {
   });
   onForcedColours(redrawAtOnce);
   // What a person changes is seen at once, what is news when it has its turn.
-  createEffect(on([theme, props.camera.idle, () => props.shown.width], redrawAtOnce, { defer: true }));
+  createEffect(on([theme, props.camera.idle, createMemo(() => props.shown.width)], redrawAtOnce, { defer: true }));
   createEffect(on(() => props.shown, redraw, { defer: true }));
   createEffect(place);
 
