@@ -15,7 +15,9 @@ const PATIENCE_MS = 2_000;
 const REMIND_MS = 500;
 
 /** What goes through the channel: a question of a tab, or what it or all tabs are told. */
-type Said = { readonly from: string; readonly question: "join" | "wake" } | { readonly to: string | null; readonly message: ToTab };
+type Said = Asked | Told;
+type Asked = { readonly from: string; readonly question: "join" | "wake" };
+type Told = { readonly to: string | null; readonly message: ToTab };
 
 /** Takes part for as long as the tab is open. Without the means, the tab holds a connection of its own. */
 export function takePart(tab: Tab): (message: FromTab) => void {
@@ -55,7 +57,7 @@ class Member {
     this.#channel = channel;
     this.#listener = new Listener(tab, () => this.#ask("join"));
     channel.onmessage = ({ data }: MessageEvent<Said>) => {
-      if ("question" in data) this.#office?.answer(data.from, data.question);
+      if ("question" in data) this.#office?.answer(data);
       else this.#hear(data);
     };
   }
@@ -63,17 +65,16 @@ class Member {
   say(message: FromTab): void {
     if (this.#alone) this.#alone(message);
     else if (message === "leave") {
-      clearTimeout(this.#patience);
-      clearTimeout(this.#reminder);
+      this.#waitForNobody();
       this.#withdraw();
     } else {
       if (message === "join") this.#stand();
-      if (this.#office) this.#office.answer(this.#id, message);
+      if (this.#office) this.#office.answer({ from: this.#id, question: message });
       else this.#ask(message);
     }
   }
 
-  #ask(question: "join" | "wake"): void {
+  #ask(question: Asked["question"]): void {
     this.#channel.postMessage({ from: this.#id, question } satisfies Said);
     clearTimeout(this.#patience);
     this.#patience = setTimeout(() => {
@@ -82,7 +83,7 @@ class Member {
     }, PATIENCE_MS);
   }
 
-  #hear({ to, message }: { to: string | null; message: ToTab }): void {
+  #hear({ to, message }: Told): void {
     clearTimeout(this.#patience);
     if (message.type === "connection" && !this.#office) {
       clearTimeout(this.#reminder);
@@ -98,8 +99,7 @@ class Member {
     const standing = new AbortController();
     this.#withdraw = () => standing.abort();
     const lead = () => new Promise<void>((resign) => {
-      clearTimeout(this.#patience);
-      clearTimeout(this.#reminder);
+      this.#waitForNobody();
       const office = new Office((said) => {
         this.#channel.postMessage(said);
         this.#hear(said);
@@ -121,9 +121,13 @@ class Member {
     });
   }
 
-  #goAlone(): void {
+  #waitForNobody(): void {
     clearTimeout(this.#patience);
     clearTimeout(this.#reminder);
+  }
+
+  #goAlone(): void {
+    this.#waitForNobody();
     this.#withdraw();
     this.#channel.close();
     this.#alone = alone(this.#tab);
@@ -134,12 +138,12 @@ class Member {
 /** What the tab does that holds the connection. */
 class Office {
   readonly #leader = new Leader(browserWire);
-  readonly #say: (said: { to: string | null; message: ToTab }) => void;
+  readonly #say: (said: Told) => void;
   readonly #all: Tab;
   readonly #guests = new Set<Tab>();
   #connection: Connection = "connecting";
 
-  constructor(say: (said: { to: string | null; message: ToTab }) => void) {
+  constructor(say: (said: Told) => void) {
     this.#say = say;
     this.#all = (message) => {
       if (message.type === "connection") this.#connection = message.connection;
@@ -155,7 +159,7 @@ class Office {
     for (const tab of [...this.#guests, this.#all]) this.#leader.leave(tab);
   }
 
-  answer(from: string, question: "join" | "wake"): void {
+  answer({ from, question }: Asked): void {
     if (question === "wake") {
       this.#say({ to: from, message: { type: "connection", connection: this.#connection } });
       this.#leader.wake();
