@@ -56,7 +56,7 @@ export function plural(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
 }
 
-/** Tokens: `812`, `1.3k`, `45k`, `2.1M`. */
+/** Tokens: `812`, `1.3k`, `45k`, `2.1M`, `5.2B`. */
 export function tokens(usage: Usage): string {
   return count(usage.input + usage.output + usage.cache_read + usage.cache_write);
 }
@@ -66,14 +66,21 @@ export function count(total: number): string {
   if (total < 1_000) return `${Math.round(total)}`;
   if (total < 10_000) return `${(total / 1_000).toFixed(1)}k`;
   if (total < 1_000_000) return `${Math.round(total / 1_000)}k`;
-  return `${(total / 1_000_000).toFixed(1)}M`;
+  if (total < 999_950_000) return `${(total / 1_000_000).toFixed(1)}M`;
+  return `${(total / 1_000_000_000).toFixed(1)}B`;
 }
 
-/** Money: `$1.20`, `$0.0042`; `~` before what is reckoned from list prices; null where it is not known. */
+/** Money: `$1.20`, `$0.0042`, `$13,448`; `~` before what is reckoned from list prices; null where it is not known. */
 export function cost(usage: Pick<Usage, "cost_usd" | "estimated">): string | null {
   if (usage.cost_usd === null || usage.cost_usd === 0) return null;
-  const amount = usage.cost_usd < 0.01 ? usage.cost_usd.toFixed(4) : usage.cost_usd.toFixed(2);
+  const { cost_usd } = usage;
+  const amount = cost_usd >= 1_000 ? inThousands(Math.round(cost_usd)) : cost_usd.toFixed(cost_usd < 0.01 ? 4 : 2);
   return `${usage.estimated ? "~" : ""}$${amount}`;
+}
+
+/** A whole number: `13,448`. */
+function inThousands(whole: number): string {
+  return String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** Every kind of token, in words. */

@@ -23,6 +23,8 @@ interface Props {
 const REST = 80;
 const SHORTEST_REST_MS = 500;
 const LONGEST_REST_MS = 1_000;
+/** So long what is news waits at least: what has changed is to be seen in the chart first. */
+const WAIT_MS = 50;
 /** A window narrower than that could not be taken hold of. */
 const NARROWEST_PX = 8;
 const STEP = 0.02;
@@ -69,12 +71,7 @@ export function Minimap(props: Props) {
 
   const redrawAtOnce = () => (callOff = inNextFrame("draw", paint));
   const redraw = () => {
-    const wait_ms = restUntil_ms - performance.now();
-    if (wait_ms <= 0) redrawAtOnce();
-    else timer ??= setTimeout(() => {
-      timer = undefined;
-      redraw();
-    }, wait_ms);
+    timer ??= setTimeout(paint, Math.max(restUntil_ms - performance.now(), WAIT_MS));
   };
   const place = () => {
     const { look: { view }, all } = whole();

@@ -11,7 +11,6 @@ import { inOrder } from "../model/order.ts";
 import { isSame } from "../model/same.ts";
 import { BADNESS, DIMMED, FRAME_STATUSES, INVALIDATED, glyph, word } from "../model/status.ts";
 import { sumsOf } from "../model/sums.ts";
-import { sparing } from "../sparing.ts";
 
 interface Props {
   frames: FrameTable;
@@ -38,7 +37,12 @@ export function Treegrid(props: Props) {
   const tree = createMemo(() => props.layout, undefined, { equals: (one, other) => one.children === other.children });
   const folded = createMemo(() => props.fold.folded, undefined, { equals: isSame });
   const bars = createMemo(() => inOrder(tree(), folded()));
-  const sums = sparing(() => props.layout, (layout) => sumsOf(props.frames, layout), () => [props.frames]);
+  const sums = createMemo(() => {
+    // A change of the layout means that a frame has changed.
+    void props.layout;
+    const known = sumsOf(props.frames);
+    return { known, changes: known.changes };
+  }, undefined, { equals: (one, other) => one.known === other.known && one.changes === other.changes });
   const chosen = createMemo(() => {
     const bar = props.selected === null ? undefined : props.frames.row(props.selected);
     return bar === undefined ? -1 : bars().indexOf(bar);
@@ -121,7 +125,6 @@ export function Treegrid(props: Props) {
   );
 
   function Row(row: { bar: number; index: number }) {
-    // A change of the layout means that a frame has changed.
     const frame = createMemo(() => {
       void props.layout;
       return props.frames.get(row.bar);
@@ -131,8 +134,11 @@ export function Treegrid(props: Props) {
       if (kind[row.bar] === FUTURE) return "";
       return duration((kind[row.bar] === RUNNING ? props.now_ms : end[row.bar]!) - start[row.bar]!);
     };
-    const tokens = () => (sums().tokens[row.bar]! > 0 ? count(sums().tokens[row.bar]!) : "");
-    const money = () => cost({ cost_usd: sums().cost_usd[row.bar] ?? 0, estimated: sums().estimated[row.bar] === 1 }) ?? "";
+    const tokens = () => {
+      const used = sums().known.tokens(row.bar);
+      return used > 0 ? count(used) : "";
+    };
+    const money = () => cost(sums().known.cost(row.bar)) ?? "";
     /** The worst of what is folded in it, where that is worse than itself. */
     const worse = () => {
       const worst = props.fold.worst[row.bar]!;

@@ -14,8 +14,11 @@ export interface Profile {
   readonly dimmed: readonly Int32Array[];
   /** By pixel: the failed or blocked status that is to be marked there, and 1; 0 for none. */
   readonly marks: Uint8Array;
-  /** The most at any pixel. */
-  readonly most: number;
+  /** The pixel of now; past the last one where a width is not time. */
+  readonly now: number;
+  /** The most at any pixel before now, and after: of what is planned, very much can be next at once. */
+  readonly mostBefore: number;
+  readonly mostAfter: number;
 }
 
 /** Goes through the bars once: of each only its first and its last pixel are touched. */
@@ -49,13 +52,20 @@ export function profileOf(shown: Shown, scale: Scale): Profile {
       all[x]! += count;
     }
   }
+  const now = shown.width === "time" ? pixelAt(scale.now_ms, scale, pixels) : pixels;
   const of = (code: number) => counts.subarray(code * stride, code * stride + pixels);
   return {
     found: FRAME_STATUSES.map((_, status) => of(status)),
     dimmed: FRAME_STATUSES.map((_, status) => of(status + DIMMED)),
     marks,
-    most: all.reduce((most, count) => Math.max(most, count), 1),
+    now,
+    mostBefore: mostOf(all.subarray(0, now)),
+    mostAfter: mostOf(all.subarray(now)),
   };
+}
+
+function mostOf(counts: Int32Array): number {
+  return counts.reduce((most, count) => Math.max(most, count), 1);
 }
 
 function pixelAt(moment_ms: number, scale: Scale, pixels: number): number {
@@ -80,7 +90,7 @@ export function drawProfile(brush: Brush, profile: Profile, palette: Palette, wi
       const counts = layers[status]!;
       for (let x = 0; x < below.length; x++) {
         if (counts[x] === 0) continue;
-        const tall = (counts[x]! / profile.most) * room;
+        const tall = (counts[x]! / (x < profile.now ? profile.mostBefore : profile.mostAfter)) * room;
         brush.fillRect(x, height - (below[x]! + tall), 1, tall);
         below[x]! += tall;
       }

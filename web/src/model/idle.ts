@@ -42,8 +42,9 @@ const SHORTEST_FOLD_MS = 5_000;
 /** So much of the time that was worked, one folded stretch takes at most, and all of them together. */
 const FOLD_SHARE = 0.05;
 const ALL_FOLDS_SHARE = 0.4;
-/** In so many parts of the run it is seen whether somebody worked. */
-const PARTS = 1 << 14;
+/** In so many parts of the run, for each frame and at most, it is seen whether somebody worked. */
+const PARTS_A_FRAME = 64;
+const MOST_PARTS = 1 << 14;
 
 /**
  * Finds the time in which nobody worked: no frame that is more than a holder of others was under way,
@@ -51,7 +52,7 @@ const PARTS = 1 << 14;
  */
 export function workOf(frames: FrameTable, layout: Layout): Work {
   if (!(layout.to > layout.from)) return NO_WORK;
-  const parts = new Parts(layout.from, layout.to);
+  const parts = new Parts(layout.from, layout.to, Math.min(PARTS_A_FRAME * layout.count, MOST_PARTS));
   let over_ms = -Infinity;
   const take = (from_ms: number, to_ms: number) => {
     over_ms = Math.max(over_ms, to_ms);
@@ -157,15 +158,18 @@ function foldLength(idle: Float64Array, whole_ms: number): number {
 /** The run cut into equal parts; of each, whether work went on in it, and up to when and from when. */
 class Parts {
   /** How much work begins in a part, less how much ends. */
-  readonly #through = new Int32Array(PARTS);
-  readonly #first = new Float64Array(PARTS).fill(Infinity);
-  readonly #last = new Float64Array(PARTS).fill(-Infinity);
+  readonly #through: Int32Array;
+  readonly #first: Float64Array;
+  readonly #last: Float64Array;
   readonly #from_ms: number;
   readonly #part_ms: number;
 
-  constructor(from_ms: number, to_ms: number) {
+  constructor(from_ms: number, to_ms: number, count: number) {
+    this.#through = new Int32Array(count);
+    this.#first = new Float64Array(count).fill(Infinity);
+    this.#last = new Float64Array(count).fill(-Infinity);
     this.#from_ms = from_ms;
-    this.#part_ms = (to_ms - from_ms) / PARTS;
+    this.#part_ms = (to_ms - from_ms) / count;
   }
 
   add(from_ms: number, to_ms: number): void {
@@ -182,7 +186,7 @@ class Parts {
     const found: number[] = [];
     let open = 0;
     let over_ms = this.#from_ms;
-    for (let part = 0; part < PARTS; part++) {
+    for (let part = 0; part < this.#through.length; part++) {
       const first_ms = this.#first[part]!;
       if (open === 0 && first_ms !== Infinity && first_ms > over_ms) found.push(over_ms, first_ms);
       open += this.#through[part]!;
@@ -192,6 +196,6 @@ class Parts {
   }
 
   #part(moment_ms: number): number {
-    return Math.min(Math.max(Math.floor((moment_ms - this.#from_ms) / this.#part_ms), 0), PARTS - 1);
+    return Math.min(Math.max(Math.floor((moment_ms - this.#from_ms) / this.#part_ms), 0), this.#through.length - 1);
   }
 }

@@ -14,6 +14,10 @@ export const LARGE = 4_000;
 /** How many times as long as a layout took, none is made. */
 const REST = 9;
 const REST_ELSEWHERE = 4;
+/** It is not worth waiting for less. */
+const SHORTEST_WAIT_MS = 4;
+/** By then what was shown has been drawn. */
+const DRAWN_MS = 20;
 
 /** The world outside. */
 export interface Helper {
@@ -28,6 +32,17 @@ export interface Shown {
   readonly frames: FrameTable;
   readonly layout: Layout;
 }
+
+/** What is left of a keeper, by its table. */
+interface Left {
+  readonly layout: Layout;
+  readonly seen: number;
+  readonly hidden: Uint8Array | null;
+  readonly dependencies: number;
+  readonly isStale: boolean;
+}
+
+const kept = new WeakMap<FrameTable, Left>();
 
 export class LayoutKeeper {
   /** How many layouts were made, and how many changes were put into one. */
@@ -69,7 +84,7 @@ export class LayoutKeeper {
     if (isOther || !isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
     this.#frames = frames;
     this.#hidden = hidden;
-    if (isOther) this.#layout = null;
+    if (isOther) this.#takeUp(hidden);
     else this.#catchUp();
     this.#refresh();
   }
@@ -78,6 +93,24 @@ export class LayoutKeeper {
   end(): void {
     this.#isOver = true;
     this.#cancel?.();
+    if (this.#layout === null) return;
+    const isStale = this.#isStale || this.#isMaking;
+    kept.set(this.#frames!, { layout: this.#layout, seen: this.#seen, hidden: this.#hidden, dependencies: this.#dependencies, isStale });
+  }
+
+  /** Begins with the layout that the last keeper of this table left, where there was one. */
+  #takeUp(hidden: Uint8Array | null): void {
+    const frames = this.#frames!;
+    const left = kept.get(frames);
+    this.#layout = left?.layout ?? null;
+    if (!left) return;
+    // Others may not patch it too.
+    kept.delete(frames);
+    this.#isStale = left.isStale || !isSame(hidden, left.hidden) || frames.dependsOn.changes !== left.dependencies;
+    this.#dependencies = left.dependencies;
+    this.#seen = left.seen;
+    if (this.#seen === frames.changes) this.#show({ frames, layout: left.layout });
+    else this.#catchUp();
   }
 
   /** Puts what has changed into the layout that is there, and shows it. */
@@ -98,15 +131,20 @@ export class LayoutKeeper {
 
   #refresh(): void {
     if (!this.#isStale || this.#isMaking || this.#cancel !== null) return;
-    const wait_ms = this.#layout === null || this.#isAwaited ? 0 : this.#restUntil_ms - this.#helper.now_ms();
-    if (wait_ms > 4) {
+    const wait_ms = this.#layout === null || this.#isAwaited ? 0 : this.#waitForNews();
+    if (wait_ms <= SHORTEST_WAIT_MS) this.#make();
+    else {
       this.#cancel = this.#helper.after(wait_ms, () => {
         this.#cancel = null;
-        this.#refresh();
+        this.#make();
       });
-      return;
     }
-    this.#make();
+  }
+
+  #waitForNews(): number {
+    const rest_ms = this.#restUntil_ms - this.#helper.now_ms();
+    // Of many frames it takes time even to say what they are: what was put into the layout is drawn before.
+    return this.#frames!.length > LARGE ? Math.max(rest_ms, DRAWN_MS) : rest_ms;
   }
 
   #make(): void {

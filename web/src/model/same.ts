@@ -5,8 +5,16 @@ type Numbers = Uint8Array | Int32Array | Float64Array;
 export function isSame(one: Numbers | null, other: Numbers | null): boolean {
   if (one === other || one === null || other === null) return one === other;
   if (one.length !== other.length) return false;
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
+  // Four bytes at a time where they lie so, whatever they are: a loop for one kind of list is many times as fast as one for all.
+  const words = (one.byteOffset | other.byteOffset) % 4 === 0 ? one.byteLength >> 2 : 0;
+  const [oneWords, otherWords] = [wordsOf(one, words), wordsOf(other, words)];
+  for (let i = 0; i < words; i++) if (oneWords[i] !== otherWords[i]) return false;
+  for (let i = (words * 4) / one.BYTES_PER_ELEMENT; i < one.length; i++) if (one[i] !== other[i]) return false;
   return true;
+}
+
+function wordsOf({ buffer, byteOffset }: Numbers, words: number): Int32Array {
+  return new Int32Array(buffer, words === 0 ? 0 : byteOffset, words);
 }
 
 /** What was made, with all of it that is as it was before taken from there: what nobody changed stays the same

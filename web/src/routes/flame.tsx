@@ -4,9 +4,12 @@ import { createMemo } from "solid-js";
 import { Chart } from "../flame/Chart.tsx";
 import { Treegrid } from "../flame/Treegrid.tsx";
 import type { Shown } from "../flame/scene.ts";
+import type { FrameTable } from "../model/columns.ts";
 import { foundIn } from "../model/fold.ts";
 import type { Fold } from "../model/fold.ts";
 import { workOf } from "../model/idle.ts";
+import type { Layout } from "../model/layout.ts";
+import { remembered } from "../model/remembered.ts";
 import { DIMMED } from "../model/status.ts";
 import { layByWidth, readWidth } from "../model/widths.ts";
 import { place } from "../router.ts";
@@ -35,10 +38,12 @@ export function FlameView(props: ViewProps) {
   );
 }
 
+const workIn = remembered((layout: Layout, frames: FrameTable) => workOf(frames, layout));
+
 /** The chart alone. `codes` are what is to be seen of each bar's status. */
 export function FlameChart(props: ViewProps & { codes: Uint8Array }) {
   const width = createMemo(() => readWidth(place().query.get("width")));
-  const work = sparing(() => props.layout, (layout) => workOf(props.frames, layout), () => [props.frames]);
+  const work = sparing(() => props.layout, (layout) => workIn(layout, props.frames), () => [props.frames]);
   const counted = createMemo(() => {
     const unit = width();
     return unit === "time" ? null : layByWidth(props.frames, props.layout, unit);

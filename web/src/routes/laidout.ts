@@ -5,6 +5,7 @@ import type { FrameTable } from "../model/columns.ts";
 import { NOTHING_FOLDED, above, foldByHand, foldOf, restated } from "../model/fold.ts";
 import type { Fold, Folding } from "../model/fold.ts";
 import type { Layout } from "../model/layout.ts";
+import { remembered } from "../model/remembered.ts";
 import { keepSame } from "../model/same.ts";
 import { sparing } from "../sparing.ts";
 import { keptLayout } from "./layout.ts";
@@ -23,6 +24,9 @@ function isSameLaidOut(one: LaidOut | null, other: LaidOut | null): boolean {
 /** What was folded by hand, by run: kept while the page is open. */
 const kept = new Map<string, Folding>();
 
+/** `upTo` is how often the table had changed. */
+const foldedUpTo = remembered((frames: FrameTable, folding: Folding, upTo: number) => ({ frames, folding, upTo, fold: foldOf(frames, folding) }));
+
 /** `version` changes whenever a frame does. */
 export function createLaidOut(run: string, frames: () => FrameTable, version: () => number, selected: () => string | null) {
   const [folding, setFolding] = createSignal<Folding>(kept.get(run) ?? NOTHING_FOLDED);
@@ -31,7 +35,7 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     setFolding(next);
   };
   const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
-  const folded = sparing(state, (now) => ({ ...now, upTo: now.frames.changes, fold: foldOf(now.frames, now.folding) }), () => [frames(), folding()]);
+  const folded = sparing(state, (now) => foldedUpTo(now.frames, now.folding, now.frames.changes), () => [frames(), folding()]);
   /** What is folded, with what has changed since that was worked out; null while it is of another table. */
   const fold = createMemo(() => {
     const { frames: table } = state();

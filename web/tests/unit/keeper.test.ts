@@ -195,3 +195,34 @@ test("what a person folds is laid out at once, also while nobody would make a la
   keeper.changed(table, hidden, "half of it");
   expect(keeper.made.layouts).toBe(2);
 });
+
+test("a run that is opened again is shown as it was laid out, with what has happened since, and is laid out anew only where it must be", async () => {
+  await forSeeds(30, async (random) => {
+    const story = new Story(random, 2 + random.below(60));
+    const helper = new FakeHelper();
+    const open = (shown: Shown[]) => new LayoutKeeper((next) => shown.push(next), helper);
+    const before: Shown[] = [];
+    const first = open(before);
+    first.changed(story.table, null);
+    await helper.settle();
+    first.end();
+    const again: Shown[] = [];
+    const second = open(again);
+    second.changed(story.table, null);
+    expect(again.at(-1)!.layout).toBe(before.at(-1)!.layout);
+    expect(second.made.layouts).toBe(0);
+    second.end();
+    for (let i = random.below(40); i >= 0; i--) story.step();
+    const later: Shown[] = [];
+    const third = open(later);
+    third.changed(story.table, null);
+    expect(wrongOf(later.at(-1)!)).toEqual([]);
+    await helper.settle();
+    expect([...later.at(-1)!.layout.end]).toEqual([...layOut(story.table).end]);
+    // What is hidden now was not then.
+    third.end();
+    const hiding = open([]);
+    hiding.changed(story.table, new Uint8Array(story.table.length));
+    expect(hiding.made.layouts).toBe(1);
+  });
+});

@@ -8,6 +8,8 @@ test("tokens and money are short, and what is reckoned is marked", () => {
   expect(cost(usage)).toBe("~$0.0042");
   expect(usageInFull(usage)).toBe("12345 in, 678 out, 100 of the output thinking");
   expect(cost({ ...usage, cost_usd: 1.2, estimated: false })).toBe("$1.20");
+  expect(cost({ ...usage, cost_usd: 999.994, estimated: false })).toBe("$999.99");
+  expect(cost({ ...usage, cost_usd: 1_234_567.5, estimated: true })).toBe("~$1,234,568");
   expect(cost(NOTHING_USED)).toBeNull();
   expect(isUsed(NOTHING_USED)).toBe(false);
 });

@@ -65,17 +65,58 @@ test("what nothing is counted of takes no more than its share", () => {
   expect(readWidth("height")).toBe("time");
 });
 
-test("sums are what is within", async () => {
+test("what is used within a frame is the same in the tree and in the chart, also after changes", async () => {
   await forSeeds(50, (random) => {
     const frames = used(random, 1 + random.below(60));
-    const layout = layOut(frames);
-    const sums = sumsOf(frames, layout);
-    const counted = layByWidth(frames, layout, "tokens");
-    expect(sums.tokens).toEqual(counted.within);
-    const { within } = layByWidth(frames, layout, "cost");
-    sums.cost_usd.forEach((cost, bar) => expect(cost).toBeCloseTo(within[bar]!, 9));
+    for (let round = 0; round < 4; round++) {
+      for (let i = 0; i < random.below(5); i++) frames.upsert(anotherUse(random, frames));
+      const layout = layOut(frames);
+      const sums = sumsOf(frames);
+      const tokens = layByWidth(frames, layout, "tokens").within;
+      const costs = layByWidth(frames, layout, "cost").within;
+      for (let row = 0; row < frames.length; row++) {
+        expect(sums.tokens(row)).toBe(tokens[row]);
+        expect(sums.cost(row).cost_usd).toBeCloseTo(costs[row]!, 7);
+        expect(sums.cost(row).estimated).toBe([...Array(frames.length).keys()].some((other) => frames.usage.estimated.bits[other] === 1 && isWithin(frames, other, row)));
+      }
+    }
   });
 });
+
+test("a sum that nothing is left of is none, and one that stays is not a change", () => {
+  const frames = new FrameTable();
+  const usage = { ...NOTHING_USED, input: 1, cost_usd: 0.1 };
+  frames.upsert(frame(RUN, "f-0", null));
+  frames.upsert(frame(RUN, "f-1", "f-0", { usage }));
+  for (let i = 2; i < 5; i++) frames.upsert(frame(RUN, `f-${i}`, "f-1", { usage: { ...usage, cost_usd: 0.1 * i } }));
+  const { changes } = sumsOf(frames);
+  frames.upsert(frame(RUN, "f-2", "f-1", { usage: { ...usage, cost_usd: 0.2 }, title: "another" }));
+  expect(sumsOf(frames).changes).toBe(changes);
+  for (let i = 1; i < 5; i++) frames.upsert(frame(RUN, `f-${i}`, i === 1 ? "f-0" : "f-1"));
+  expect(sumsOf(frames).changes).toBeGreaterThan(changes);
+  expect(sumsOf(frames).cost(0)).toEqual({ cost_usd: 0, estimated: false });
+  expect(sumsOf(frames).tokens(0)).toBe(0);
+});
+
+test("frames that came before the one above them are counted in it", () => {
+  const frames = new FrameTable();
+  frames.upsert(frame(RUN, "f-1", "f-0", { usage: { ...NOTHING_USED, input: 7 } }));
+  expect(sumsOf(frames).tokens(0)).toBe(7);
+  frames.upsert(frame(RUN, "f-0", null));
+  expect(sumsOf(frames).tokens(1)).toBe(7);
+});
+
+/** Another use in one of the frames, or a frame more. */
+function anotherUse(random: Random, frames: FrameTable) {
+  const row = random.below(frames.length + 1);
+  const usage = random.chance(0.2) ? null : { ...NOTHING_USED, input: random.below(1_000), cost_usd: random.next(), estimated: random.chance(0.3) };
+  return row < frames.length ? { ...frames.get(row), usage } : frame(RUN, `f-${row}`, `f-${random.below(row)}`, { usage });
+}
+
+function isWithin(frames: FrameTable, row: number, above: number): boolean {
+  for (let at = row; at >= 0; at = frames.parent.row(at)) if (at === above) return true;
+  return false;
+}
 
 test("the minimap marks every failure, and counts each frame that works from its begin to its end", async () => {
   await forSeeds(80, (random) => {
@@ -94,6 +135,7 @@ test("the minimap marks every failure, and counts each frame that works from its
       expect([...profile.marks.subarray(first)].includes(FAILED + 1)).toBe(true);
       expect(profile.found[FAILED]![first]).toBeGreaterThan(0);
     }
-    expect(profile.found.every((counts) => counts.subarray(0, width).every((count) => count >= 0 && count <= profile.most))).toBe(true);
+    const mostAt = (x: number) => (x < profile.now ? profile.mostBefore : profile.mostAfter);
+    expect(profile.found.every((counts) => counts.subarray(0, width).every((count, x) => count >= 0 && count <= mostAt(x)))).toBe(true);
   });
 });
