@@ -202,7 +202,7 @@ test("artifacts are looked at: Markdown, JSON, images, a diff, bytes, and what i
   await live(page);
   const shown = page.locator(".artifact");
   const list = page.getByRole("list", { name: "Artifacts" });
-  await shown.getByRole("heading", { name: "Libraries" }).waitFor();
+  await shown.getByRole("heading", { name: "Libraries", exact: true }).waitFor();
   await shown.getByText(`<img src=x onerror="alert(1)"><script>alert(1)</script>`).waitFor();
   await shown.getByText("(javascript:alert(1))").waitFor();
   assert.deepEqual(await shown.locator(".markdown a").evaluateAll((links) => links.map((link) => [link.href, link.rel])), [["https://hono.dev/", "noopener noreferrer"]]);
