@@ -63,9 +63,10 @@ export function tokens(usage: Usage): string {
 
 /** A number of things, as short as tokens are. */
 export function count(total: number): string {
-  if (total < 1_000) return `${Math.round(total)}`;
-  if (total < 10_000) return `${(total / 1_000).toFixed(1)}k`;
-  if (total < 1_000_000) return `${Math.round(total / 1_000)}k`;
+  // A number belongs where it is when rounded.
+  if (total < 999.5) return `${Math.round(total)}`;
+  if (total < 9_950) return `${(total / 1_000).toFixed(1)}k`;
+  if (total < 999_500) return `${Math.round(total / 1_000)}k`;
   if (total < 999_950_000) return `${(total / 1_000_000).toFixed(1)}M`;
   return `${(total / 1_000_000_000).toFixed(1)}B`;
 }
@@ -74,7 +75,7 @@ export function count(total: number): string {
 export function cost(usage: Pick<Usage, "cost_usd" | "estimated">): string | null {
   if (usage.cost_usd === null || usage.cost_usd === 0) return null;
   const { cost_usd } = usage;
-  const amount = cost_usd >= 1_000 ? inThousands(Math.round(cost_usd)) : cost_usd.toFixed(cost_usd < 0.01 ? 4 : 2);
+  const amount = cost_usd >= 999.995 ? inThousands(Math.round(cost_usd)) : cost_usd.toFixed(cost_usd < 0.01 ? 4 : 2);
   return `${usage.estimated ? "~" : ""}$${amount}`;
 }
 

@@ -71,7 +71,12 @@ export function Minimap(props: Props) {
 
   const redrawAtOnce = () => (callOff = inNextFrame("draw", paint));
   const redraw = () => {
-    timer ??= setTimeout(paint, Math.max(restUntil_ms - performance.now(), WAIT_MS));
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      // Between animation frames, which it would hold up; where nobody looks, when somebody does.
+      if (document.hidden) redrawAtOnce();
+      else paint();
+    }, Math.max(restUntil_ms - performance.now(), WAIT_MS));
   };
   const place = () => {
     const { look: { view }, all } = whole();

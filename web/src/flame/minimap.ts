@@ -31,18 +31,22 @@ export function profileOf(shown: Shown, scale: Scale): Profile {
   /** By code, then by pixel. */
   const counts = new Int32Array(2 * DIMMED * stride);
   const marks = new Uint8Array(pixels);
+  const now = shown.width === "time" ? Math.max(pixelAt(scale.now_ms, scale, pixels), 1) : pixels;
   for (let bar = 0; bar < layout.count; bar++) {
     if (y[bar]! < 0) continue;
     const code = codes[bar]!;
-    const first = pixelAt(startOf(layout, bar, scale), scale, pixels);
-    const last = Math.max(pixelAt(endOf(layout, bar, scale), scale, pixels) - 1, first);
+    const isAfter = kind[bar] === FUTURE;
+    const begin = pixelAt(startOf(layout, bar, scale), scale, pixels);
+    // Also what begins or ends now has its place before it, and what is next, after it.
+    const first = isAfter ? Math.max(begin, Math.min(now, pixels - 1)) : Math.min(begin, now - 1);
+    const last = Math.max(Math.min(pixelAt(endOf(layout, bar, scale), scale, pixels), isAfter ? pixels : now) - 1, first);
     // Those that only hold others say nothing of how much goes on, unless they stand for them.
     if (groups[bar] === 0 || fold.count[bar]! > 0) {
       counts[code * stride + first]! += 1;
       counts[code * stride + last + 1]! -= 1;
     }
     // Failed goes over blocked; dimmed codes are neither.
-    if ((code === FAILED || (code === BLOCKED && marks[last] === 0)) && kind[bar] !== FUTURE) marks[last] = code + 1;
+    if ((code === FAILED || (code === BLOCKED && marks[last] === 0)) && !isAfter) marks[last] = code + 1;
   }
   const all = new Int32Array(pixels);
   for (let code = 0; code < 2 * DIMMED; code++) {
@@ -52,7 +56,6 @@ export function profileOf(shown: Shown, scale: Scale): Profile {
       all[x]! += count;
     }
   }
-  const now = shown.width === "time" ? pixelAt(scale.now_ms, scale, pixels) : pixels;
   const of = (code: number) => counts.subarray(code * stride, code * stride + pixels);
   return {
     found: FRAME_STATUSES.map((_, status) => of(status)),

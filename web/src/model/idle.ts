@@ -42,9 +42,6 @@ const SHORTEST_FOLD_MS = 5_000;
 /** So much of the time that was worked, one folded stretch takes at most, and all of them together. */
 const FOLD_SHARE = 0.05;
 const ALL_FOLDS_SHARE = 0.4;
-/** In so many parts of the run, for each frame and at most, it is seen whether somebody worked. */
-const PARTS_A_FRAME = 64;
-const MOST_PARTS = 1 << 14;
 
 /**
  * Finds the time in which nobody worked: no frame that is more than a holder of others was under way,
@@ -52,17 +49,12 @@ const MOST_PARTS = 1 << 14;
  */
 export function workOf(frames: FrameTable, layout: Layout): Work {
   if (!(layout.to > layout.from)) return NO_WORK;
-  const parts = new Parts(layout.from, layout.to, Math.min(PARTS_A_FRAME * layout.count, MOST_PARTS));
-  let over_ms = -Infinity;
-  const take = (from_ms: number, to_ms: number) => {
-    over_ms = Math.max(over_ms, to_ms);
-    parts.add(from_ms, Math.min(to_ms, layout.to));
-  };
+  const worked = new Stretches();
   for (let bar = 0; bar < layout.count; bar++) {
-    if (layout.kind[bar] !== FUTURE && !holdsOnly(frames, layout, bar)) eachWorked(frames, layout, bar, take);
+    if (layout.kind[bar] !== FUTURE && !holdsOnly(frames, layout, bar)) eachWorked(frames, layout, bar, (from_ms, to_ms) => worked.add(from_ms, to_ms));
   }
+  const { idle, over_ms } = worked.gaps(layout.from);
   if (over_ms === -Infinity) return NO_WORK;
-  const idle = parts.empty();
   return { idle, over_ms, fold_ms: foldLength(idle, Math.min(over_ms, layout.to) - layout.from) };
 }
 
@@ -155,47 +147,32 @@ function foldLength(idle: Float64Array, whole_ms: number): number {
   return Math.max(most_ms, SHORTEST_FOLD_MS);
 }
 
-/** The run cut into equal parts; of each, whether work went on in it, and up to when and from when. */
-class Parts {
-  /** How much work begins in a part, less how much ends. */
-  readonly #through: Int32Array;
-  readonly #first: Float64Array;
-  readonly #last: Float64Array;
-  readonly #from_ms: number;
-  readonly #part_ms: number;
-
-  constructor(from_ms: number, to_ms: number, count: number) {
-    this.#through = new Int32Array(count);
-    this.#first = new Float64Array(count).fill(Infinity);
-    this.#last = new Float64Array(count).fill(-Infinity);
-    this.#from_ms = from_ms;
-    this.#part_ms = (to_ms - from_ms) / count;
-  }
+/** Stretches of time, in any order. */
+class Stretches {
+  readonly #from: number[] = [];
+  readonly #to: number[] = [];
 
   add(from_ms: number, to_ms: number): void {
-    const first = this.#part(from_ms);
-    const last = this.#part(to_ms);
-    this.#first[first] = Math.min(this.#first[first]!, from_ms);
-    this.#last[last] = Math.max(this.#last[last]!, to_ms);
-    this.#through[first]! += 1;
-    this.#through[last]! -= 1;
-  }
-
-  /** Stretches without work before the last work. Those within one part are not seen. */
-  empty(): Float64Array {
-    const found: number[] = [];
-    let open = 0;
-    let over_ms = this.#from_ms;
-    for (let part = 0; part < this.#through.length; part++) {
-      const first_ms = this.#first[part]!;
-      if (open === 0 && first_ms !== Infinity && first_ms > over_ms) found.push(over_ms, first_ms);
-      open += this.#through[part]!;
-      if (open === 0 && this.#last[part]! > over_ms) over_ms = this.#last[part]!;
+    const last = this.#from.length - 1;
+    // Most come in the order of time and overlap the one before: a run of many frames has few stretches.
+    if (last >= 0 && from_ms <= this.#to[last]! && to_ms >= this.#from[last]!) {
+      if (from_ms < this.#from[last]!) this.#from[last] = from_ms;
+      if (to_ms > this.#to[last]!) this.#to[last] = to_ms;
+      return;
     }
-    return Float64Array.from(found);
+    this.#from.push(from_ms);
+    this.#to.push(to_ms);
   }
 
-  #part(moment_ms: number): number {
-    return Math.min(Math.max(Math.floor((moment_ms - this.#from_ms) / this.#part_ms), 0), this.#through.length - 1);
+  /** What is in none of them: between a moment before all of them and the end of the last, `over_ms`. */
+  gaps(before_ms: number): { idle: Float64Array; over_ms: number } {
+    const from = Float64Array.from(this.#from).sort();
+    const to = Float64Array.from(this.#to).sort();
+    const found: number[] = [];
+    // Where as many have ended as have begun, none goes on.
+    for (let i = 0, over_ms = before_ms; i < from.length; over_ms = to[i++]!) {
+      if (from[i]! > over_ms) found.push(over_ms, from[i]!);
+    }
+    return { idle: Float64Array.from(found), over_ms: to.at(-1) ?? -Infinity };
   }
 }

@@ -74,13 +74,14 @@ export class LayoutKeeper {
   /** The table has changed, or what of it is `hidden`: see `Given`. `choice` is what a person chose to be hidden:
    *  where it is another, that is laid out as soon as can be. */
   changed(frames: FrameTable, hidden: Uint8Array | null, choice: unknown = null): void {
-    if (choice !== this.#choice) {
-      this.#isAwaited = true;
+    const isOther = frames !== this.#frames;
+    const isChosen = this.#frames !== null && choice !== this.#choice;
+    this.#choice = choice;
+    if (isChosen) this.#isAwaited = true;
+    if (isChosen || isOther) {
       this.#cancel?.();
       this.#cancel = null;
     }
-    this.#choice = choice;
-    const isOther = frames !== this.#frames;
     if (isOther || !isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
     this.#frames = frames;
     this.#hidden = hidden;

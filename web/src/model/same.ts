@@ -4,7 +4,7 @@ type Numbers = Uint8Array | Int32Array | Float64Array;
 
 export function isSame(one: Numbers | null, other: Numbers | null): boolean {
   if (one === other || one === null || other === null) return one === other;
-  if (one.length !== other.length) return false;
+  if (one.length !== other.length || one.BYTES_PER_ELEMENT !== other.BYTES_PER_ELEMENT) return false;
   // Four bytes at a time where they lie so, whatever they are: a loop for one kind of list is many times as fast as one for all.
   const words = (one.byteOffset | other.byteOffset) % 4 === 0 ? one.byteLength >> 2 : 0;
   const [oneWords, otherWords] = [wordsOf(one, words), wordsOf(other, words)];

@@ -69,6 +69,39 @@ test("nothing that is worked in is folded, and what is folded is the shorter for
   });
 });
 
+test("all idle time is found, however short beside the run, and nothing else", async () => {
+  await forSeeds(150, (random) => {
+    const frames = random.chance(0.5) ? bouts(random) : visits(random);
+    const layout = layOut(frames);
+    const worked: [from: number, to: number][] = [];
+    for (let bar = 0; bar < layout.count; bar++) {
+      if (layout.kind[bar] !== FUTURE && frames.group.bits[bar] === 0) eachWorked(frames, layout, bar, (from, to) => worked.push([from, to]));
+    }
+    const idle: number[] = [];
+    let over = layout.from;
+    for (const [from, to] of worked.sort(([one], [other]) => one - other)) {
+      if (from > over) idle.push(over, from);
+      over = Math.max(over, to);
+    }
+    const work = workOf(frames, layout);
+    expect([...work.idle]).toEqual(idle);
+    expect(work.over_ms).toBe(worked.length === 0 ? -Infinity : over);
+  });
+});
+
+/** A frame that was worked in for minutes, over days. */
+function visits(random: Random): FrameTable {
+  const frames = new FrameTable();
+  const spans: { doing: "working" | "waiting"; from_ms: number }[] = [];
+  let at = T0;
+  for (let i = 0; i < 1 + random.below(60); i++) {
+    spans.push({ doing: "working", from_ms: at }, { doing: "waiting", from_ms: (at += 1 + random.below(120_000)) });
+    at += 1 + random.pick([60_000, 20 * 60_000, 20 * HOUR]) * random.next();
+  }
+  frames.upsert(frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: at, spans }));
+  return frames;
+}
+
 test("while time goes on nothing jumps, and what is over stays in its place", async () => {
   await forSeeds(80, (random) => {
     const frames = bouts(random);

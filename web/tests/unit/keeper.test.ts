@@ -226,3 +226,41 @@ test("a run that is opened again is shown as it was laid out, with what has happ
     expect(hiding.made.layouts).toBe(1);
   });
 });
+
+test("a table that comes while another one waits to be laid out anew does not wait with it", async () => {
+  const helper = new FakeHelper();
+  const shown: Shown[] = [];
+  const keeper = new LayoutKeeper((next) => shown.push(next), helper);
+  const tables = [new FrameTable(), new FrameTable()];
+  for (const table of tables) for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  keeper.changed(tables[0]!, null);
+  await helper.settle();
+  tables[0]!.upsert(frame(RUN, "f-new", null));
+  keeper.changed(tables[0]!, null);
+  expect([helper.timers.length, helper.asked.length]).toEqual([1, 0]);
+  keeper.changed(tables[1]!, null);
+  expect([helper.timers.length, helper.asked.length]).toEqual([0, 1]);
+});
+
+test("what a keeper had not laid out yet, the next one does, after it has shown what there is", async () => {
+  const helper = new FakeHelper();
+  const table = new FrameTable();
+  for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  const hidden = new Uint8Array(LARGE + 2);
+  const first = new LayoutKeeper(() => {}, helper);
+  first.changed(table, hidden.slice(), "folding");
+  await helper.settle();
+  table.upsert(frame(RUN, "f-new", null));
+  first.changed(table, hidden.slice(), "folding");
+  helper.timers.shift()!();
+  // It goes while its layout is being made.
+  expect(helper.asked.length).toBe(1);
+  first.end();
+  const shown: Shown[] = [];
+  const second = new LayoutKeeper((next) => shown.push(next), helper);
+  second.changed(table, hidden.slice(), "folding");
+  expect(shown.length).toBe(1);
+  expect([second.made.layouts, helper.timers.length]).toEqual([0, 1]);
+  await helper.settle();
+  expect(shown.at(-1)!.layout.count).toBe(LARGE + 2);
+});

@@ -39,4 +39,6 @@ test("lists of numbers are compared to their last byte, wherever they lie", () =
   expect(isSame(numbers, numbers.slice())).toBe(true);
   expect(isSame(numbers, Float64Array.of(1, NaN, 2))).toBe(false);
   expect(isSame(Int32Array.of(1, 2), Int32Array.of(1, 3))).toBe(false);
+  expect(isSame(Uint8Array.of(1, 0, 0, 0), Int32Array.of(1, 5, 6, 7))).toBe(false);
+  expect(isSame(new Float64Array(8), new Uint8Array(8))).toBe(false);
 });

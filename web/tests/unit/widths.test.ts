@@ -5,7 +5,7 @@ import { NOTHING_FOLDED, foldOf } from "../../src/model/fold.ts";
 import { STRAIGHT } from "../../src/model/idle.ts";
 import { FUTURE, layOut } from "../../src/model/layout.ts";
 import { startOf } from "../../src/model/lod.ts";
-import { FAILED, FRAME_STATUSES } from "../../src/model/status.ts";
+import { COMPLETED, FAILED, FRAME_STATUSES } from "../../src/model/status.ts";
 import { sumsOf } from "../../src/model/sums.ts";
 import { layByWidth, ownOf, readWidth } from "../../src/model/widths.ts";
 import { forSeeds } from "./random.ts";
@@ -117,6 +117,20 @@ function isWithin(frames: FrameTable, row: number, above: number): boolean {
   for (let at = row; at >= 0; at = frames.parent.row(at)) if (at === above) return true;
   return false;
 }
+
+test("what has just begun or ended is as tall in the minimap as what was before it", () => {
+  const frames = new FrameTable();
+  for (let i = 0; i < 100; i++) frames.upsert(frame(RUN, `f-${i}`, null, { status: "completed", started_ms: T0, ended_ms: T0 + 1_000_000 }));
+  frames.upsert(frame(RUN, "f-last", null, { status: "completed", started_ms: T0 + 999_999, ended_ms: T0 + 1_000_000 }));
+  frames.upsert(frame(RUN, "f-next", null));
+  const layout = layOut(frames);
+  const fold = foldOf(frames, NOTHING_FOLDED);
+  const shown = { frames, fold, width: "time" as const, layout, counts: null, codes: fold.worst };
+  const scale = { axis: STRAIGHT, left: T0, perPixel: 10_000, width: 110, now_ms: T0 + 1_000_000, slot_ms: 100_000 };
+  const { now, mostBefore, mostAfter, found } = profileOf(shown, scale);
+  expect([now, mostBefore, mostAfter]).toEqual([100, 101, 1]);
+  expect(found[COMPLETED]!.subarray(now, 110).every((count) => count === 0)).toBe(true);
+});
 
 test("the minimap marks every failure, and counts each frame that works from its begin to its end", async () => {
   await forSeeds(80, (random) => {
