@@ -83,6 +83,13 @@ class Story {
   }
 }
 
+/** So many frames that another thread lays them out. */
+function large(): FrameTable {
+  const table = new FrameTable();
+  for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  return table;
+}
+
 /** What a patched layout promises: all that one promises, and of each bar of the past that it ends where its frame does. */
 function wrongOf({ frames, layout }: Shown): string[] {
   const wrong = faults(layout, scaleOf(layout, Math.max(layout.to, T0)));
@@ -169,8 +176,7 @@ test("a table that is replaced is shown until the next one is laid out", async (
   const helper = new FakeHelper();
   const shown: Shown[] = [];
   const keeper = new LayoutKeeper((next) => shown.push(next), helper);
-  const tables = [new FrameTable(), new FrameTable()];
-  for (const table of tables) for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  const tables = [large(), large()];
   keeper.changed(tables[0]!, null);
   await helper.settle();
   keeper.changed(tables[1]!, null);
@@ -231,8 +237,7 @@ test("a table that comes while another one waits to be laid out anew does not wa
   const helper = new FakeHelper();
   const shown: Shown[] = [];
   const keeper = new LayoutKeeper((next) => shown.push(next), helper);
-  const tables = [new FrameTable(), new FrameTable()];
-  for (const table of tables) for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  const tables = [large(), large()];
   keeper.changed(tables[0]!, null);
   await helper.settle();
   tables[0]!.upsert(frame(RUN, "f-new", null));
@@ -244,8 +249,7 @@ test("a table that comes while another one waits to be laid out anew does not wa
 
 test("what a keeper had not laid out yet, the next one does, after it has shown what there is", async () => {
   const helper = new FakeHelper();
-  const table = new FrameTable();
-  for (let i = 0; i <= LARGE; i++) table.upsert(frame(RUN, `f-${i}`, null));
+  const table = large();
   const hidden = new Uint8Array(LARGE + 2);
   const first = new LayoutKeeper(() => {}, helper);
   first.changed(table, hidden.slice(), "folding");
