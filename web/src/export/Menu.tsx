@@ -8,12 +8,12 @@ import { tellDone, tellFailed } from "../ui/Toast.tsx";
 import type { JournalRecord } from "./document.ts";
 import type { Format } from "./save.ts";
 
-const FORMATS: readonly { format: Format; title: string; what: string }[] = [
-  { format: "json", title: "JSON", what: "all of it; can be opened here again" },
-  { format: "trace", title: "Chrome trace", what: "for Perfetto, speedscope" },
-  { format: "svg", title: "SVG", what: "the whole chart as a drawing" },
-  { format: "png", title: "PNG", what: "the whole chart as a picture" },
-  { format: "view", title: "PNG of the view", what: "the chart as it is in sight" },
+const FORMATS: readonly { format: Format; keys: string; title: string; what: string }[] = [
+  { format: "json", keys: "x j", title: "JSON", what: "all of it; can be opened here again" },
+  { format: "trace", keys: "x t", title: "Chrome trace", what: "for Perfetto, speedscope" },
+  { format: "svg", keys: "x s", title: "SVG", what: "the whole chart as a drawing" },
+  { format: "png", keys: "x p", title: "PNG", what: "the whole chart as a picture" },
+  { format: "view", keys: "x v", title: "PNG of the view", what: "the chart as it is in sight" },
 ];
 
 export function ExportMenu(props: { run: RunView; content: Content; now(): number; events: readonly JournalRecord[] | null; chart: boolean }) {
@@ -37,7 +37,7 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
     }
   }
 
-  useCommands(() => offered().map(({ format, title }) => ({ id: `export.${format}`, title: `Export the run as ${title}`, group: "Run", run: () => void keep(format) })));
+  useCommands(() => offered().map(({ format, keys, title }) => ({ id: `export.${format}`, title: `Export the run as ${title}`, group: "Run", keys: [keys], run: () => void keep(format) })));
   const away = (event: Event) => {
     if (!menu.contains(event.target as Node)) menu.open = false;
   };

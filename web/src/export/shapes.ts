@@ -1,19 +1,27 @@
 // What each thing in an exported run looks like. A field that the daemon's types gain must be told here too:
 // the compiler says so. One that older files do not have is `optional`, and filled in where they are read.
 
-import type { Checkpoint, Counts, FrameView, Permission, RunView, Span, TaskView, Usage } from "../api/types.gen.ts";
+import type { Checkpoint, CheckpointKind, Counts, Doing, DriverKind, ErrorClass, FrameView, Limit, Permission, RunStatus, RunView, Span, TaskView, Usage } from "../api/types.gen.ts";
 import { FRAME_STATUSES, TASK_STATES } from "../model/status.ts";
 import { Invalid, flag, integer, keys, list, maybe, number, oneOf, optional, shape, text } from "./check.ts";
 import type { Check } from "./check.ts";
 
-const RUN_STATUSES = ["running", "stopping", "completed", "failed", "blocked", "cancelled"] as const;
-const DOINGS = ["working", "waiting", "blocked", "paused", "queued"] as const;
-const LIMITS = ["depth", "count", "tokens", "cost"] as const;
-const DRIVERS = ["opencode", "opencode-run", "claude", "claude-print", "codex", "codex-exec", "acp", "jsonl"] as const;
-const ERROR_CLASSES = [
-  "exit_nonzero", "signal", "timeout", "silence", "spawn", "tool_missing", "auth", "rate_limit", "context_overflow", "api", "gate",
-  "output_missing", "merge_conflict", "budget", "cancelled", "lost",
-] as const;
+/** All words of a type: one that is missing here, the compiler misses too. */
+function wordsOf<T extends string>(words: Record<T, true>): readonly T[] {
+  return Object.keys(words) as T[];
+}
+
+const RUN_STATUSES = wordsOf<RunStatus>({ running: true, stopping: true, completed: true, failed: true, blocked: true, cancelled: true });
+const DOINGS = wordsOf<Doing>({ working: true, waiting: true, blocked: true, paused: true, queued: true });
+const CHECKPOINT_KINDS = wordsOf<CheckpointKind["kind"]>({ question: true, approval: true, limit: true });
+const LIMITS = wordsOf<Limit>({ depth: true, count: true, tokens: true, cost: true });
+const DRIVERS = wordsOf<DriverKind>({
+  opencode: true, "opencode-run": true, claude: true, "claude-print": true, codex: true, "codex-exec": true, acp: true, jsonl: true,
+});
+const ERROR_CLASSES = wordsOf<ErrorClass>({
+  exit_nonzero: true, signal: true, timeout: true, silence: true, spawn: true, tool_missing: true, auth: true, rate_limit: true,
+  context_overflow: true, api: true, gate: true, output_missing: true, merge_conflict: true, budget: true, cancelled: true, lost: true,
+});
 
 const USAGE = shape<Usage>({
   input: number, output: number, cache_read: number, cache_write: number, reasoning: number, cost_usd: maybe(number), estimated: flag,
@@ -26,9 +34,10 @@ export const RUN = shape<RunView>({
   started_ms: number, ended_ms: maybe(number), counts: COUNTS, tasks_running: number, tasks_queued: number, usage: USAGE, seq: number,
 });
 
-type FlatCheckpoint = { id: string; question: string; options?: string[]; kind: "question" | "limit"; limit?: (typeof LIMITS)[number] };
+/** The limit belongs to one of the kinds only. */
+type FlatCheckpoint = Omit<Checkpoint, "kind"> & { kind: CheckpointKind["kind"]; limit?: Limit };
 const CHECKPOINT = shape<FlatCheckpoint>({
-  id: text, question: text, options: optional(list(text)) as Check<string[]>, kind: oneOf(["question", "limit"]), limit: optional(oneOf(LIMITS)) as Check<(typeof LIMITS)[number]>,
+  id: text, question: text, options: optional(list(text)) as Check<string[]>, kind: oneOf(CHECKPOINT_KINDS), limit: optional(oneOf(LIMITS)) as Check<Limit>,
 }) as Check<unknown> as Check<Checkpoint>;
 
 const SPAN = shape<Span>({ doing: oneOf(DOINGS), from_ms: number });

@@ -28,7 +28,7 @@ function randomRun(random: Random): { view: RunView; content: RunContent; events
       status, started_ms, ended_ms: started_ms === null || status === "in_progress" ? null : started_ms + random.below(1e6), title: text(), key: text(), reason: random.chance(0.3) ? text() : null,
       depends_on: random.chance(0.3) ? [`f-${random.below(count)}`] : [], usage: random.chance(0.5) ? { ...NOTHING_USED, input: random.below(100), cost_usd: random.next() } : null,
       spans: started_ms === null ? [] : [{ doing: "waiting", from_ms: started_ms }], group: random.chance(0.2),
-      asks: random.chance(0.2) ? [{ id: "c-1", question: text(), kind: "limit", limit: "cost" }, { id: "c-2", question: text(), options: ["a"], kind: "question" }] : [],
+      asks: random.chance(0.2) ? [{ id: "c-1", question: text(), kind: "limit", limit: "cost" }, { id: "c-2", question: text(), options: ["a"], kind: "question" }, { id: "c-3", question: text(), options: ["go on", "block"], kind: "approval" }] : [],
     }));
     if (started_ms !== null) content.tasks.upsert(task(ID, `f-${i}`, 1, { started_ms, ended_ms: random.chance(0.3) ? null : started_ms + random.below(1e6), step: text(), exit_code: random.chance(0.5) ? -1 : null, waits: [{ id: "p", tool: text(), title: text() }] }));
   }
