@@ -9,10 +9,10 @@ async function send(project: string, request: Command, did: string): Promise<voi
   await order(project, request, did).then(tellDone, tellFailed);
 }
 
-/** Answers an agent that asks whether it may do something. */
-export function decide(project: string, task: string, permission: string, decision: Decision): Promise<void> {
+/** Answers an agent that asks whether it may do something; `note` is what it is told besides. */
+export function decide(project: string, task: string, permission: string, decision: Decision, note: string | null = null): Promise<void> {
   const did = decision === "deny" ? "Denied" : "Allowed";
-  return send(project, { type: "decide", target: task, permission, decision, note: null }, did);
+  return send(project, { type: "decide", target: task, permission, decision, note }, did);
 }
 
 /** Answers a question. */

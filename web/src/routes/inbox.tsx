@@ -188,9 +188,12 @@ function Answer(props: ItemProps) {
     <Switch>
       <Match when={as("decide")}>
         {(reply) => (
-          <For each={reply().decisions}>
-            {(decision, i) => <button class={i() === 0 ? "primary" : ""} disabled={props.busy} title={sayKeys(DECIDE_KEYS[decision])} onClick={() => props.onDecide(decision)}>{WORDS[decision]}</button>}
-          </For>
+          <>
+            <For each={reply().decisions}>
+              {(decision, i) => <button class={i() === 0 ? "primary" : ""} disabled={props.busy} title={sayKeys(DECIDE_KEYS[decision])} onClick={() => props.onDecide(decision)}>{WORDS[decision]}</button>}
+            </For>
+            <Refusal word="Deny" hears="its agent is told" busy={props.busy} onSend={(why) => props.onSend(() => decide(props.item.project, reply().task, reply().permission, "deny", why))} />
+          </>
         )}
       </Match>
       <Match when={as("answer")}>
@@ -199,6 +202,9 @@ function Answer(props: ItemProps) {
             <For each={reply().options}>
               {(option) => <button disabled={props.busy} onClick={() => props.onSend(() => answer(props.item.project, reply().checkpoint, option))}>{option}</button>}
             </For>
+            <Show when={approvalOption(props.item, "deny")}>
+              {(option) => <Refusal word={option()} hears="it is kept with the frame" busy={props.busy} onSend={(why) => props.onSend(() => answer(props.item.project, reply().checkpoint, `${option()}: ${why}`))} />}
+            </Show>
           </Show>
         )}
       </Match>
@@ -212,9 +218,21 @@ function Answer(props: ItemProps) {
   );
 }
 
-/** An answer in words. Enter sends it. */
-function Text(props: { label: string; action: string; busy: boolean; onSend(text: string): void }) {
+/** Says no, and why. */
+function Refusal(props: { word: string; hears: string; busy: boolean; onSend(why: string): void }) {
+  const [isOpen, setOpen] = createSignal(false);
+  return (
+    <Show when={isOpen()} fallback={<button class="quiet" disabled={props.busy} onClick={() => setOpen(true)}>{props.word} and say why…</button>}>
+      <Text label={`Why; ${props.hears}`} action={props.word} busy={props.busy} isAsked onSend={props.onSend} />
+    </Show>
+  );
+}
+
+/** An answer in words. Enter sends it. `isAsked`: where one has just asked to write it. */
+function Text(props: { label: string; action: string; busy: boolean; isAsked?: boolean; onSend(text: string): void }) {
+  let input!: HTMLInputElement;
   const [text, setText] = createSignal("");
+  onMount(() => props.isAsked && input.focus());
   return (
     <form
       class="inbox-answer"
@@ -223,7 +241,7 @@ function Text(props: { label: string; action: string; busy: boolean; onSend(text
         if (text().trim() !== "") props.onSend(text().trim());
       }}
     >
-      <input aria-label={props.label} placeholder={props.label} value={text()} onInput={(event) => setText(event.currentTarget.value)} autocomplete="off" />
+      <input ref={input} aria-label={props.label} placeholder={props.label} value={text()} onInput={(event) => setText(event.currentTarget.value)} autocomplete="off" />
       <button class="primary" disabled={props.busy || text().trim() === ""}>{props.action}</button>
     </form>
   );
