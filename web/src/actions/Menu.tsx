@@ -94,7 +94,7 @@ export function ActionMenu<S>(props: Props<S>) {
 
 function Item<S>(props: { action: Action<S>; why?: string | null; onChoose?: () => void }) {
   return (
-    <button role="menuitem" tabindex="-1" aria-disabled={props.onChoose === undefined} data-action={props.action.id} onClick={() => props.onChoose?.()}>
+    <button role="menuitem" aria-disabled={props.onChoose === undefined} data-action={props.action.id} onClick={() => props.onChoose?.()}>
       <span>{props.action.title}<Show when={props.why}>{(why) => <span class="menu-why">{why()}</span>}</Show></span>
       <Show when={props.onChoose !== undefined && props.action.keys?.[0]}>{(keys) => <kbd>{sayKeys(keys())}</kbd>}</Show>
     </button>

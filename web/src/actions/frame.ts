@@ -282,7 +282,7 @@ const HOLD: readonly Action[] = [
   },
   {
     id: "frame.unpause", title: "Go on with it after a pause", label: "Go on", group: "Frame", keys: ["f Shift+Z"], wanted: true,
-    why: (subject) => (subject.frame === null ? NONE : subject.frame.paused ? null : "It is not paused."),
+    why: (subject) => (subject.frame === null ? NONE : !subject.frame.paused ? "It is not paused." : subject.run.paused ? "It is paused with its run: let that go on." : null),
     send: (subject) => order(subject.run.project, { type: "unpause", target: id(subject) }, "Goes on"),
   },
   {

@@ -34,8 +34,8 @@ export const OWN_KEYS: readonly OwnKeys[] = [
       [["Space"], "Fold or unfold"],
       [["PageUp", "PageDown"], "A page up, down"],
       [["Home", "End"], "First, last row"],
-      [["PageUp", "PageDown"], "A page up, down"],
       [["Enter"], "All about the chosen frame"],
+      [["Escape"], "Choose nothing"],
     ],
   },
   {
@@ -43,11 +43,13 @@ export const OWN_KEYS: readonly OwnKeys[] = [
     keys: [
       [["ArrowLeft", "ArrowRight"], "What it waits for, what waits for it"],
       [["ArrowUp", "ArrowDown"], "What lies above, below"],
-      [["PageUp"], "The group around"],
+      [["PageUp", "PageDown"], "The group around, into a group"],
       [["Space"], "Open or close a group"],
       [["w", "a"], "Move (also s and d)"],
       [["Plus", "-"], "Zoom in, out"],
       [["0"], "Everything"],
+      [["Enter"], "All about the chosen frame"],
+      [["Escape"], "Choose nothing"],
     ],
   },
   {
@@ -68,22 +70,19 @@ export const OWN_KEYS: readonly OwnKeys[] = [
     ],
   },
   {
+    name: "Edge of the panel",
+    keys: [
+      [["ArrowUp", "ArrowDown"], "Larger, smaller (at the side: Left, Right)"],
+      [["Home", "End"], "As small, as large as it can be"],
+    ],
+  },
+  {
     name: "Log",
     keys: [
       [["/", "Mod+F"], "Find in the whole log"],
       [["n", "Shift+N"], "Next line that is found, the one before"],
       [["g", "Home"], "To the begin"],
       [["Shift+G", "End"], "To the end, and follow"],
-      [[":"], "Go to a line"],
-      [["w"], "Wrap long lines"],
-    ],
-  },
-  {
-    name: "Log",
-    keys: [
-      [["Mod+f"], "Search (also /)"],
-      [["n", "Shift+n"], "Next, previous that was found"],
-      [["g", "Shift+g"], "To its beginning, to its end"],
       [[":"], "Go to a line"],
       [["w"], "Wrap long lines"],
     ],

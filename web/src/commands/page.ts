@@ -3,10 +3,11 @@
 import { createSignal } from "solid-js";
 import { useActions } from "../actions/commands.ts";
 import { ANYWHERE_ACTIONS } from "../actions/run.ts";
-import { inProject, shownProject } from "../project.ts";
+import { inProject, placeOf, shownProject } from "../project.ts";
 import { navigate } from "../router.ts";
 import { NAVIGATION } from "../routes/routes.ts";
 import { change, settings } from "../settings.ts";
+import { projects } from "../state.ts";
 import { toggleTheme } from "../ui/theme.ts";
 import { useCommands } from "./registry.ts";
 import type { Command } from "./registry.ts";
@@ -27,6 +28,9 @@ export function usePageCommands(): void {
     ...NAVIGATION.map(({ id, path, word, keys }): Command => ({
       id: `go.${id}`, title: `Go to ${word}`, group: "Go", keys: [keys], run: () => navigate(inProject(path)),
     })),
+    { id: "go.import", title: "Open an exported run", group: "Go", keys: ["g e"], run: () => navigate("/import") },
+    ...Object.values(projects).map((project): Command => ({ id: `project.${project.id}`, title: `Look at project ${project.name}`, group: "Go", run: () => navigate(placeOf(project.id)) })),
+    { id: "project.all", title: "Look at all projects", group: "Go", keys: ["g a"], run: () => navigate(placeOf(null)) },
     { id: "page.theme", title: "Switch between dark and light", group: "Page", keys: ["Mod+Shift+l"], run: toggleTheme },
     { id: "page.navigation", title: "Show or hide the words of the navigation", group: "Page", keys: ["Mod+b"], run: () => change("navigationOpen", !settings().navigationOpen) },
   ]);

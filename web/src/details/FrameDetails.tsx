@@ -60,7 +60,7 @@ function Frame(props: Props & { detail: FrameDetail }) {
           <Text title={props.detail.stale ? "Results (stale: what they were built on was dropped)" : "Results"} text={props.detail.results} />
           <Show when={props.detail.decisions.length > 0}><Decisions project={props.run.project} detail={props.detail} changes={changes()} /></Show>
           <Show when={props.detail.artifacts.length > 0}><Artifacts detail={props.detail} changes={changes()} /></Show>
-          <Show when={props.detail.tasks.length > 0}><Tasks project={props.run.project} tasks={props.detail.tasks} changes={changes()} onLog={props.onLog} /></Show>
+          <Show when={props.detail.tasks.length > 0}><Tasks subject={props.subject} tasks={props.detail.tasks} changes={changes()} onLog={props.onLog} /></Show>
           <Folded title="The context as its agent gets it"><Context run={props.run} content={props.content} frame={frame().id} /></Folded>
           <Folded title="What it was made of"><pre class="record" tabindex="0" role="region" aria-label="What it was made of">{JSON.stringify(props.detail.spec, null, 2)}</pre></Folded>
         </div>

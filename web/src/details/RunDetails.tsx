@@ -18,9 +18,6 @@ const OF_NOTE: readonly [FrameStatus, string][] = [
   ["in_progress", "Running now"],
 ];
 
-/** Stop and Retry stand at the top of the run. */
-const MAIN = ["run.unpause", "run.pause"];
-
 export function RunDetails(props: { run: RunView; content: Content }) {
   const ofNote = sparing(() => props.content, ({ content: { frames } }) => OF_NOTE.map(([status]) => framesThatAre(status, frames)), () => [props.content.content]);
   const isQuiet = () => ofNote().every((ids) => ids.length === 0);
@@ -35,7 +32,7 @@ export function RunDetails(props: { run: RunView; content: Content }) {
               : "Choose a frame to see all about it."}
           </p>
         </Show>
-        <ActionMenu subject={{ run: props.run }} actions={RUN_ACTIONS} main={MAIN} name="Actions on the run" />
+        <ActionMenu subject={{ run: props.run }} actions={RUN_ACTIONS} main={[]} name="Actions on the run" />
       </header>
       <div class="of-note">
         <For each={OF_NOTE}>

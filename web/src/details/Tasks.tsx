@@ -4,8 +4,9 @@ import { createResource, createSignal, For, onMount, Show } from "solid-js";
 import type { Checkpoint, TaskView } from "../api/types.gen.ts";
 import { ApiError, command, getTask } from "../api/client.ts";
 import { answer, decide, interrupt } from "../actions/direct.ts";
-import { atOnce } from "../actions/action.ts";
-import { hears } from "../actions/task.ts";
+import { atOnce, perform } from "../actions/action.ts";
+import type { Subject } from "../actions/action.ts";
+import { TASK_ACTIONS, hears } from "../actions/task.ts";
 import { duration, plural, shortMoment } from "../format.ts";
 import { second } from "../state.ts";
 import type { Change } from "../sync/overlay.ts";
@@ -15,7 +16,8 @@ import { Folded, Section, Used } from "./parts.tsx";
 import { Facts } from "../ui/Facts.tsx";
 
 interface Props {
-  project: string;
+  /** What actions are done to: the frame with its newest task. */
+  subject: Subject;
   tasks: TaskView[];
   /** What its agent is to be told, and was not yet. */
   changes: Change[];
@@ -27,15 +29,21 @@ export function Tasks(props: Props) {
     <Section title={props.tasks.length === 1 ? "Task" : `Tasks (${props.tasks.length} attempts)`}>
       <ol class="tasks">
         <For each={props.tasks}>
-          {(task, i) => <Task project={props.project} task={task} changes={i() === props.tasks.length - 1 ? props.changes : []} onLog={props.onLog} />}
+          {(task, i) => <Task subject={props.subject} task={task} isNewest={i() === props.tasks.length - 1} changes={props.changes} onLog={props.onLog} />}
         </For>
       </ol>
     </Section>
   );
 }
 
-function Task(props: { project: string; task: TaskView; changes: Change[]; onLog(task: string): void }) {
+/** The newest task's actions are the frame's; these are done to one before it. */
+const OF_OLDER = TASK_ACTIONS.filter(({ id }) => ["task.resume", "task.branch", "task.rerun"].includes(id));
+
+function Task(props: { subject: Subject; task: TaskView; isNewest: boolean; changes: Change[]; onLog(task: string): void }) {
   const task = () => props.task;
+  const project = () => props.subject.run.project;
+  const subject = () => ({ ...props.subject, task: task() });
+  const offered = () => (props.isNewest ? [] : OF_OLDER.filter((action) => action.why(subject()) === null));
   const ended = () => {
     if (task().exit_code !== null) return `exit ${task().exit_code}`;
     return task().signal === null ? null : `signal ${task().signal}`;
@@ -50,9 +58,12 @@ function Task(props: { project: string; task: TaskView; changes: Change[]; onLog
       <span class="muted"><Facts of={[task().tool, took(), ended(), waits()]} /></span>
       <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
       <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog(task().id)}>log</button></Show>
+      <For each={offered()}>
+        {(action) => <button class="link" title={action.title} aria-label={`${action.label}, attempt ${task().attempt}`} onClick={() => void perform(action, subject())}>{action.label.toLowerCase()}</button>}
+      </For>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
-      <Show when={task().driver !== null}><Agent project={props.project} task={task()} changes={props.changes} /></Show>
-      <Show when={task().started_ms !== null}><Folded title="How it was started"><Record project={props.project} task={task().id} /></Folded></Show>
+      <Show when={task().driver !== null}><Agent project={project()} task={task()} changes={props.isNewest ? props.changes : []} /></Show>
+      <Show when={task().started_ms !== null}><Folded title="How it was started"><Record project={project()} task={task().id} /></Folded></Show>
     </li>
   );
 }

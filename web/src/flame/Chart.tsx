@@ -8,6 +8,7 @@ import { endOf, startOf, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
 import { FRAME_STATUSES, word } from "../model/status.ts";
 import { WIDTHS } from "../model/widths.ts";
+import type { Width } from "../model/widths.ts";
 import { inNextFrame } from "../animation.ts";
 import { useCommands } from "../commands/registry.ts";
 import { theme } from "../ui/theme.ts";
@@ -51,6 +52,8 @@ interface Props {
 }
 
 const Tooltip = lazy(async () => ({ default: (await import("./Tooltip.tsx")).Tooltip }));
+
+const WIDTH_KEYS: Record<Width, string> = { time: "t", tokens: "k", cost: "c", messages: "m", artifacts: "a", equal: "e" };
 
 /** What grows is drawn again when it has grown by a pixel, but at least this often. */
 const SLOWEST_REDRAW_MS = 1_000;
@@ -243,8 +246,8 @@ export function Chart(props: Props) {
       command({ do: "follow" }, "Keep now in sight"),
       command({ do: "idle" }, "Fold or show idle time"),
       command({ do: "fold" }, "Fold or unfold the chosen frame"),
-      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", run: () => props.onUnfoldAll() },
-      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", run: () => setWidth(width) })),
+      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", keys: ["v u"], run: () => props.onUnfoldAll() },
+      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", keys: [`b ${WIDTH_KEYS[width]}`], run: () => setWidth(width) })),
     ];
   });
 

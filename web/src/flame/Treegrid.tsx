@@ -20,7 +20,7 @@ interface Props {
   codes: Uint8Array;
   now_ms: number;
   selected: string | null;
-  onSelect(frame: string): void;
+  onSelect(frame: string | null): void;
   onOpen(): void;
   onFold(frame: string, isFolded: boolean): void;
 }
@@ -93,6 +93,7 @@ export function Treegrid(props: Props) {
       },
       " ": () => canFold && fold(bar, !isFolded(bar)),
       Enter: () => props.onOpen(),
+      Escape: () => props.onSelect(null),
     };
     const act = keys[event.key];
     if (!act) return;

@@ -74,6 +74,11 @@ export function glyph(status: FrameStatus | RunStatus | TaskState): string {
   return `${GLYPHS[status] ?? "?"}\uFE0E`;
 }
 
+/** How a run stands, for those who look: one that is paused does not run. */
+export function standing(run: { status: RunStatus; paused: boolean }): RunStatus | "paused" {
+  return run.paused && run.status === "running" ? "paused" : run.status;
+}
+
 /** The words for a status. */
 export function word(status: string): string {
   return WORDS[status] ?? status;

@@ -12,6 +12,7 @@ import { match } from "../compare/match.ts";
 import type { Cell, Match, Side } from "../compare/match.ts";
 import { visible } from "../diff/visible.ts";
 import { cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
+import { standing } from "../model/status.ts";
 import { compareFramesPath, comparePath, readPairs, runPath } from "../paths.ts";
 import { navigate, place, setQuery } from "../router.ts";
 import { contentOf, runs, second } from "../state.ts";
@@ -132,7 +133,7 @@ function Overview(props: { sides: readonly Side[] }) {
   );
   return (
     <Facts label="Runs" sides={props.sides} facts={FACTS} heading={heading}>
-      <tr><th scope="row">Status</th><For each={props.sides}>{({ run }) => <td><Status status={run.status} /> <CountsBar counts={run.counts} /></td>}</For></tr>
+      <tr><th scope="row">Status</th><For each={props.sides}>{({ run }) => <td><Status status={standing(run)} /> <CountsBar counts={run.counts} /></td>}</For></tr>
     </Facts>
   );
 }

@@ -41,9 +41,9 @@ export function FilterBar(props: Props) {
   onCleanup(() => clearTimeout(timer));
   useCommands(() => [
     { id: "filter.focus", title: "Filter frames", group: "Run", keys: ["/"], run: () => input.select() },
-    { id: "filter.next", title: "Next frame that the filter finds", group: "Run", unavailable: none, run: () => props.onMatch(1) },
-    { id: "filter.previous", title: "Frame before that the filter finds", group: "Run", unavailable: none, run: () => props.onMatch(-1) },
-    { id: "filter.clear", title: "Clear the filter", group: "Run", unavailable: none, run: clear },
+    { id: "filter.next", title: "Next frame that the filter finds", group: "Run", keys: ["]"], repeats: true, unavailable: none, run: () => props.onMatch(1) },
+    { id: "filter.previous", title: "Frame before that the filter finds", group: "Run", keys: ["["], repeats: true, unavailable: none, run: () => props.onMatch(-1) },
+    { id: "filter.clear", title: "Clear the filter", group: "Run", keys: ["f e"], unavailable: none, run: clear },
   ]);
 
   function none(): string | null {

@@ -4,8 +4,9 @@ import { Show } from "solid-js";
 import type { JSX } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { perform } from "../actions/action.ts";
-import { RETRY_RUN, STOP_RUN } from "../actions/run.ts";
+import { PAUSE_RUN, RETRY_RUN, STOP_RUN, UNPAUSE_RUN } from "../actions/run.ts";
 import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
+import { standing } from "../model/status.ts";
 import { projects, second } from "../state.ts";
 import { CountsBar, Status } from "../ui/Status.tsx";
 
@@ -20,12 +21,13 @@ interface Props {
 export function RunHeader(props: Props) {
   const run = () => props.run;
   const isOpen = () => run().ended_ms === null;
+  const hold = () => (run().paused ? UNPAUSE_RUN : PAUSE_RUN);
   const isFile = () => props.asOf_ms !== null;
   return (
     <header class="run-head">
       <div class="run-title">
         <h1>{run().name}</h1>
-        <Status status={run().status} />
+        <Status status={standing(run())} />
         <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
           {duration((run().ended_ms ?? props.asOf_ms ?? second()) - run().started_ms)}
         </span>
@@ -33,6 +35,9 @@ export function RunHeader(props: Props) {
         <span class="spacer" />
         {props.children}
         <Show when={isOpen() && !isFile()}>
+          <Show when={run().status !== "stopping"}>
+            <button classList={{ primary: run().paused }} title={hold().title} onClick={() => void perform(hold(), { run: run() })}>{hold().label}</button>
+          </Show>
           <button disabled={run().status === "stopping"} onClick={() => void perform(STOP_RUN, { run: run() })}>
             <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
           </button>

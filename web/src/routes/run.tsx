@@ -4,14 +4,16 @@ import { createMemo, For, lazy, Show, Suspense } from "solid-js";
 import type { Component } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import type { RunView } from "../api/types.gen.ts";
+import { sayKeys } from "../commands/keys.ts";
+import { useCommands } from "../commands/registry.ts";
 import type { RunDocument } from "../export/document.ts";
 import { plural } from "../format.ts";
 import { matching, parseFilter } from "../model/filter.ts";
 import type { Layout } from "../model/layout.ts";
 import { inOrder } from "../model/order.ts";
-import { glyph } from "../model/status.ts";
+import { glyph, standing } from "../model/status.ts";
 import { comparePath } from "../paths.ts";
-import { place, setQuery } from "../router.ts";
+import { navigate, place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
 import { sparing } from "../sparing.ts";
 import { runKey } from "../sync/apply.ts";
@@ -30,7 +32,7 @@ export function RunPage(props: { project: string; run: string }) {
   const { run, content, error } = useContent(props.project, props.run);
   useTitle(createMemo(() => {
     const shown = run();
-    return shown ? `${glyph(shown.status)} ${shown.name}` : props.run;
+    return shown ? `${glyph(standing(shown))} ${shown.name}` : props.run;
   }));
 
   return (
@@ -51,11 +53,11 @@ const ExportMenu = lazy(async () => ({ default: (await import("../export/Menu.ts
 const ImportedPanel = lazy(() => import("../export/ImportedPanel.tsx"));
 
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
-const VIEWS: Record<string, { title: string; view: Component<ViewProps> }> = {
-  flame: { title: "Flame", view: FlameView },
-  graph: { title: "Graph", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
-  table: { title: "Table", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
-  cost: { title: "Cost", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
+const VIEWS: Record<string, { title: string; keys: string; view: Component<ViewProps> }> = {
+  flame: { title: "Flame", keys: "v f", view: FlameView },
+  graph: { title: "Graph", keys: "v g", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
+  table: { title: "Table", keys: "v t", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
+  cost: { title: "Cost", keys: "v c", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
 };
 
 /** A run with its content; `imported`, where both are of a file: then nothing can be done with it. */
@@ -83,6 +85,10 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
     const from = chosenMatch() < 0 && step < 0 ? 0 : chosenMatch();
     choose(frames().id.get(matches()[(from + step + count) % count]!));
   };
+  useCommands(() => [
+    ...Object.entries(VIEWS).map(([name, { title, keys }]) => ({ id: `view.${name}`, title: `Show the run as ${title.toLowerCase()}`, group: "Run", keys: [keys], run: () => showAs(name) })),
+    ...(props.imported ? [] : [{ id: "run.compare", title: "Compare the run with others", group: "Run", keys: ["r c"], run: () => navigate(comparePath([props.run])) }]),
+  ]);
   const open = () => panel?.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
@@ -131,13 +137,17 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
   );
 }
 
+function showAs(view: string): void {
+  setQuery("view", view === "flame" ? null : view);
+}
+
 function ViewChooser(props: { view: string }) {
   return (
     <Show when={Object.keys(VIEWS).length > 1}>
       <nav class="views" aria-label="Views of the run">
         <For each={Object.entries(VIEWS)}>
-          {([name, { title }]) => (
-            <button class="quiet" aria-pressed={props.view === name} onClick={() => setQuery("view", name === "flame" ? null : name)}>{title}</button>
+          {([name, { title, keys }]) => (
+            <button class="quiet" aria-pressed={props.view === name} onClick={() => showAs(name)} title={sayKeys(keys)}>{title}</button>
           )}
         </For>
       </nav>

@@ -5,7 +5,8 @@ import type { RunView } from "../api/types.gen.ts";
 import { getRuns } from "../api/client.ts";
 import { perform } from "../actions/action.ts";
 import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
-import { duration, moment, shortMoment } from "../format.ts";
+import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
+import { standing } from "../model/status.ts";
 import { chosenProject } from "../project.ts";
 import { comparePath, runPath } from "../paths.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
@@ -93,6 +94,7 @@ export function RunsPage() {
                 <th scope="col">Frames</th>
                 <th scope="col" class="wide-only">Started</th>
                 <th scope="col" class="number">Took</th>
+                <th scope="col" class="number wide-only">Cost</th>
               </tr>
             </thead>
             <tbody>
@@ -123,7 +125,7 @@ function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean
   return (
     <tr>
       <td class="choose wide-only"><input type="checkbox" aria-label={`Compare ${run().name}, ${run().id}`} checked={props.chosen} onChange={(event) => props.onChoose(event.currentTarget.checked)} /></td>
-      <td><Status status={run().status} /></td>
+      <td><Status status={standing(run())} /></td>
       <td class="run-name">
         <a href={runPath(run().project, run().id)}>{run().name}</a>
         <span class="mono muted">{run().id}</span>
@@ -133,6 +135,7 @@ function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean
       <td><CountsBar counts={run().counts} /></td>
       <td class="wide-only muted"><time title={moment(run().started_ms)}>{shortMoment(run().started_ms, second())}</time></td>
       <td class="number">{duration((run().ended_ms ?? second()) - run().started_ms)}</td>
+      <td class="number wide-only muted" title={isUsed(run().usage) ? `${tokens(run().usage)} tokens: ${usageInFull(run().usage)}` : ""}>{cost(run().usage) ?? ""}</td>
     </tr>
   );
 }

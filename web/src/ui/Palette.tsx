@@ -7,7 +7,7 @@ import { matches, perform, readKeys, sayKeys } from "../commands/keys.ts";
 import { commands } from "../commands/registry.ts";
 import type { Command } from "../commands/registry.ts";
 import { duration } from "../format.ts";
-import { glyph, word } from "../model/status.ts";
+import { glyph, standing, word } from "../model/status.ts";
 import { runOf } from "../paths.ts";
 import { navigate, place, runPath, setQuery } from "../router.ts";
 import { contentOf, projects, runs, second } from "../state.ts";
@@ -116,7 +116,7 @@ function runChoices(): Choice[] {
   const newest = Object.values(runs).sort((a, b) => b.started_ms - a.started_ms);
   return newest.map((run) => ({
     group: "Run", title: run.name, why: null, choose: () => navigate(runPath(run.project, run.id)),
-    about: `${glyph(run.status)} ${word(run.status)} ${run.id} ${projects[run.project]?.name ?? ""} ${duration((run.ended_ms ?? second()) - run.started_ms)}`,
+    about: `${glyph(standing(run))} ${word(standing(run))} ${run.id} ${projects[run.project]?.name ?? ""} ${duration((run.ended_ms ?? second()) - run.started_ms)}`,
   }));
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { rank, score } from "../../src/commands/fuzzy.ts";
 import { Presses, conflicts, isSingle, matches, readKeys, sayKeys } from "../../src/commands/keys.ts";
 import type { Press } from "../../src/commands/keys.ts";
+import { OWN_KEYS } from "../../src/commands/own_keys.ts";
 import type { Command } from "../../src/commands/registry.ts";
 import { forSeeds } from "./random.ts";
 import type { Random } from "./random.ts";
@@ -92,4 +93,12 @@ test("beginnings of words and whole words come before scattered letters", () => 
   expect(best("endpoint list", "Update endpoint", "List endpoint")).toBe("List endpoint");
   expect(best("anderung", "Wandern", "Änderung")).toBe("Änderung");
   expect(rank("end", ["List endpoint", "Switch between dark and light"], (text) => text, 10)).toEqual(["List endpoint"]);
+});
+
+test("each part of the page is in help once, with each of its keys once", () => {
+  expect(new Set(OWN_KEYS.map(({ name }) => name)).size).toBe(OWN_KEYS.length);
+  for (const { name, keys } of OWN_KEYS) {
+    const all = keys.flatMap(([each]) => each.map((text) => JSON.stringify(readKeys(text))));
+    expect(new Set(all).size, name).toBe(all.length);
+  }
 });

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import AxeBuilder from "@axe-core/playwright";
 import { open } from "../browser.mjs";
+import { LIVE } from "../../fixture/scenario.mjs";
 import { PLACES, TOOLS, letSomeWait } from "../places.mjs";
-import { browser, fixture, url } from "../setup.mjs";
+import { browser, fixture, idOf, url } from "../setup.mjs";
 
 const WIDTHS = [[1400, 860], [390, 844]];
 
@@ -43,9 +44,28 @@ test("palette and help: axe finds nothing", async () => {
     await page.locator(".palette [role=option]").first().waitFor();
     assert.deepEqual(await violations(page), [], theme);
     await page.keyboard.press("Escape");
+    await page.locator(".palette").waitFor({ state: "detached" });
     await page.keyboard.press("?");
     await page.getByRole("heading", { name: "Keys", exact: true }).waitFor();
     assert.deepEqual(await violations(page), [], theme);
+    await context.close();
+  }
+});
+
+test("the menu of actions, a form and a toast: axe finds nothing", async () => {
+  for (const theme of ["dark", "light"]) {
+    const { page, context } = await open(browser, `${url}/runs/${LIVE}?frame=${idOf("list")}`, { theme });
+    await page.locator(".details").getByRole("button", { name: "Actions" }).click();
+    await page.getByRole("menuitem").first().waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the menu`);
+    await page.getByRole("menuitem", { name: "Plan a frame within it" }).click();
+    await page.getByRole("dialog").waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the form`);
+    await page.keyboard.press("Escape");
+    fixture.answer = () => ({ error: { kind: "conflict", message: "it was paused already", help: "look again" } });
+    await page.locator(".run-title").getByRole("button", { name: "Pause" }).click();
+    await page.getByText("it was paused already").waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the toast`);
     await context.close();
   }
 });

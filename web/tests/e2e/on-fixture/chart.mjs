@@ -89,6 +89,26 @@ function countDrawing() {
 const drawn = (page) => page.evaluate(() => ({ ...window.drawn }));
 const rest = (page, ms) => page.evaluate((ms) => new Promise((resolve) => setTimeout(resolve, ms)), ms);
 
+test("a double click shows a bar as wide as the chart, and folds a row of the tree; Escape chooses nothing", async () => {
+  const { page, wrong } = await open(browser, RUN());
+  await treeRow(page, "build").waitFor();
+  await treeRow(page, "auth").click();
+  const span = () => page.evaluate(() => new URLSearchParams(location.search).get("range") ?? location.search);
+  const before = await page.locator(".minimap-window").boundingBox();
+  const box = await page.locator(".chart-box").boundingBox();
+  // The second row of the chart holds the run's first groups; the left one is in sight from the left edge.
+  await page.mouse.dblclick(box.x + 40, box.y + 26 + 22 + 12);
+  await until(() => page.locator(".minimap-window").boundingBox(), (now) => now.width < before.width * 0.9, `the window is narrower: ${await span()}`);
+  const row = treeRow(page, "auth");
+  const was = await row.getAttribute("aria-expanded");
+  await row.dblclick();
+  await until(() => row.getAttribute("aria-expanded"), (now) => now !== was, "folded or unfolded");
+  await page.getByRole("treegrid").focus();
+  await page.keyboard.press("Escape");
+  await until(() => chosen(page), (frame) => frame === null, "nothing is chosen");
+  assert.deepEqual(wrong, []);
+});
+
 test("a chart of what has ended is not drawn again and again", async () => {
   const [key] = [...fixture.hidden];
   const { page } = await open(browser, `${url}/runs/${key}`, { before: countDrawing });

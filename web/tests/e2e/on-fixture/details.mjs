@@ -116,6 +116,18 @@ test("the menu is walked by keys, and tells why something cannot be done now", a
   assert.deepEqual(wrong, []);
 });
 
+test("a task before the newest can be done once more too", async () => {
+  const { page, wrong } = await open(browser, frameUrl("passkeys"));
+  await live(page);
+  await page.getByRole("button", { name: "Rerun, attempt 1" }).click();
+  await dialog(page).getByRole("button", { name: "Rerun" }).click();
+  await until(() => fixture.commands.length, (count) => count === 1, "the order");
+  const [first] = [...fixture.runs.get(LIVE).tasks.values()].filter((task) => task.frame === idOf("passkeys"));
+  assert.deepEqual(fixture.commands[0].command, { type: "rerun", target: first.id, tool: null, model: null });
+  assert.equal(await page.getByRole("button", { name: "Rerun, attempt 2" }).count(), 0, "the newest has its actions in the menu");
+  assert.deepEqual(wrong, []);
+});
+
 test("what a person types into stays while the frame changes", async () => {
   fixture.change(LIVE, { tasks: [{ ...taskOf("list"), driver: "claude" }] });
   const { page, wrong } = await open(browser, frameUrl("list"));

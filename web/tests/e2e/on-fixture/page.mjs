@@ -13,8 +13,8 @@ test("nothing in the page is inline", () => {
   assert.doesNotMatch(html, /style=|<style|<script(?![^>]* src=)|\son\w+=/);
 });
 
-test("what is loaded first is under 60 kB, of a run with its chart and its panel under 76", async () => {
-  for (const [path, most] of [["/", 60_000], [`/runs/${LIVE}`, 76_000]]) {
+test("what is loaded first is under 60 kB, of a run with its chart and its panel under 80", async () => {
+  for (const [path, most] of [["/", 60_000], [`/runs/${LIVE}`, 80_000]]) {
     const context = await browser.newContext();
     const scripts = new Set();
     // Of the context: what workers load is counted too.
@@ -251,6 +251,25 @@ test("stopping asks first, shows nothing before the daemon says so, and tells wh
   assert.ok(await page.locator(".run-title .status-running").isVisible(), "not optimistic");
   fixture.change(LIVE, { run: { status: "stopping" } });
   await page.locator(".run-title .status-stopping").waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test("a run that is paused says so, and is let go on where it was paused", async () => {
+  const { page, wrong } = await open(browser, frameUrl("list"));
+  const title = page.locator(".run-title");
+  await title.getByRole("button", { name: "Pause" }).click();
+  await until(() => fixture.commands.length, (count) => count === 1, "the order");
+  assert.deepEqual(fixture.commands[0].command, { type: "pause", target: "RUN-20261121-003" });
+  fixture.change(LIVE, { run: { paused: true }, frames: [{ id: idOf("list"), paused: true }] });
+  await title.locator(".status-paused").waitFor();
+  // The frame is paused with its run: it cannot go on alone.
+  assert.equal(await page.locator(".details").getByRole("button", { name: "Go on" }).count(), 0);
+  await title.getByRole("button", { name: "Go on" }).click();
+  await until(() => fixture.commands.length, (count) => count === 2, "the other order");
+  assert.deepEqual(fixture.commands[1].command, { type: "unpause", target: "RUN-20261121-003" });
+  await page.goto(url);
+  await page.getByRole("row", { name: "Build app" }).locator(".status-paused").waitFor();
+  assert.match(await page.getByRole("row", { name: "Build app" }).getByRole("cell").last().textContent(), /^~?\$[\d.,]+$|^$/);
   assert.deepEqual(wrong, []);
 });
 

@@ -199,6 +199,57 @@ test("what is set aside stays away, and what is refused stays", async () => {
   await until(() => page.getByRole("article").count(), (count) => count === 5, "after a reload too");
 });
 
+test("who says no can say why, also on a phone", async () => {
+  for (const width of [1400, 390]) {
+    fixture.commands.length = 0;
+    const { page, wrong, context } = await inbox({ width, height: 844 });
+    fixture.change(LIVE, { frames: [{ id: idOf("list"), asks: [{ id: "q9", kind: "approval", question: "May it begin?", options: ["go on", "block"] }] }] });
+    const waiting = page.getByRole("article").filter({ hasText: "npm install" });
+    await waiting.getByRole("button", { name: "Deny and say why…" }).click();
+    await page.keyboard.type("use pnpm");
+    await page.keyboard.press("Enter");
+    const held = page.getByRole("article").filter({ hasText: "May it begin?" });
+    await held.getByRole("button", { name: "block and say why…" }).click();
+    await held.getByRole("textbox").fill("the numbers are wrong");
+    await held.getByRole("button", { name: "block", exact: true }).last().click();
+    await page.getByRole("article").filter({ hasText: "src/table.ts" }).getByRole("button", { name: "Allow", exact: true }).click();
+    await until(() => fixture.commands.length, (count) => count === 3, "all three");
+    assert.deepEqual(fixture.commands.map(({ command }) => command), [
+      { type: "decide", target: taskOf("table"), permission: "p1", decision: "deny", note: "use pnpm" },
+      { type: "answer", checkpoint: "q9", answer: "block: the numbers are wrong" },
+      { type: "decide", target: taskOf("table"), permission: "p2", decision: "allow", note: null },
+    ]);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing is wider than ${width} px`);
+    assert.deepEqual(wrong, []);
+    await context.close();
+  }
+});
+
+test("the ways to look at a run, its exports and the projects are in the palette, each way with keys", async () => {
+  const { page, wrong } = await open(browser, `${url}/runs/${LIVE}`);
+  await treeRow(page, "build").waitFor();
+  await page.locator("h1").click();
+  await page.keyboard.press("v");
+  await page.keyboard.press("t");
+  await page.getByRole("grid").waitFor();
+  await page.keyboard.press("v");
+  await page.keyboard.press("f");
+  await treeRow(page, "build").waitFor();
+  await page.keyboard.press("b");
+  await page.keyboard.press("k");
+  await until(() => page.getByLabel("Width").inputValue(), (width) => width === "tokens", "width by tokens");
+  for (const name of ["Show the run as graph", "Compare the run with others", "Export the run as JSON", "Open an exported run", "Look at all projects", "Look at project harbour"]) {
+    await page.keyboard.press("Control+k");
+    await page.locator(".palette input").fill(name);
+    await page.locator(".palette [role=option]").filter({ hasText: name }).first().waitFor();
+    await page.keyboard.press("Escape");
+  }
+  await page.keyboard.press("r");
+  await page.keyboard.press("c");
+  await until(() => path(page), (seen) => seen.startsWith("/compare"), "the comparison");
+  assert.deepEqual(wrong, []);
+});
+
 test("notifications: off until turned on, one for each item, and none for what is in sight", async () => {
   const before = () => {
     window.Notification = class {
