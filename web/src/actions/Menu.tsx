@@ -3,6 +3,7 @@
 
 import { createMemo, createSignal, createUniqueId, For, Show } from "solid-js";
 import { sayKeys } from "../commands/keys.ts";
+import { ActionButton } from "./Button.tsx";
 import { perform } from "./action.ts";
 import type { Action } from "./action.ts";
 
@@ -67,7 +68,7 @@ export function ActionMenu<S>(props: Props<S>) {
   return (
     <div class="actions">
       <For each={main()}>
-        {(action) => <button class={action.wanted ? "primary" : ""} title={titled(action)} onClick={() => void perform(action, props.subject)}>{action.label}</button>}
+        {(action) => <ActionButton action={action} subject={props.subject} />}
       </For>
       <button ref={button} aria-haspopup="menu" aria-expanded={isOpen()} popovertarget={id} onClick={place}>Actions ▾</button>
       <div ref={menu} id={id} popover="auto" role="menu" class="menu" aria-label={props.name} onToggle={onToggle} onKeyDown={onKeyDown}>
@@ -99,9 +100,4 @@ function Item<S>(props: { action: Action<S>; why?: string | null; onChoose?: () 
       <Show when={props.onChoose !== undefined && props.action.keys?.[0]}>{(keys) => <kbd>{sayKeys(keys())}</kbd>}</Show>
     </button>
   );
-}
-
-function titled<S>(action: Action<S>): string {
-  const keys = action.keys?.[0];
-  return keys === undefined ? action.title : `${action.title} (${sayKeys(keys)})`;
 }

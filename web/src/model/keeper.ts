@@ -82,11 +82,10 @@ export class LayoutKeeper {
       this.#cancel?.();
       this.#cancel = null;
     }
-    if (isOther || !isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
-    this.#frames = frames;
+    if (isOther) this.#takeUp(frames);
+    if (!isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
     this.#hidden = hidden;
-    if (isOther) this.#takeUp(hidden);
-    else this.#catchUp();
+    this.#catchUp();
     this.#refresh();
   }
 
@@ -99,19 +98,19 @@ export class LayoutKeeper {
     kept.set(this.#frames!, { layout: this.#layout, seen: this.#seen, hidden: this.#hidden, dependencies: this.#dependencies, isStale });
   }
 
-  /** Begins with the layout that the last keeper of this table left, where there was one. */
-  #takeUp(hidden: Uint8Array | null): void {
-    const frames = this.#frames!;
+  /** Goes on with another table: as the last keeper of it left it, where there was one. */
+  #takeUp(frames: FrameTable): void {
     const left = kept.get(frames);
-    this.#layout = left?.layout ?? null;
-    if (!left) return;
-    // Others may not patch it too.
+    // Others may not patch its layout too.
     kept.delete(frames);
-    this.#isStale = left.isStale || !isSame(hidden, left.hidden) || frames.dependsOn.changes !== left.dependencies;
+    this.#frames = frames;
+    this.#layout = left?.layout ?? null;
+    this.#isStale = left?.isStale ?? true;
+    if (!left) return;
+    this.#hidden = left.hidden;
     this.#dependencies = left.dependencies;
     this.#seen = left.seen;
-    if (this.#seen === frames.changes) this.#show({ frames, layout: left.layout });
-    else this.#catchUp();
+    this.#show({ frames, layout: left.layout });
   }
 
   /** Puts what has changed into the layout that is there, and shows it. */

@@ -3,6 +3,7 @@
 import { Show } from "solid-js";
 import type { JSX } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
+import { ActionButton } from "../actions/Button.tsx";
 import { perform } from "../actions/action.ts";
 import { PAUSE_RUN, RETRY_RUN, STOP_RUN, UNPAUSE_RUN } from "../actions/run.ts";
 import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
@@ -21,7 +22,6 @@ interface Props {
 export function RunHeader(props: Props) {
   const run = () => props.run;
   const isOpen = () => run().ended_ms === null;
-  const hold = () => (run().paused ? UNPAUSE_RUN : PAUSE_RUN);
   const isFile = () => props.asOf_ms !== null;
   return (
     <header class="run-head">
@@ -36,7 +36,7 @@ export function RunHeader(props: Props) {
         {props.children}
         <Show when={isOpen() && !isFile()}>
           <Show when={run().status !== "stopping"}>
-            <button classList={{ primary: run().paused }} title={hold().title} onClick={() => void perform(hold(), { run: run() })}>{hold().label}</button>
+            <ActionButton action={run().paused ? UNPAUSE_RUN : PAUSE_RUN} subject={{ run: run() }} />
           </Show>
           <button disabled={run().status === "stopping"} onClick={() => void perform(STOP_RUN, { run: run() })}>
             <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
