@@ -36,7 +36,8 @@ export function patch(layout: Mutable, frames: FrameTable, bar: number, shown: I
     return false;
   }
   if (kind === PAST) layout.to = Math.max(layout.to, end);
-  return true;
+  // Where what ended last goes on, or ended earlier, only all others tell what did now.
+  return kindBefore !== PAST || endBefore < layout.to || end === layout.to;
 }
 
 /** Moves a bar from the future to where its row is free, if it is. */

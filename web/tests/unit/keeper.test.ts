@@ -90,6 +90,17 @@ function large(): FrameTable {
   return table;
 }
 
+/** A keeper that has laid out the first of two large tables. */
+async function oneOfTwo() {
+  const helper = new FakeHelper();
+  const shown: Shown[] = [];
+  const keeper = new LayoutKeeper((next) => shown.push(next), helper);
+  const [first, next] = [large(), large()];
+  keeper.changed(first, null);
+  await helper.settle();
+  return { helper, shown, keeper, first, next };
+}
+
 /** What a patched layout promises: all that one promises, and of each bar of the past that it ends where its frame does. */
 function wrongOf({ frames, layout }: Shown): string[] {
   const wrong = faults(layout, scaleOf(layout, Math.max(layout.to, T0)));
@@ -172,17 +183,26 @@ test("a large layout is made by another thread, with what came meanwhile put in;
   expect(shown!.layout.count).toBe(LARGE + 2);
 });
 
-test("a table that is replaced is shown until the next one is laid out", async () => {
+test("when what ended last goes on, the last moment known is another one", async () => {
+  const table = new FrameTable();
+  table.upsert(frame(RUN, "f-0", null, { status: "completed", started_ms: T0, ended_ms: T0 + 10 }));
+  table.upsert(frame(RUN, "f-1", null, { status: "failed", started_ms: T0, ended_ms: T0 + 20 }));
   const helper = new FakeHelper();
   const shown: Shown[] = [];
   const keeper = new LayoutKeeper((next) => shown.push(next), helper);
-  const tables = [large(), large()];
-  keeper.changed(tables[0]!, null);
+  keeper.changed(table, null);
+  table.upsert(frame(RUN, "f-1", null, { status: "in_progress", started_ms: T0 }));
+  keeper.changed(table, null);
   await helper.settle();
-  keeper.changed(tables[1]!, null);
-  expect(shown.at(-1)!.frames).toBe(tables[0]);
+  expect(shown.at(-1)!.layout.to).toBe(T0 + 10);
+});
+
+test("a table that is replaced is shown until the next one is laid out", async () => {
+  const { helper, shown, keeper, first, next } = await oneOfTwo();
+  keeper.changed(next, null);
+  expect(shown.at(-1)!.frames).toBe(first);
   await helper.settle();
-  expect(shown.at(-1)!.frames).toBe(tables[1]);
+  expect(shown.at(-1)!.frames).toBe(next);
 });
 
 test("what a person folds is laid out at once, also while nobody would make a layout", async () => {
@@ -234,16 +254,11 @@ test("a run that is opened again is shown as it was laid out, with what has happ
 });
 
 test("a table that comes while another one waits to be laid out anew does not wait with it", async () => {
-  const helper = new FakeHelper();
-  const shown: Shown[] = [];
-  const keeper = new LayoutKeeper((next) => shown.push(next), helper);
-  const tables = [large(), large()];
-  keeper.changed(tables[0]!, null);
-  await helper.settle();
-  tables[0]!.upsert(frame(RUN, "f-new", null));
-  keeper.changed(tables[0]!, null);
+  const { helper, keeper, first, next } = await oneOfTwo();
+  first.upsert(frame(RUN, "f-new", null));
+  keeper.changed(first, null);
   expect([helper.timers.length, helper.asked.length]).toEqual([1, 0]);
-  keeper.changed(tables[1]!, null);
+  keeper.changed(next, null);
   expect([helper.timers.length, helper.asked.length]).toEqual([0, 1]);
 });
 
