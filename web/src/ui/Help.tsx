@@ -28,9 +28,10 @@ export default function Help() {
     return [...byGroup];
   });
   onMount(() => dialog.showModal());
+  // It tells that it closed when it is gone, and another one may be open.
   onCleanup(() => dialog.close());
   return (
-    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={() => setOverlay(null)} onClick={(event) => event.target === dialog && setOverlay(null)}>
+    <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={() => dialog.isConnected && setOverlay(null)} onClick={(event) => event.target === dialog && setOverlay(null)}>
       <div class="help-head">
         <h2 id="help-title">Keys</h2>
         <span class="muted">What has no key is found with {sayKeys("Mod+K")}.</span>

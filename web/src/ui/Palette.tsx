@@ -38,6 +38,7 @@ export default function Palette() {
   const current = () => Math.min(at(), found().length - 1);
 
   onMount(() => dialog.showModal());
+  // It tells that it closed when it is gone, and another one may be open.
   onCleanup(() => dialog.close());
 
   function choose(choice: Choice | undefined): void {
@@ -54,7 +55,8 @@ export default function Palette() {
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.isComposing) return;
-    if (matches(readKeys(PALETTE_KEYS)[0]!, event)) {
+    // At once: a dialog that closes by itself tells so a moment later, and what is pressed meanwhile would be lost.
+    if (event.key === "Escape" || matches(readKeys(PALETTE_KEYS)[0]!, event)) {
       event.preventDefault();
       return void setOverlay(null);
     }
@@ -67,7 +69,7 @@ export default function Palette() {
   }
 
   return (
-    <dialog ref={dialog} class="palette" aria-label="Find a command, run or frame" onClose={() => setOverlay(null)} onKeyDown={onKeyDown} onClick={(event) => event.target === dialog && setOverlay(null)}>
+    <dialog ref={dialog} class="palette" aria-label="Find a command, run or frame" onClose={() => dialog.isConnected && setOverlay(null)} onKeyDown={onKeyDown} onClick={(event) => event.target === dialog && setOverlay(null)}>
       <input
         ref={input} role="combobox" aria-label="Find" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" autofocus
         aria-activedescendant={current() >= 0 ? `palette-${current()}` : undefined}
