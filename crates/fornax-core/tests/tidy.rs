@@ -15,9 +15,14 @@ const FILE_MAX_LINES: usize = 600;
 /// The most packages that the lockfile may name: each one is compiled, audited and trusted.
 const LOCKED_PACKAGES_MAX: usize = 380;
 
-/// What the pure core may depend on. None of these reads a clock, a file or a random number unless
-/// it is asked to, and clippy.toml beside the core forbids asking.
-const CORE_DEPENDENCIES: &[&str] = &[
+/// The crates that do no I/O.
+const PURE_CRATES: &[&str] = &["fornax-core", "fornax-plan", "fornax-redact"];
+
+/// What the pure crates may depend on. None of these reads a clock, a file or a random number unless
+/// it is asked to, and clippy.toml beside each pure crate forbids asking.
+const PURE_DEPENDENCIES: &[&str] = &[
+    "fornax-core",
+    "fornax-redact",
     "granit-parser",
     "jiff",
     "memchr",
@@ -127,19 +132,27 @@ fn nothing_sleeps_without_a_reason() {
 }
 
 #[test]
-fn the_core_stays_pure() {
-    let manifest = read(Path::new("crates/fornax-core/Cargo.toml"));
-    let section = manifest.split("[dependencies]").nth(1).unwrap();
-    let section = section.split("\n[").next().unwrap();
-    let names = section
-        .lines()
-        .filter_map(|line| line.split(['.', '=', ' ']).next());
-    let names = names.filter(|name| !name.is_empty() && !name.starts_with('#'));
-    let foreign: Vec<String> = names
-        .filter(|name| !CORE_DEPENDENCIES.contains(name))
-        .map(str::to_owned)
-        .collect();
-    report("the core may not depend on", &foreign);
+fn pure_crates_stay_pure() {
+    let mut foreign = Vec::new();
+    for name in PURE_CRATES {
+        let folder = Path::new("crates").join(name);
+        let manifest = read(&folder.join("Cargo.toml"));
+        let section = manifest.split("[dependencies]").nth(1).unwrap();
+        let section = section.split("\n[").next().unwrap();
+        let dependencies = section
+            .lines()
+            .filter_map(|line| line.split(['.', '=', ' ']).next())
+            .filter(|dependency| !dependency.is_empty() && !dependency.starts_with('#'));
+        for dependency in dependencies {
+            if !PURE_DEPENDENCIES.contains(&dependency) {
+                foreign.push(format!("{name}: {dependency}"));
+            }
+        }
+        if !read(&folder.join("clippy.toml")).contains("std::time::SystemTime::now") {
+            foreign.push(format!("{name}: clippy.toml forbids nothing"));
+        }
+    }
+    report("pure crates may not depend on", &foreign);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::plan::config::Config;
-use fornax_core::plan::{self, Diagnostic, Plan, Source};
+use fornax_plan::config::Config;
+use fornax_plan::{Diagnostic, Plan, Source};
 
 /// The project's configuration file.
 pub const CONFIG_FILE: &str = "fornax.yaml";
@@ -66,7 +66,7 @@ pub fn load_plan(dir: &Path, path: &Path, config: &Config) -> Result<Plan, BadFi
         let base = base.parent().unwrap_or(dir);
         read(dir, &base.join(path)).map_err(|error| error.message)
     };
-    plan::load(source, config, &loader).map_err(BadFile::Wrong)
+    fornax_plan::load(source, config, &loader).map_err(BadFile::Wrong)
 }
 
 /// Reads a file. It is named relative to the project where it is inside of it, and always in the

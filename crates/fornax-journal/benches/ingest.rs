@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on fails")]
 
 use divan::counter::{BytesCount, ItemsCount};
-use fornax_core::redact::Rules;
 use fornax_journal::{Project, TelemetryWriter};
+use fornax_redact::Rules;
 
 const EVENTS: usize = 10_000;
 

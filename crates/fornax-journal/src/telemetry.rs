@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fornax_core::ids::RunId;
-use fornax_core::redact::Rules;
+use fornax_redact::Rules;
 
 use crate::disk;
 use crate::error::{AppendError, At, JournalError};

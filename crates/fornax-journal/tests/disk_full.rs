@@ -12,8 +12,8 @@ use std::process::Command;
 use common::{DAY, finished, records, run};
 use fornax_core::event::{Event, FrameCompleted};
 use fornax_core::record::{LINE_MAX_BYTES, Record};
-use fornax_core::redact::Rules;
 use fornax_journal::{Derived, Project, Stream, TelemetryWriter};
+use fornax_redact::Rules;
 
 const SMALL_DISK: &str = "FORNAX_TEST_SMALL_DISK";
 

@@ -14,9 +14,9 @@ use common::{DAY, completed, finished, frame, record, reset, run, started, task}
 use fornax_core::event::{Artifact, Attempt, Event, FrameCompleted, FrameEnded, TaskEnding};
 use fornax_core::ids::{FrameId, TaskId};
 use fornax_core::record::{Labels, Record};
-use fornax_core::redact::Rules;
 use fornax_core::spec::{ErrorClass, Mode};
 use fornax_journal::{Derived, FindingKind, Project, Stream, TelemetryWriter};
+use fornax_redact::Rules;
 use serde_json::{Value, json};
 
 fn fixture() -> PathBuf {

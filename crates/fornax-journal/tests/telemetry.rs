@@ -8,8 +8,8 @@ use std::fs;
 
 use common::run;
 use fornax_core::ids::RunId;
-use fornax_core::redact::Rules;
 use fornax_journal::{AppendError, Ingested, JournalError, Project, Stream, TelemetryWriter};
+use fornax_redact::Rules;
 use serde_json::Value;
 
 fn calls(count: u64) -> Vec<u8> {

@@ -10,8 +10,8 @@ use std::path::Path;
 use common::{completed, created, finished, frame, run, started, task};
 use fornax_core::event::{Attempt, Event, FrameCompleted};
 use fornax_core::record::LINE_MAX_BYTES;
-use fornax_core::redact::Rules;
 use fornax_journal::{DamageKind, FindingKind, JournalError, Project, Severity, TelemetryWriter};
+use fornax_redact::Rules;
 
 /// A project with one finished run that has a bit of everything; run 2 is open.
 fn project(dir: &Path) -> Project {

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use fornax_core::redact;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
@@ -27,7 +26,7 @@ pub struct Capture {
     pipe: Option<OwnedFd>,
     log: OwnedFd,
     /// Gone once its rest has been taken.
-    stream: Option<redact::Stream>,
+    stream: Option<fornax_redact::Stream>,
     /// What is on its way into the log, and how much of it is there already.
     pending: Vec<u8>,
     written: usize,
@@ -47,7 +46,7 @@ impl Capture {
     pub fn new(
         which: usize,
         log: OwnedFd,
-        stream: redact::Stream,
+        stream: fornax_redact::Stream,
     ) -> io::Result<(Capture, OwnedFd)> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         // Refused where a user has many large pipes; a small one works too.

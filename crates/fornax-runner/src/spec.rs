@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fornax_core::redact::Rules;
+use fornax_redact::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fornax_core::error::{
     EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Error, ErrorKind,
 };
-use fornax_core::plan::Diagnostic;
+use fornax_plan::Diagnostic;
 
 use crate::commands::plan::rendered;
 use crate::out::{self, BOLD, GREEN, RED, paint};

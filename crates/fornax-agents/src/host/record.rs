@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fornax_core::redact::Rules;
 use fornax_core::time::Time;
+use fornax_redact::Rules;
 use serde_json::Value;
 
 use super::transcript;

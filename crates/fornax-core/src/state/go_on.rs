@@ -3,7 +3,6 @@
 use crate::agent::{Resume, Usage};
 use crate::error::{Error, ErrorKind};
 use crate::ids::TaskId;
-use crate::plan::title_of;
 use crate::spec::RunSpec;
 use crate::template::Template;
 
@@ -24,7 +23,7 @@ impl State {
     ) -> Result<RunSpec, Error> {
         let resume = self.conversation(id, fork)?;
         let mut spec = self.rerun(id, context)?;
-        let title = title_of("task", prompt);
+        let title = crate::title::of("task", prompt);
         for frame in &mut spec.frames {
             frame.title.clone_from(&title);
             prompt.clone_into(&mut frame.goal);

@@ -32,13 +32,13 @@ use fornax_core::error::{Error, ErrorKind};
 use fornax_core::frame::{FrameLimits, Report, SessionId};
 use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::record::Actor;
-use fornax_core::redact::Rules;
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
 use fornax_core::time::Time;
 use fornax_core::tools::Call;
 use fornax_core::view::{Answer, ProjectView, RunView};
 use fornax_journal::{Ingested, Project, TelemetryWriter};
+use fornax_redact::Rules;
 use tokio::sync::oneshot;
 
 use crate::feed::Feed;

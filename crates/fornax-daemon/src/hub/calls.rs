@@ -8,7 +8,6 @@ use std::time::Duration;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::event::Artifact;
 use fornax_core::ids::{CmdId, RunId};
-use fornax_core::plan;
 use fornax_core::record::Actor;
 use fornax_core::request::{CommandRequest, Request, ToolRequest};
 use fornax_core::state::Target;
@@ -313,7 +312,11 @@ async fn check_plan(engine: &Engine, check: tools::PlanCheck) -> Result<Reply, E
     let checked = blocking(move || {
         let config = load_config(&root)?;
         let plan = load_plan(&root, Path::new(&check.path), &config)?;
-        let warnings: Vec<String> = plan.warnings.iter().map(plan::Diagnostic::render).collect();
+        let warnings: Vec<String> = plan
+            .warnings
+            .iter()
+            .map(fornax_plan::Diagnostic::render)
+            .collect();
         Ok::<_, Error>((plan.frame_count(), warnings))
     });
     let (frames, warnings) = checked.await??;

@@ -5,14 +5,13 @@ use std::path::Path;
 use fornax_core::agent::OrderKind;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{CmdId, FrameId, RunId, TaskId};
-use fornax_core::plan;
-use fornax_core::plan::config::Config;
 use fornax_core::record::Actor;
-use fornax_core::redact::Rules;
 use fornax_core::request::{CommandRequest, Request};
 use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, Limits, Target};
 use fornax_core::view::Answer;
+use fornax_plan::config::Config;
+use fornax_redact::Rules;
 
 use super::callers::by_hand;
 use super::{Hub, blocking};
@@ -326,13 +325,13 @@ fn with_tool(
         return Ok(spec);
     };
     if let Some(tool) = tool {
-        let task = plan::Task {
+        let task = fornax_plan::Task {
             tool,
             prompt: "as before".to_owned(),
             model: model.clone(),
-            ..plan::Task::default()
+            ..fornax_plan::Task::default()
         };
-        let other = plan::single_task(&task, config);
+        let other = fornax_plan::single_task(&task, config);
         let mut other = other.map_err(|found| Error::from(BadFile::Wrong(found)))?;
         let new = other.frames.pop().and_then(|frame| frame.invocation);
         let mut new = new.ok_or_else(|| Error::new(ErrorKind::Internal, "a task without work"))?;
@@ -406,14 +405,14 @@ fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> 
             model,
             timeout_ms,
         } => {
-            let task = plan::Task {
+            let task = fornax_plan::Task {
                 tool,
                 prompt,
                 model,
                 timeout_ms,
-                ..plan::Task::default()
+                ..fornax_plan::Task::default()
             };
-            plan::single_task(&task, &config).map_err(wrong)?
+            fornax_plan::single_task(&task, &config).map_err(wrong)?
         }
         _ => {
             return Err(Error::new(ErrorKind::Internal, "nothing to start"));

@@ -10,7 +10,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{RunId, TaskId};
-use fornax_core::plan::config::Config;
 use fornax_core::record::Actor;
 use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::status::{RunStatus, TaskState};
@@ -24,6 +23,7 @@ use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
 use fornax_daemon::http::{self, Auth, Origin};
 use fornax_daemon::tools::{Found, Tools};
+use fornax_plan::config::Config;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

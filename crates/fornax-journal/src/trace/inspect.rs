@@ -1,6 +1,6 @@
 //! A look at raw JSON without taking it apart.
 
-use fornax_core::redact::Rules;
+use fornax_redact::Rules;
 
 /// How deep a field may be nested. Readers that take JSON apart by recursion stop at 128.
 const DEPTH_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use fornax_core::record::LINE_MAX_BYTES;
-use fornax_core::redact::Rules;
+use fornax_redact::Rules;
 use serde_json::{Map, Value, json};
 
 use super::Draft;

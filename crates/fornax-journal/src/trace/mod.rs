@@ -14,8 +14,8 @@ use std::borrow::Cow;
 
 use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::{LINE_MAX_BYTES, VERSION};
-use fornax_core::redact::Rules;
 use fornax_core::time::Time;
+use fornax_redact::Rules;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 

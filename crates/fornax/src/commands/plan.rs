@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fornax_core::error::{EXIT_DONE, Error, ErrorKind};
-use fornax_core::plan::config::Config;
-use fornax_core::plan::{self, Diagnostic, Place, Plan, Severity, graph};
 use fornax_core::spec::RunSpec;
 use fornax_daemon::plans::{BadFile, load_config, load_plan};
+use fornax_plan::config::Config;
+use fornax_plan::{Diagnostic, Place, Plan, Severity, graph};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -143,7 +143,7 @@ fn diagnostic(found: &Diagnostic) -> Value {
 }
 
 pub fn print_schema() -> Outcome {
-    out::json(&plan::schema())?;
+    out::json(&fornax_plan::schema())?;
     Ok(EXIT_DONE)
 }
 

@@ -7,10 +7,10 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Empty, Event, FrameCreated};
 use crate::frame::{SessionId, StackUse};
 use crate::ids::FrameId;
-use crate::plan::title;
 use crate::spec::{FrameSpec, Invocation, Retry};
 use crate::status::FrameStatus;
 use crate::template::Template;
+use crate::title;
 
 use super::super::{Fact, Frame, State};
 use super::{CHILDREN_MAX, activated, conflict, said};

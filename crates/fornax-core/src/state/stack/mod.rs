@@ -28,9 +28,9 @@ use crate::event::{
 };
 use crate::frame::{CheckpointKind, FrameDecision, FrameLimits, SessionId};
 use crate::ids::{FrameId, RunId};
-use crate::plan::title;
 use crate::spec::{FrameSpec, OnFailure};
 use crate::status::FrameStatus;
+use crate::title;
 use crate::tools::Call;
 
 use super::decide::frame_fact;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::spec::{FrameSpec, RunSpec};
+use fornax_core::spec::{FrameSpec, RunSpec};
 
 /// How many frames of a layer are drawn one by one.
 const MAX_PER_LAYER: usize = 24;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{At, Problem, Report, show};
 use super::{Diagnostic, Plan, PlanFrame, is_inside, path_problem};
-use crate::spec::{FrameSpec, Invocation, RunSpec};
-use crate::template::{Template, Variable};
+use fornax_core::spec::{FrameSpec, Invocation, RunSpec};
+use fornax_core::template::{Template, Variable};
 
 /// How long the value of one input is, in bytes.
 const MAX_INPUT: usize = 1 << 20;
@@ -42,7 +42,7 @@ impl Plan {
             inputs,
             on_failure: self.on_failure,
             pools: self.pools.clone(),
-            limits: crate::frame::FrameLimits::default(),
+            limits: fornax_core::frame::FrameLimits::default(),
             frames,
         })
     }

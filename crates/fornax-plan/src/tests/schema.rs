@@ -8,7 +8,7 @@ use super::super::document::{self, Node, Value};
 use super::super::schema;
 use super::*;
 
-const REFERENCE: &str = include_str!("../../../../../docs/plans.md");
+const REFERENCE: &str = include_str!("../../../../docs/plans.md");
 
 /// The examples of the reference.
 fn examples() -> Vec<&'static str> {

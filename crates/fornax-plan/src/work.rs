@@ -10,9 +10,10 @@ use super::resolve::Room;
 use super::settings::{self, Settings};
 use super::shell::{self, Script};
 use super::variables::{Allow, Dep, Scope};
-use super::{PlanFrame, condition, is_inside, title};
-use crate::spec::{Condition, ErrorClass, FrameSpec, Invocation, Retry};
-use crate::template::Template;
+use super::{PlanFrame, condition, is_inside};
+use fornax_core::spec::{Condition, ErrorClass, FrameSpec, Invocation, Retry};
+use fornax_core::template::Template;
+use fornax_core::title;
 
 /// The errors on which the next tool is tried where nobody says: those that another try of the same
 /// would only meet again.
@@ -416,7 +417,7 @@ impl<'a> Maker<'a, '_> {
         };
         let mut guarded_prompt = prompt.value.clone();
         if let Some(slot) = slot {
-            let all_prompt = Template::variable(crate::template::Variable::Prompt);
+            let all_prompt = Template::variable(fornax_core::template::Variable::Prompt);
             let guarded = if *slot == all_prompt {
                 shell::guard(&prompt.value, &mut vars).map(|script| guarded_prompt = script)
             } else {

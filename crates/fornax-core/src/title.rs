@@ -7,7 +7,7 @@ const SMALL: [&str; 17] = [
 ];
 
 /// Two to five words: those of the id where it has as many, else the goal's first.
-pub(crate) fn of(id: &str, goal: &str) -> String {
+pub fn of(id: &str, goal: &str) -> String {
     let id_words: Vec<&str> = id
         .split(['-', '_'])
         .filter(|word| !word.is_empty())

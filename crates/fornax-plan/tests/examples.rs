@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fornax_core::plan::config::Config;
-use fornax_core::plan::{Diagnostic, Source, load};
+use fornax_plan::config::Config;
+use fornax_plan::{Diagnostic, Source, load};
 
 fn read(path: &Path) -> Result<Source, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;

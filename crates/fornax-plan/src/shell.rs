@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::template::{Template, Variable};
+use fornax_core::template::{Template, Variable};
 
 /// The names of the variables of the environment start so.
 pub(crate) const PREFIX: &str = "FORNAX_VAR_";

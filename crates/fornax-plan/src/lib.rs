@@ -20,7 +20,6 @@ mod resolve;
 mod settings;
 mod shell;
 mod task;
-pub(crate) mod title;
 mod variables;
 mod work;
 
@@ -30,14 +29,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::spec::{FrameSpec, OnFailure};
-use crate::template::Template;
 use config::Config;
 use diagnostic::{At, Problem, Report, Span, show};
+use fornax_core::spec::{FrameSpec, OnFailure};
+use fornax_core::template::Template;
 
 pub use diagnostic::{Diagnostic, Place, Related, Severity};
 pub use task::{Task, single_task};
-pub(crate) use title::of as title_of;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod schema;
 
 use super::config::Config;
 use super::{Diagnostic, Plan, Source, load};
-use crate::spec::RunSpec;
+use fornax_core::spec::RunSpec;
 
 /// Files by name; the first is the plan.
 pub(super) fn load_files(config: &str, files: &[(&str, &str)]) -> Result<Plan, Vec<Diagnostic>> {

@@ -7,11 +7,11 @@ use super::keys::{ConfigKeys, Limit, LimitsKeys, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
 use super::{Source, document, is_id, read};
-use crate::agent::{DriverKind, Mapping};
-use crate::frame::{FrameLimits, StackUse};
-use crate::redact::{CustomRuleError, Rules};
-use crate::spec::{Mode, OutputFormat};
-use crate::template::{Template, Variable};
+use fornax_core::agent::{DriverKind, Mapping};
+use fornax_core::frame::{FrameLimits, StackUse};
+use fornax_core::spec::{Mode, OutputFormat};
+use fornax_core::template::{Template, Variable};
+use fornax_redact::{CustomRuleError, Rules};
 
 /// A project's configuration with the built-in tools.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl Config {
             pools: BTreeMap::new(),
             max_tasks: None,
             limits: FrameLimits::default(),
-            context_budget: crate::context::BUDGET,
+            context_budget: fornax_core::context::BUDGET,
             rules: Rules::builtin(),
             redact: Vec::new(),
             defaults: Settings::default(),
@@ -132,7 +132,7 @@ impl Config {
             .context
             .as_ref()
             .and_then(|context| context.value.budget.as_ref());
-        self.context_budget = budget.map_or(crate::context::BUDGET, |at| at.value.0 as usize);
+        self.context_budget = budget.map_or(fornax_core::context::BUDGET, |at| at.value.0 as usize);
         self.defaults =
             Settings::of_defaults(keys.defaults.as_ref().map(|keys| &keys.value), report);
         redact(self, keys.redact.as_ref().map(|keys| &keys.value));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{At, Problem, Report, show};
 use super::settings::is_env_name;
-use crate::template::{Template, Variable};
+use fornax_core::template::{Template, Variable};
 
 /// Where a template stands: what is known there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

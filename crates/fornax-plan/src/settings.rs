@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::diagnostic::{At, Problem, Report, show};
 use super::keys::{Backoff, DefaultsKeys, FrameKeys};
 use super::read::{Choice, Many, Table, Text};
-use crate::agent::Permissions;
-use crate::redact::Rules;
-use crate::spec::{ErrorClass, Retry};
-use crate::template::{Template, UnknownVariable};
+use fornax_core::agent::Permissions;
+use fornax_core::spec::{ErrorClass, Retry};
+use fornax_core::template::{Template, UnknownVariable};
+use fornax_redact::Rules;
 
 /// What can be set in more than one place. What is not set is none.
 #[derive(Debug, Clone, Default)]

@@ -10,9 +10,9 @@ use super::document::{Node, Value};
 use super::read::{
     Choice, Count, Deadline, Delay, Flag, List, Many, Read, Table, Text, expected, keys,
 };
-use crate::agent::{DriverKind, Permissions};
-use crate::frame::StackUse;
-use crate::spec::{ErrorClass, Mode, OnFailure, OutputFormat};
+use fornax_core::agent::{DriverKind, Permissions};
+use fornax_core::frame::StackUse;
+use fornax_core::spec::{ErrorClass, Mode, OnFailure, OutputFormat};
 
 /// How many tasks a pool may let run at once.
 pub(crate) type Limit = Count<1, 10_000>;

@@ -7,9 +7,10 @@ use super::config::Config;
 use super::diagnostic::{At, Diagnostic, Report, Span};
 use super::keys::{FrameKeys, PlanKeys};
 use super::read::{Deadline, List, Many, Table, Text};
-use super::{Source, check, title};
-use crate::spec::RunSpec;
-use crate::template::Template;
+use super::{Source, check};
+use fornax_core::spec::RunSpec;
+use fornax_core::template::Template;
+use fornax_core::title;
 
 /// What is to be done by hand. All texts are taken as they are: none is a template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

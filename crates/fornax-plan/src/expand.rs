@@ -11,7 +11,7 @@ use super::read::{List, Read};
 use super::settings::{self, Settings};
 use super::variables::{Allow, Scope as Known};
 use super::{Loader, Source, document};
-use crate::template::{Template, Variable};
+use fornax_core::template::{Template, Variable};
 
 /// How many frames a plan has at most, those of the plans that it uses counted.
 const MAX_FRAMES: usize = 100_000;

@@ -1,10 +1,10 @@
-//! How fast redaction reads: `cargo bench -p fornax-core --bench redact`.
+//! How fast redaction reads: `cargo bench -p fornax-redact`.
 //!
 //! The texts are made here, a few MiB each: what a build, a service and a source tree write.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use fornax_core::redact::Rules;
+use fornax_redact::Rules;
 
 fn main() {
     divan::main();
@@ -52,7 +52,7 @@ fn text(kind: &str) -> Vec<u8> {
     out.into_bytes()
 }
 
-const SOURCE: &str = include_str!("../src/redact/engine.rs");
+const SOURCE: &str = include_str!("../src/engine.rs");
 
 #[divan::bench(args = TEXTS)]
 fn whole(bencher: Bencher<'_, '_>, kind: &str) {

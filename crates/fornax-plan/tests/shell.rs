@@ -10,10 +10,10 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use fornax_core::plan::config::Config;
-use fornax_core::plan::{Diagnostic, Source, load};
 use fornax_core::spec::Invocation;
 use fornax_core::template::Variable;
+use fornax_plan::config::Config;
+use fornax_plan::{Diagnostic, Source, load};
 use proptest::prelude::*;
 
 /// The work of a plan with one frame that runs `script`, `{inputs.v}` being `value`; it depends on

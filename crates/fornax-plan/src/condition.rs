@@ -3,8 +3,8 @@
 use super::diagnostic::{At, Problem, Report, show};
 use super::read::Text;
 use super::settings;
-use crate::spec::{Compare, Condition};
-use crate::template::Template;
+use fornax_core::spec::{Compare, Condition};
+use fornax_core::template::Template;
 
 const HELP: &str = "write `\"{inputs.x} == text\"`, `\"{deps.a.results} != ''\"`, or a variable \
     alone, which holds when it is not empty";

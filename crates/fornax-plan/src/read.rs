@@ -262,7 +262,7 @@ macro_rules! keys {
         $(#[doc = $doc])*
         #[derive(Debug, Default)]
         pub(crate) struct $name {
-            $($(#[doc = $field_doc])* pub $field: Option<$crate::plan::diagnostic::At<$ty>>,)*
+            $($(#[doc = $field_doc])* pub $field: Option<$crate::diagnostic::At<$ty>>,)*
             /// Whether something in it could not be read, so that what seems to be missing may
             /// only be misspelt.
             #[allow(dead_code, reason = "not every mapping asks")]
@@ -273,27 +273,27 @@ macro_rules! keys {
             const KEYS: &[&str] = &[$(stringify!($field),)*];
         }
 
-        impl $crate::plan::read::Read for $name {
+        impl $crate::read::Read for $name {
             fn read(
-                node: &$crate::plan::document::Node,
-                report: &mut $crate::plan::diagnostic::Report,
+                node: &$crate::document::Node,
+                report: &mut $crate::diagnostic::Report,
             ) -> Option<Self> {
-                let entries = $crate::plan::read::entries(node, report)?;
+                let entries = $crate::read::entries(node, report)?;
                 let mut read = $name::default();
                 for (key, value) in entries {
                     match key.value.as_str() {
                         $(stringify!($field) $($(| $alias)+)? => {
-                            $crate::plan::read::check_once(&read.$field, key, report);
-                            read.$field = $crate::plan::read::read_at(value, report);
+                            $crate::read::check_once(&read.$field, key, report);
+                            read.$field = $crate::read::read_at(value, report);
                             read.flawed |= read.$field.is_none();
                         })*
                         _ => {
                             read.flawed = true;
-                            $crate::plan::read::unknown_key(key, Self::KEYS, report);
+                            $crate::read::unknown_key(key, Self::KEYS, report);
                         }
                     }
                 }
-                $($crate::plan::read::keys!(@required $($required)? entries, $field, node, report);)*
+                $($crate::read::keys!(@required $($required)? entries, $field, node, report);)*
                 Some(read)
             }
         }
@@ -305,13 +305,13 @@ macro_rules! keys {
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut schema =
-                    $crate::plan::read::MapSchema::new($crate::plan::read::doc(&[$($doc),*]));
+                    $crate::read::MapSchema::new($crate::read::doc(&[$($doc),*]));
                 $({
-                    let doc = $crate::plan::read::doc(&[$($field_doc),*]);
+                    let doc = $crate::read::doc(&[$($field_doc),*]);
                     let ty = generator.subschema_for::<$ty>();
                     $($(schema.key($alias, &doc, ty.clone());)+)?
                     schema.key(stringify!($field), &doc, ty);
-                    $($crate::plan::read::keys!(@require $required schema, $field);)?
+                    $($crate::read::keys!(@require $required schema, $field);)?
                 })*
                 schema.finish()
             }
@@ -319,7 +319,7 @@ macro_rules! keys {
     )*};
     (@required $entries:ident, $field:ident, $node:ident, $report:ident) => {};
     (@required required $entries:ident, $field:ident, $node:ident, $report:ident) => {
-        $crate::plan::read::require($entries, stringify!($field), $node, $report);
+        $crate::read::require($entries, stringify!($field), $node, $report);
     };
     (@require required $schema:ident, $field:ident) => {
         $schema.require(stringify!($field));

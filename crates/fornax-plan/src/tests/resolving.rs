@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::super::config::{self, Config};
 use super::super::{Task, graph, schema, single_task};
 use super::*;
-use crate::agent::{DriverKind, Permissions};
-use crate::spec::{Compare, ErrorClass, FrameSpec, OnFailure};
+use fornax_core::agent::{DriverKind, Permissions};
+use fornax_core::spec::{Compare, ErrorClass, FrameSpec, OnFailure};
 
 fn frame<'a>(run: &'a RunSpec, key: &str) -> &'a FrameSpec {
     let found = run.frames.iter().find(|frame| frame.key == key);
