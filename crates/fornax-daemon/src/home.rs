@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use fornax_core::error::{Error, ErrorKind};
+use fornax_journal::Key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +185,36 @@ impl Home {
         Ok(text.trim().to_owned())
     }
 
+    /// The installation's key: what is written into projects is bound to the installation with keys
+    /// that are derived from it. It is created at first use and is independent of the token, which a
+    /// person may replace.
+    ///
+    /// # Errors
+    /// `Forbidden` where others can read it, `Damaged` where it is no key, `Storage`.
+    pub fn key(&self) -> Result<Key, Error> {
+        let path = self.dir.join("key");
+        let Some(text) = read(&path)? else {
+            let bytes = secret::random().map_err(|error| storage("make", &path, &error))?;
+            create_durably(&path, hex(&bytes).as_bytes())?;
+            return self.key();
+        };
+        let meta = fs::metadata(&path).map_err(|error| storage("look at", &path, &error))?;
+        if meta.mode() & 0o077 != 0 {
+            let what = format!("other users can read {}", path.display());
+            return Err(Error::new(ErrorKind::Forbidden, what).with_help(format!(
+                "if nobody else has read it: chmod 600 {}; else remove it: all existing runs then \
+                 need `fornax trust RUN`",
+                path.display()
+            )));
+        }
+        unhex(text.trim()).map(Key::new).ok_or_else(|| {
+            let what = format!("{} does not hold a key of 64 hexadecimal digits", path.display());
+            Error::new(ErrorKind::Damaged, what).with_help(
+                "restore it from a backup, or remove it: all existing runs then need `fornax trust RUN`",
+            )
+        })
+    }
+
     /// Where the daemon can be reached; none where no daemon has said so.
     ///
     /// # Errors
@@ -315,6 +346,41 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replaced.map_err(|error| storage("write", path, &error))
 }
 
+/// Creates a file with this content unless it exists: of two processes that do so at once, one wins
+/// and both read its content.
+fn create_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let created = private_file().open(&draft).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        match fs::hard_link(&draft, path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => fs::remove_file(&draft)?,
+        }
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    });
+    created.map_err(|error| storage("create", path, &error))
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that 64 hexadecimal digits stand for.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).ok()?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// How a file is written that only its user may read.
 pub(crate) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -366,6 +432,25 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
         assert_eq!(home.token().unwrap_err().kind, ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn the_key_is_created_once_private_and_independent_of_the_token() {
+        let (_temp, home) = home();
+        let key = *home.key().unwrap().as_bytes();
+        let path = home.dir().join("key");
+        assert_eq!(mode(&path), 0o600);
+        home.token().unwrap();
+        fs::remove_file(home.dir().join("token")).unwrap();
+        home.token().unwrap();
+        assert_eq!(home.key().unwrap().as_bytes(), &key);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(home.key().unwrap_err().kind, ErrorKind::Forbidden);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        for bad in ["", "short", &"g".repeat(64), &"a".repeat(65)] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(home.key().unwrap_err().kind, ErrorKind::Damaged, "{bad}");
+        }
     }
 
     #[test]

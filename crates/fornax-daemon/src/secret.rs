@@ -15,6 +15,11 @@ pub(crate) const TEXT_BYTES: usize = (BYTES * 8).div_ceil(6);
 
 /// A new secret: 256 random bits as text that is safe in URLs, headers and cookies.
 pub(crate) fn new() -> io::Result<String> {
+    random().map(|bytes| base64url(&bytes))
+}
+
+/// 256 random bits.
+pub(crate) fn random() -> io::Result<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
     let mut filled = 0;
     while filled < BYTES {
@@ -24,7 +29,7 @@ pub(crate) fn new() -> io::Result<String> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(base64url(&bytes))
+    Ok(bytes)
 }
 
 /// What is kept of a secret that need only be recognised.

@@ -12,6 +12,7 @@ mod counters;
 mod derived;
 mod disk;
 mod error;
+mod key;
 mod lines;
 mod lock;
 mod log;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use derived::{Derivation, Derived};
 pub use error::{AppendError, Damage, DamageKind, JournalError};
+pub use key::Key;
 pub use log::Head;
 pub use project::Project;
 pub use reader::{Chunk, RunReader, Stream, Torn};
