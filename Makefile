@@ -14,8 +14,14 @@ build: web/dist/index.html
 
 WEB_SOURCES := $(shell find web/src web/index.html web/vite.config.ts -type f 2>/dev/null)
 
-web/dist/index.html: web/package-lock.json $(WEB_SOURCES)
-	cd web && npm ci --no-audit --no-fund && npm run build
+# npm writes this file when everything is installed.
+WEB_PACKAGES := web/node_modules/.package-lock.json
+
+$(WEB_PACKAGES): web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web/dist/index.html: $(WEB_PACKAGES) $(WEB_SOURCES)
+	cd web && npm run build
 
 web: web/dist/index.html
 
@@ -33,7 +39,8 @@ test: setup web
 setup:
 	@scripts/setup
 
-lint:
+lint: $(WEB_PACKAGES)
+	cd web && npm run --silent lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked check bans licenses sources

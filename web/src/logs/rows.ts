@@ -5,7 +5,7 @@
 const TAB = 8;
 const PLAIN = /^[\x20-\x7e]*$/;
 const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
-const NARROW = /[\p{M}\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]/u;
+const NARROW = /[\p{M}\ufe00-\ufe0f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u;
 
 /** Where each row of a text begins, in a width of so many cells; one row where that is null. */
 export function rowStarts(text: string, width: number | null): number[] {

@@ -124,11 +124,11 @@ const FACTS: readonly Fact<Side>[] = [
 
 function Overview(props: { sides: readonly Side[] }) {
   const without = (run: RunView) => comparePath(props.sides.map((side) => side.run).filter((each) => each !== run));
-  const heading = ({ run }: Side) => (
+  const heading = (side: Side) => (
     <>
-      <a href={runPath(run.project, run.id)}>{run.name}</a>
-      <a class="quiet" href={without(run)} aria-label={`Take ${run.id} away`} title="Take it away">✕</a>
-      <span class="muted mono">{run.id}</span>
+      <a href={runPath(side.run.project, side.run.id)}>{side.run.name}</a>
+      <a class="quiet" href={without(side.run)} aria-label={`Take ${side.run.id} away`} title="Take it away">✕</a>
+      <span class="muted mono">{side.run.id}</span>
     </>
   );
   return (

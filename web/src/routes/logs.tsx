@@ -63,7 +63,7 @@ function RunningLog(props: Running) {
       } catch {
         // It is asked again; that the daemon is gone is said at the top.
       }
-      if (!abort.signal.aborted) timer = setTimeout(look, AGAIN_MS);
+      if (!abort.signal.aborted) timer = setTimeout(() => void look(), AGAIN_MS);
     };
     void look();
     onCleanup(() => {

@@ -15,7 +15,6 @@ const view = (name, more = "") => `${RUN()}?view=${name}${more}`;
 const graphNode = (page, name) => page.locator(".node").and(page.locator(`[aria-label^="${name},"]`));
 const query = (page, name) => page.evaluate((each) => new URLSearchParams(location.search).get(each), name);
 const past = (count) => [...fixture.runs.values()].map(({ run }) => run).filter((run) => run.project === APP && run.ended_ms !== null).slice(0, count);
-const compareUrl = (runs) => `${url}/compare?runs=${runs.map((run) => `${run.project}/${run.id}`).join(",")}`;
 
 async function expectAccessible(page) {
   const { violations } = await new AxeBuilder({ page }).analyze();
