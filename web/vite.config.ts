@@ -14,7 +14,8 @@ const compileHints: Plugin = {
     order: "post",
     handler(_, bundle) {
       for (const file of Object.values(bundle)) {
-        if (file.type === "chunk" && FIRST.includes(file.name)) file.code = `//# allFunctionsCalledOnLoad\n${file.code}`;
+        if (file.type === "chunk" && FIRST.includes(file.name))
+          file.code = `//# allFunctionsCalledOnLoad\n${file.code}`;
       }
     },
   },
@@ -31,7 +32,17 @@ export default defineConfig({
     reportCompressedSize: false,
     // What every page needs is one file, not a dozen: it packs better and comes at once.
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: "common", test: /src\/(api|commands|inbox|paths|format|router|settings|project|ui\/(?!FormDialog|Palette|Help)|actions\/(action|run|commands))|solid-js/, minShareCount: 2 }] } },
+      output: {
+        codeSplitting: {
+          groups: [
+            {
+              name: "common",
+              test: /src\/(api|commands|inbox|paths|format|router|settings|project|ui\/(?!FormDialog|Palette|Help)|actions\/(action|run|commands))|solid-js/,
+              minShareCount: 2,
+            },
+          ],
+        },
+      },
     },
   },
   worker: { format: "es" },

@@ -30,7 +30,13 @@ const ADVICE_MS = 5000
 
 const WRITERS = new Set(["edit", "write", "multiedit", "patch", "apply_patch"])
 /** Tools after which a session may work in another frame, or its goal be another. */
-const MOVERS = new Set(["flame_push", "flame_pop", "flame_activate", "flame_navigate", "flame_set_goal"])
+const MOVERS = new Set([
+  "flame_push",
+  "flame_pop",
+  "flame_activate",
+  "flame_navigate",
+  "flame_set_goal",
+])
 /** What sessions of subagents are called where no parent is named. */
 const SUBAGENT = /@.*subagent|subagent|\[Task\]/i
 /** What OpenCode calls a session before it knows better. */
@@ -50,18 +56,27 @@ function exchange(socket, method, path, text, signal) {
   if (text !== undefined) headers["content-type"] = "application/json"
   // In OpenCode this is Bun, whose own way loses no answers when the machine is busy.
   if (globalThis.Bun) {
-    return fetch(`http://fornax${path}`, { unix: socket, method, headers, body: text, signal }).then(
-      async (answer) => ({ status: answer.status, text: await answer.text() }),
-    )
+    return fetch(`http://fornax${path}`, {
+      unix: socket,
+      method,
+      headers,
+      body: text,
+      signal,
+    }).then(async (answer) => ({ status: answer.status, text: await answer.text() }))
   }
   if (text !== undefined) headers["content-length"] = Buffer.byteLength(text)
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: socket, method, path, headers, agent: false, signal }, (answer) => {
-      const chunks = []
-      answer.on("data", (chunk) => chunks.push(chunk))
-      answer.on("error", reject)
-      answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString("utf8") }))
-    })
+    const asked = request(
+      { socketPath: socket, method, path, headers, agent: false, signal },
+      (answer) => {
+        const chunks = []
+        answer.on("data", (chunk) => chunks.push(chunk))
+        answer.on("error", reject)
+        answer.on("end", () =>
+          resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString("utf8") }),
+        )
+      },
+    )
     asked.on("error", reject)
     asked.end(text)
   })
@@ -76,7 +91,9 @@ async function converse(socket, method, path, body, { signal, timeout }) {
   try {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const over = new Promise((_, reject) => {
-      gaveUp.signal.addEventListener("abort", () => reject(new Error("no answer in time")), { once: true })
+      gaveUp.signal.addEventListener("abort", () => reject(new Error("no answer in time")), {
+        once: true,
+      })
     })
     const answer = await Promise.race([exchange(socket, method, path, text, gaveUp.signal), over])
     return { status: answer.status, body: answer.text ? JSON.parse(answer.text) : undefined }
@@ -92,7 +109,9 @@ function inTime(answer) {
   const never = new Promise((resolve) => {
     late = setTimeout(resolve, PATIENCE_MS)
   })
-  return Promise.race([Promise.resolve(answer).catch(() => undefined), never]).finally(() => clearTimeout(late))
+  return Promise.race([Promise.resolve(answer).catch(() => undefined), never]).finally(() =>
+    clearTimeout(late),
+  )
 }
 
 /** The daemon, as far as it is there. */
@@ -178,7 +197,12 @@ class Sessions {
     }
     session.title = info.title ?? session.title ?? ""
     if (info.parentID) session.parent = info.parentID
-    else if (!session.parent && this.lastRoot && this.lastRoot !== info.id && SUBAGENT.test(session.title)) {
+    else if (
+      !session.parent &&
+      this.lastRoot &&
+      this.lastRoot !== info.id &&
+      SUBAGENT.test(session.title)
+    ) {
       session.parent = this.lastRoot
     }
     return session
@@ -196,10 +220,15 @@ class Sessions {
     session.began = true
     // `opencode run` puts what it is told into quotes.
     const line = firstLine(prompt.trim().replace(/^"([^"]*)"$/s, "$1"))
-    const title = (UNNAMED.test(session.title) ? line : session.title || line) || session.title || "OpenCode"
+    const title =
+      (UNNAMED.test(session.title) ? line : session.title || line) || session.title || "OpenCode"
     if (session.parent) {
       session.failed = false
-      this.daemon.report(session.parent, { type: "child_began", child: `opencode:${session.id}`, title })
+      this.daemon.report(session.parent, {
+        type: "child_began",
+        child: `opencode:${session.id}`,
+        title,
+      })
     } else {
       this.daemon.report(session.id, { type: "began", title })
     }
@@ -227,7 +256,13 @@ class Sessions {
     if (!info.time?.completed || author?.counted) return
     this.authors.get(info.id).counted = true
     const { input = 0, output = 0, reasoning = 0, cache = {} } = info.tokens ?? {}
-    const usage = { input, output, reasoning, cache_read: cache.read ?? 0, cache_write: cache.write ?? 0 }
+    const usage = {
+      input,
+      output,
+      reasoning,
+      cache_read: cache.read ?? 0,
+      cache_write: cache.write ?? 0,
+    }
     if (session.parent) {
       // Fornax counts reasoning within the output.
       const whole = { ...usage, output: output + reasoning, cost_usd: info.cost ?? null }
@@ -291,25 +326,32 @@ class Sessions {
     const success = exit === undefined || exit === null || exit === 0
     const title = firstLine(args?.command ?? output?.title ?? "")
     this.daemon.report(sessionID, { type: "tool_ended", tool, title, success })
-    for (const path of filesOf(tool, args)) this.daemon.report(sessionID, { type: "file_changed", path })
+    for (const path of filesOf(tool, args))
+      this.daemon.report(sessionID, { type: "file_changed", path })
   }
 }
 
 function firstLine(text) {
-  return String(text ?? "").split("\n")[0].slice(0, 200)
+  return String(text ?? "")
+    .split("\n")[0]
+    .slice(0, 200)
 }
 
 function filesOf(tool, args) {
   if (!WRITERS.has(tool)) return []
   if (typeof args?.filePath === "string") return [args.filePath]
   const patch = String(args?.patchText ?? args?.patch ?? "")
-  return [...patch.matchAll(/^\*\*\* (?:Add|Update|Delete) File: (.+)$/gm)].map((match) => match[1].trim())
+  return [...patch.matchAll(/^\*\*\* (?:Add|Update|Delete) File: (.+)$/gm)].map((match) =>
+    match[1].trim(),
+  )
 }
 
 /** What the conversation was shortened to: the newest message that is a summary. */
 async function compacted(client, sessionID) {
   const answer = await inTime(client?.session?.messages({ path: { id: sessionID } }))
-  const summary = (answer?.data ?? []).findLast(({ info }) => info.role === "assistant" && info.summary)
+  const summary = (answer?.data ?? []).findLast(
+    ({ info }) => info.role === "assistant" && info.summary,
+  )
   if (!summary) return { type: "compacted" }
   const texts = summary.parts.filter((part) => part.type === "text").map((part) => part.text)
   const { input = 0, output = 0, cache = {} } = summary.info.tokens ?? {}
@@ -328,10 +370,13 @@ async function fillIn(daemon, sessionID, parts) {
     const ids = new Set([...part.text.matchAll(MENTION)].map((match) => match[1]))
     const contexts = new Map()
     for (const id of ids) {
-      const context = await daemon.look(sessionID, "flame_context_preview", { frame_id: id.toLowerCase() })
+      const context = await daemon.look(sessionID, "flame_context_preview", {
+        frame_id: id.toLowerCase(),
+      })
       if (context?.text) contexts.set(id, context.text)
     }
-    if (contexts.size > 0) part.text = part.text.replace(MENTION, (whole, id) => contexts.get(id) ?? whole)
+    if (contexts.size > 0)
+      part.text = part.text.replace(MENTION, (whole, id) => contexts.get(id) ?? whole)
   }
 }
 
@@ -343,7 +388,9 @@ function toolsOf(daemon, definitions) {
     if (!answer) throw new Error("Fornax is not running. Go on without it, or ask for `fornax up`.")
     if (answer.status !== 200) {
       const { message, help } = answer.body?.error ?? {}
-      throw new Error([message ?? `Fornax answered ${answer.status}`, help].filter(Boolean).join("\n"))
+      throw new Error(
+        [message ?? `Fornax answered ${answer.status}`, help].filter(Boolean).join("\n"),
+      )
     }
     return answer.body.text
   }
@@ -386,7 +433,9 @@ class Signs {
     const message = typeof advice === "string" ? advice : (advice.text ?? advice.message)
     if (!message || this.shown.get(sessionID) === message) return
     this.shown.set(sessionID, message)
-    await inTime(this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } }))
+    await inTime(
+      this.client?.tui?.showToast({ body: { title: "Fornax", message, variant: "info" } }),
+    )
   }
 
   async title(sessionID, frame) {
@@ -435,7 +484,9 @@ export const FornaxPlugin = async (input, options) => {
   const wantsTitle = !isTask && (options?.title ?? env.FORNAX_TITLE === "1")
   const signs = new Signs(daemon, client, sessions, wantsTitle)
   const profile = encodeURIComponent(options?.tools ?? env.FORNAX_TOOLS ?? "core")
-  const offered = await daemon.ask("GET", `/api/tools?profile=${profile}`, undefined, { timeout: START_PATIENCE_MS })
+  const offered = await daemon.ask("GET", `/api/tools?profile=${profile}`, undefined, {
+    timeout: START_PATIENCE_MS,
+  })
   const definitions = Array.isArray(offered?.body) ? offered.body : []
   const schemas = new Map(definitions.map((tool) => [tool.name, tool.input_schema]))
   const summarizing = new Set()

@@ -8,7 +8,15 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -53,13 +61,18 @@ async function daemonAt(socket, { context = "<context>OF-THE-FRAME</context>", a
     if (path.startsWith("/api/tools?")) return [200, [PUSH]]
     if (path === "/api/tools/flame_context_preview") {
       const id = body.arguments.frame_id
-      if (id === "f-nosuch") return [404, { error: { kind: "not_found", message: "there is no frame f-nosuch" } }]
+      if (id === "f-nosuch")
+        return [404, { error: { kind: "not_found", message: "there is no frame f-nosuch" } }]
       return [200, { text: id ? `<frame id="${id}"/>` : context, data: {} }]
     }
     if (path === "/api/tools/flame_status") {
-      return [200, { text: "", data: { active: { goal: "Make the greeting", title: "greeting" }, advice } }]
+      return [
+        200,
+        { text: "", data: { active: { goal: "Make the greeting", title: "greeting" }, advice } },
+      ]
     }
-    if (path === "/api/tools/flame_push") return [200, { text: `pushed for ${body.session}`, data: {} }]
+    if (path === "/api/tools/flame_push")
+      return [200, { text: `pushed for ${body.session}`, data: {} }]
     if (path === "/api/sessions/compacting") return [200, { text: "KEEP-THE-DECISIONS" }]
     if (path === "/api/sessions/report") return [204]
     return [404, { error: { kind: "not_found", message: `no ${path}` } }]
@@ -68,7 +81,8 @@ async function daemonAt(socket, { context = "<context>OF-THE-FRAME</context>", a
   await once(server, "listening")
   return {
     asked,
-    reports: () => asked.filter((one) => one.path === "/api/sessions/report").map((one) => one.body),
+    reports: () =>
+      asked.filter((one) => one.path === "/api/sessions/report").map((one) => one.body),
     close: () => new Promise((resolve) => server.close(resolve)),
   }
 }
@@ -81,8 +95,18 @@ async function stage(script) {
   writeFileSync(join(temp, "script.json"), JSON.stringify(script))
   const log = join(temp, "model.jsonl")
   const port = join(temp, "port")
-  const args = ["--script", join(temp, "script.json"), "--port-file", port, "--log", log, "--log-bodies"]
-  const stub = spawn(STUB, [...args, "--var", `dir=${dir}`], { stdio: ["ignore", "ignore", "inherit"] })
+  const args = [
+    "--script",
+    join(temp, "script.json"),
+    "--port-file",
+    port,
+    "--log",
+    log,
+    "--log-bodies",
+  ]
+  const stub = spawn(STUB, [...args, "--var", `dir=${dir}`], {
+    stdio: ["ignore", "ignore", "inherit"],
+  })
   await until(() => existsSync(port))
   const base = `http://127.0.0.1:${readFileSync(port, "utf8").trim()}`
   return {
@@ -91,7 +115,11 @@ async function stage(script) {
     socket: join(temp, "daemon.sock"),
     base,
     requests: () =>
-      readFileSync(log, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)),
+      readFileSync(log, "utf8")
+        .trim()
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line)),
     close: async () => {
       stub.kill("SIGTERM")
       await once(stub, "exit")
@@ -113,7 +141,9 @@ function environment(at, more) {
         npm: "@ai-sdk/openai-compatible",
         name: "Stub",
         options: { baseURL: `${at.base}/v1`, apiKey: "none-needed" },
-        models: { "stub-model": { name: "Stub", tool_call: true, limit: { context: 100000, output: 8000 } } },
+        models: {
+          "stub-model": { name: "Stub", tool_call: true, limit: { context: 100000, output: 8000 } },
+        },
       },
     },
   }
@@ -166,20 +196,31 @@ test("a session is told of, is given its context and the tools, and its subagent
   const at = await stage({
     rules: [
       TITLE,
-      { id: "child", when: { user: "Look at the CHILD" }, reply: { text: "The child has found 42." } },
+      {
+        id: "child",
+        when: { user: "Look at the CHILD" },
+        reply: { text: "The child has found 42." },
+      },
       {
         id: "main",
         when: { user: "GREETING" },
         replies: [
           { text: "", tools: [{ name: "flame_push", args: { goal: "greet" } }] },
-          { text: "", tools: [{ name: "write", args: { filePath: "{{dir}}/hello.txt", content: "hello\n" } }] },
+          {
+            text: "",
+            tools: [{ name: "write", args: { filePath: "{{dir}}/hello.txt", content: "hello\n" } }],
+          },
           { text: "", tools: [{ name: "bash", args: { command: "exit 3", description: "Fail" } }] },
           {
             text: "",
             tools: [
               {
                 name: "task",
-                args: { description: "look", prompt: "Look at the CHILD", subagent_type: "general" },
+                args: {
+                  description: "look",
+                  prompt: "Look at the CHILD",
+                  subagent_type: "general",
+                },
               },
             ],
           },
@@ -190,9 +231,13 @@ test("a session is told of, is given its context and the tools, and its subagent
   })
   const daemon = await daemonAt(at.socket)
   try {
-    await opencode(at, ["run", "--format", "json", "Write the GREETING as @frame:f-abc123 and @frame:f-nosuch say"], {
-      FORNAX_TITLE: "1",
-    })
+    await opencode(
+      at,
+      ["run", "--format", "json", "Write the GREETING as @frame:f-abc123 and @frame:f-nosuch say"],
+      {
+        FORNAX_TITLE: "1",
+      },
+    )
     const reports = daemon.reports()
     const kinds = (type) => reports.filter((one) => one.report.type === type)
     const [began] = kinds("began")
@@ -204,8 +249,15 @@ test("a session is told of, is given its context and the tools, and its subagent
 
     // Every tool once, with how it ended; our own are not told of: the daemon carried them out.
     const tools = kinds("tool_ended").map(({ report }) => [report.tool, report.success])
-    assert.deepEqual(tools, [["write", true], ["bash", false], ["task", true]])
-    assert.deepEqual(kinds("file_changed").map(({ report }) => report.path), [join(at.dir, "hello.txt")])
+    assert.deepEqual(tools, [
+      ["write", true],
+      ["bash", false],
+      ["task", true],
+    ])
+    assert.deepEqual(
+      kinds("file_changed").map(({ report }) => report.path),
+      [join(at.dir, "hello.txt")],
+    )
 
     const [child] = kinds("child_began")
     assert.equal(child.session, began.session)
@@ -261,7 +313,10 @@ test("in a task of Fornax's own there are the tools and what was mentioned, and 
       {
         id: "main",
         when: { user: "PUSH" },
-        replies: [{ text: "", tools: [{ name: "flame_push", args: { goal: "greet" } }] }, { text: "Done." }],
+        replies: [
+          { text: "", tools: [{ name: "flame_push", args: { goal: "greet" } }] },
+          { text: "Done." },
+        ],
       },
     ],
   })
@@ -284,7 +339,11 @@ test("in a task of Fornax's own there are the tools and what was mentioned, and 
 test("a compaction is told what to keep, and what it came to is told", async () => {
   const at = await stage({
     rules: [
-      { id: "summary", when: { tools: false, user: "KEEP-THE-DECISIONS" }, reply: { text: "SUMMARY-OF-ALL" } },
+      {
+        id: "summary",
+        when: { tools: false, user: "KEEP-THE-DECISIONS" },
+        reply: { text: "SUMMARY-OF-ALL" },
+      },
       TITLE,
       { id: "main", when: { user: "GREETING" }, reply: { text: "Hello." } },
     ],
@@ -308,13 +367,21 @@ test("a compaction is told what to keep, and what it came to is told", async () 
     }
     const post = async (path, body) => {
       const signal = AbortSignal.timeout(PATIENCE_MS)
-      const answer = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body), signal })
+      const answer = await fetch(url + path, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(body),
+        signal,
+      })
       assert.ok(answer.ok, `${path}: ${answer.status}`)
       return answer.json()
     }
     const { id } = await post("/session", {})
     const model = { providerID: "stub", modelID: "stub-model" }
-    await post(`/session/${id}/message`, { model, parts: [{ type: "text", text: "Write the GREETING" }] })
+    await post(`/session/${id}/message`, {
+      model,
+      parts: [{ type: "text", text: "Write the GREETING" }],
+    })
     await until(() => daemon.reports().some((one) => one.report.type === "turn_ended"))
     await post(`/session/${id}/summarize`, model)
     const compacted = () => daemon.reports().find((one) => one.report.type === "compacted")
@@ -334,7 +401,9 @@ test("a compaction is told what to keep, and what it came to is told", async () 
 })
 
 test("where no daemon runs OpenCode works as without the plugin", async () => {
-  const at = await stage({ rules: [TITLE, { id: "main", when: { user: "GREETING" }, reply: { text: "Hello." } }] })
+  const at = await stage({
+    rules: [TITLE, { id: "main", when: { user: "GREETING" }, reply: { text: "Hello." } }],
+  })
   try {
     const said = await opencode(at, ["run", "Write the GREETING"])
     assert.match(said, /Hello\./)

@@ -22,24 +22,34 @@ export function App() {
   createEffect(on(path, focusHeading, { defer: true }));
   return (
     <>
-      <a class="skip" href="#main">Skip to content</a>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
       <TopBar />
       <Notice />
       <div class="body">
         <Navigation />
         <main id="main" tabindex="-1">
           <Show when={connection() !== "signed_out" || snapshots() > 0} fallback={<SignedOut />}>
-            <Show when={path()} keyed>{(at) => <Place path={at} />}</Show>
+            <Show when={path()} keyed>
+              {(at) => <Place path={at} />}
+            </Show>
           </Show>
         </main>
       </div>
       <Switch>
-        <Match when={overlay() === "palette"}><Palette /></Match>
-        <Match when={overlay() === "help"}><Help /></Match>
+        <Match when={overlay() === "palette"}>
+          <Palette />
+        </Match>
+        <Match when={overlay() === "help"}>
+          <Help />
+        </Match>
       </Switch>
       <Dialogs />
       <Toasts />
-      <p class="unseen" role="status" aria-live="polite" id="told">{sentence()}</p>
+      <p class="unseen" role="status" aria-live="polite" id="told">
+        {sentence()}
+      </p>
     </>
   );
 }

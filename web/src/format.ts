@@ -21,7 +21,9 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 /** The time of day: `14:03:07`. */
 export function clock(ms: number): string {
   const at = new Date(ms);
-  return [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+  return [at.getHours(), at.getMinutes(), at.getSeconds()]
+    .map((part) => String(part).padStart(2, "0"))
+    .join(":");
 }
 
 /** The day of a year: `4 Nov`. */
@@ -75,7 +77,10 @@ export function count(total: number): string {
 export function cost(usage: Pick<Usage, "cost_usd" | "estimated">): string | null {
   if (usage.cost_usd === null || usage.cost_usd === 0) return null;
   const { cost_usd } = usage;
-  const amount = cost_usd >= 999.995 ? inThousands(Math.round(cost_usd)) : cost_usd.toFixed(cost_usd < 0.01 ? 4 : 2);
+  const amount =
+    cost_usd >= 999.995
+      ? inThousands(Math.round(cost_usd))
+      : cost_usd.toFixed(cost_usd < 0.01 ? 4 : 2);
   return `${usage.estimated ? "~" : ""}$${amount}`;
 }
 
@@ -87,8 +92,11 @@ function inThousands(whole: number): string {
 /** Every kind of token, in words. */
 export function usageInFull(usage: Usage): string {
   const parts = [
-    `${usage.input} in`, `${usage.output} out`, `${usage.cache_read} read from the cache`,
-    `${usage.cache_write} written to the cache`, `${usage.reasoning} of the output thinking`,
+    `${usage.input} in`,
+    `${usage.output} out`,
+    `${usage.cache_read} read from the cache`,
+    `${usage.cache_write} written to the cache`,
+    `${usage.reasoning} of the output thinking`,
   ];
   return parts.filter((part) => !part.startsWith("0 ")).join(", ");
 }

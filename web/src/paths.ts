@@ -27,7 +27,10 @@ export function readPairs(raw: string | null): { project: string; id: string }[]
     const [project, id, ...more] = pair.split("/");
     return project && id && more.length === 0 ? [{ project, id }] : [];
   });
-  return found.filter((pair, i) => found.findIndex((each) => each.project === pair.project && each.id === pair.id) === i);
+  return found.filter(
+    (pair, i) =>
+      found.findIndex((each) => each.project === pair.project && each.id === pair.id) === i,
+  );
 }
 
 /** A part of a path as it was before it was escaped; null where it is not well escaped. */

@@ -8,10 +8,12 @@ import { place } from "./router.ts";
 const OF_PROJECT = ["/", "/inbox", "/tools", "/logs"];
 
 /** The project that was chosen. It lasts while one is at places that are about something else. */
-export const chosenProject = createRoot(() => createMemo((before: string | null): string | null => {
-  const { path, query } = place();
-  return OF_PROJECT.includes(path) ? query.get("project") : before;
-}, null));
+export const chosenProject = createRoot(() =>
+  createMemo((before: string | null): string | null => {
+    const { path, query } = place();
+    return OF_PROJECT.includes(path) ? query.get("project") : before;
+  }, null),
+);
 
 /** The project that what is shown belongs to: the run's, else the one that was chosen. */
 export function shownProject(): string | null {

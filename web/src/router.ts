@@ -2,7 +2,11 @@
 
 import { createSignal } from "solid-js";
 
-const read = () => ({ path: location.pathname, query: new URLSearchParams(location.search), hash: location.hash });
+const read = () => ({
+  path: location.pathname,
+  query: new URLSearchParams(location.search),
+  hash: location.hash,
+});
 const [place, setPlace] = createSignal(read());
 
 /** The address: its path, its query and its fragment. */
@@ -28,11 +32,26 @@ export function setQuery(name: string, value: string | null): void {
 export function listen(): void {
   addEventListener("popstate", () => setPlace(read()));
   document.addEventListener("click", (event) => {
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey ||
+      event.altKey
+    )
+      return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
-    if (!link || link.origin !== location.origin || link.hasAttribute("download") || link.target !== "") return;
+    if (
+      !link ||
+      link.origin !== location.origin ||
+      link.hasAttribute("download") ||
+      link.target !== ""
+    )
+      return;
     // A place within what is shown, such as that of the skip link, is the browser's to go to.
-    if (link.hash !== "" && link.pathname === location.pathname && link.search === location.search) return;
+    if (link.hash !== "" && link.pathname === location.pathname && link.search === location.search)
+      return;
     event.preventDefault();
     navigate(link.pathname + link.search + link.hash);
   });

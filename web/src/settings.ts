@@ -60,7 +60,9 @@ function kept(): string | null {
   }
 }
 
-const [settings, show] = createSignal<Settings>(readSettings(typeof localStorage === "undefined" ? null : kept()));
+const [settings, show] = createSignal<Settings>(
+  readSettings(typeof localStorage === "undefined" ? null : kept()),
+);
 
 /** What is set now. */
 export { settings };

@@ -24,7 +24,11 @@ let othersRestUntil_ms = 0;
  * that is more. What of it is as it was before stays the same object. `chosen` is what of the source is not mere
  * news, such as what a person changes: where one of these is another one, it is made at once.
  */
-export function sparing<S, T>(source: () => S, make: (source: S) => T, chosen: () => readonly unknown[]): () => T {
+export function sparing<S, T>(
+  source: () => S,
+  make: (source: S) => T,
+  chosen: () => readonly unknown[],
+): () => T {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isCheap = true;
   let restUntil_ms = 0;
@@ -51,12 +55,18 @@ export function sparing<S, T>(source: () => S, make: (source: S) => T, chosen: (
     setMade((before) => keepSame(next, before));
   }
 
-  createEffect(on([source, chosen], ([, now]) => {
-    const wait_ms = Math.max(restUntil_ms, othersRestUntil_ms) - performance.now();
-    if ((isCheap && wait_ms <= 0) || now.some((each, i) => each !== before[i])) remake();
-    else timer ??= setTimeout(remake, Math.max(wait_ms, 0) + WAIT_MS);
-    before = now;
-  }, { defer: true }));
+  createEffect(
+    on(
+      [source, chosen],
+      ([, now]) => {
+        const wait_ms = Math.max(restUntil_ms, othersRestUntil_ms) - performance.now();
+        if ((isCheap && wait_ms <= 0) || now.some((each, i) => each !== before[i])) remake();
+        else timer ??= setTimeout(remake, Math.max(wait_ms, 0) + WAIT_MS);
+        before = now;
+      },
+      { defer: true },
+    ),
+  );
   onCleanup(() => clearTimeout(timer));
   return made;
 }

@@ -9,5 +9,13 @@ export function ActionButton<S>(props: { action: Action<S>; subject: S }) {
     const keys = props.action.keys?.[0];
     return keys === undefined ? props.action.title : `${props.action.title} (${sayKeys(keys)})`;
   };
-  return <button class={props.action.wanted ? "primary" : ""} title={titled()} onClick={() => void perform(props.action, props.subject)}>{props.action.label}</button>;
+  return (
+    <button
+      class={props.action.wanted ? "primary" : ""}
+      title={titled()}
+      onClick={() => void perform(props.action, props.subject)}
+    >
+      {props.action.label}
+    </button>
+  );
 }

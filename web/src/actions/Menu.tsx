@@ -23,9 +23,17 @@ export function ActionMenu<S>(props: Props<S>) {
   let button!: HTMLButtonElement;
   let menu!: HTMLDivElement;
   const [isOpen, setOpen] = createSignal(false);
-  const can = createMemo(() => props.actions.filter((action) => action.why(props.subject) === null));
-  const cannot = createMemo(() => props.actions.filter((action) => action.why(props.subject) !== null));
-  const main = createMemo(() => props.main.flatMap((wanted) => can().filter((action) => action.id === wanted)).slice(0, BUTTONS));
+  const can = createMemo(() =>
+    props.actions.filter((action) => action.why(props.subject) === null),
+  );
+  const cannot = createMemo(() =>
+    props.actions.filter((action) => action.why(props.subject) !== null),
+  );
+  const main = createMemo(() =>
+    props.main
+      .flatMap((wanted) => can().filter((action) => action.id === wanted))
+      .slice(0, BUTTONS),
+  );
   const groups = createMemo(() => {
     const names = [...new Set(can().map((action) => action.group))];
     return names.map((name) => [name, can().filter((action) => action.group === name)] as const);
@@ -70,21 +78,46 @@ export function ActionMenu<S>(props: Props<S>) {
       <For each={main()}>
         {(action) => <ActionButton action={action} subject={props.subject} />}
       </For>
-      <button ref={button} aria-haspopup="menu" aria-expanded={isOpen()} popovertarget={id} onClick={place}>Actions ▾</button>
-      <div ref={menu} id={id} popover="auto" role="menu" class="menu" aria-label={props.name} onToggle={onToggle} onKeyDown={onKeyDown}>
+      <button
+        ref={button}
+        aria-haspopup="menu"
+        aria-expanded={isOpen()}
+        popovertarget={id}
+        onClick={place}
+      >
+        Actions ▾
+      </button>
+      <div
+        ref={menu}
+        id={id}
+        popover="auto"
+        role="menu"
+        class="menu"
+        aria-label={props.name}
+        onToggle={onToggle}
+        onKeyDown={onKeyDown}
+      >
         <Show when={isOpen()}>
           <For each={groups()}>
             {([group, actions]) => (
               <div role="group" aria-label={group}>
-                <p class="menu-group" aria-hidden="true">{group}</p>
-                <For each={actions}>{(action) => <Item action={action} onChoose={() => choose(action)} />}</For>
+                <p class="menu-group" aria-hidden="true">
+                  {group}
+                </p>
+                <For each={actions}>
+                  {(action) => <Item action={action} onChoose={() => choose(action)} />}
+                </For>
               </div>
             )}
           </For>
           <Show when={cannot().length > 0}>
             <div role="group" aria-label="Not now">
-              <p class="menu-group" aria-hidden="true">Not now</p>
-              <For each={cannot()}>{(action) => <Item action={action} why={action.why(props.subject)} />}</For>
+              <p class="menu-group" aria-hidden="true">
+                Not now
+              </p>
+              <For each={cannot()}>
+                {(action) => <Item action={action} why={action.why(props.subject)} />}
+              </For>
             </div>
           </Show>
         </Show>
@@ -95,9 +128,19 @@ export function ActionMenu<S>(props: Props<S>) {
 
 function Item<S>(props: { action: Action<S>; why?: string | null; onChoose?: () => void }) {
   return (
-    <button role="menuitem" aria-disabled={props.onChoose === undefined} data-action={props.action.id} onClick={() => props.onChoose?.()}>
-      <span>{props.action.title}<Show when={props.why}>{(why) => <span class="menu-why">{why()}</span>}</Show></span>
-      <Show when={props.onChoose !== undefined && props.action.keys?.[0]}>{(keys) => <kbd>{sayKeys(keys())}</kbd>}</Show>
+    <button
+      role="menuitem"
+      aria-disabled={props.onChoose === undefined}
+      data-action={props.action.id}
+      onClick={() => props.onChoose?.()}
+    >
+      <span>
+        {props.action.title}
+        <Show when={props.why}>{(why) => <span class="menu-why">{why()}</span>}</Show>
+      </span>
+      <Show when={props.onChoose !== undefined && props.action.keys?.[0]}>
+        {(keys) => <kbd>{sayKeys(keys())}</kbd>}
+      </Show>
     </button>
   );
 }

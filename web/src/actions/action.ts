@@ -2,7 +2,14 @@
 // From this come its button, its place in the menu, in palette and help, its key, and its form.
 
 import { callTool, command, newCommand } from "../api/client.ts";
-import type { Answer, FrameDetail, FrameView, Request, RunView, TaskView } from "../api/types.gen.ts";
+import type {
+  Answer,
+  FrameDetail,
+  FrameView,
+  Request,
+  RunView,
+  TaskView,
+} from "../api/types.gen.ts";
 import type { Reply } from "../api/client.ts";
 import { plural, quoted } from "../format.ts";
 import { overlay } from "../state.ts";
@@ -76,8 +83,16 @@ export async function atOnce<T>(change: Change, send: (cmdId: string) => Promise
 }
 
 /** Calls a tool of the call stack; arguments that were left empty are not sent. */
-export function tool(subject: { run: RunView }, name: string, args: Record<string, unknown>, cmdId?: string): Promise<Reply> {
-  const given = Object.entries(args).filter(([, value]) => value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0));
+export function tool(
+  subject: { run: RunView },
+  name: string,
+  args: Record<string, unknown>,
+  cmdId?: string,
+): Promise<Reply> {
+  const given = Object.entries(args).filter(
+    ([, value]) =>
+      value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0),
+  );
   return callTool(subject.run.project, name, Object.fromEntries(given), cmdId);
 }
 
@@ -89,7 +104,10 @@ export function walled(reply: Reply): string | null {
 
 /** The lines of a field that are not empty. */
 export function lines(value: string | undefined): string[] {
-  return (value ?? "").split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  return (value ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
 }
 
 /** Words with commas or spaces between them. */
@@ -99,6 +117,7 @@ export function words(value: string | undefined): string[] {
 
 /** What is asked before something is stopped. */
 export function stopForm(name: string): Form {
-  const text = "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
+  const text =
+    "Its running tasks are interrupted and nothing further of it starts. Their logs and what they did so far stay; it can be retried.";
   return { title: `Stop ${quoted(name)}?`, text, does: "Stop", danger: true };
 }

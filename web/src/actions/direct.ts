@@ -10,7 +10,13 @@ async function send(project: string, request: Command, did: string): Promise<voi
 }
 
 /** Answers an agent that asks whether it may do something; `note` is what it is told besides. */
-export function decide(project: string, task: string, permission: string, decision: Decision, note: string | null = null): Promise<void> {
+export function decide(
+  project: string,
+  task: string,
+  permission: string,
+  decision: Decision,
+  note: string | null = null,
+): Promise<void> {
   const did = decision === "deny" ? "Denied" : "Allowed";
   return send(project, { type: "decide", target: task, permission, decision, note }, did);
 }

@@ -20,20 +20,32 @@ const NONE = "The frame has no task yet.";
 const id = (subject: Subject) => subject.task!.id;
 
 /** Whether the task's agent can be told something now. */
-export function hears(task: { state: string; stopping: boolean; driver: DriverKind | null }): boolean {
-  return task.state === "running" && !task.stopping && task.driver !== null && CONVERSING.includes(task.driver);
+export function hears(task: {
+  state: string;
+  stopping: boolean;
+  driver: DriverKind | null;
+}): boolean {
+  return (
+    task.state === "running" &&
+    !task.stopping &&
+    task.driver !== null &&
+    CONVERSING.includes(task.driver)
+  );
 }
 
 function unlessHears(subject: Subject): string | null {
   const { task } = subject;
   if (task === null) return NONE;
-  if (task.state !== "running" || task.stopping) return `Its task is ${task.stopping ? "being stopped" : word(task.state)}.`;
+  if (task.state !== "running" || task.stopping)
+    return `Its task is ${task.stopping ? "being stopped" : word(task.state)}.`;
   return hears(task) ? null : `${task.tool} cannot be told anything while it works.`;
 }
 
 function unlessWaits(subject: Subject): string | null {
   if (subject.task === null) return NONE;
-  return subject.task.state === "running" && subject.task.waits.length > 0 ? null : "Its agent asks for nothing.";
+  return subject.task.state === "running" && subject.task.waits.length > 0
+    ? null
+    : "Its agent asks for nothing.";
 }
 
 function unlessOver(subject: Subject, without: readonly DriverKind[]): string | null {
@@ -47,27 +59,56 @@ function unlessOver(subject: Subject, without: readonly DriverKind[]): string | 
 /** Which of several things that an agent asks for is meant. */
 function whichField(subject: Subject): Field[] {
   const waits = subject.task!.waits;
-  return [{ name: "permission", label: "What it asks for", kind: "choice", value: waits[0]!.id, options: waits.map((wait) => [wait.id, `${wait.tool}: ${wait.title}`] as const) }];
+  return [
+    {
+      name: "permission",
+      label: "What it asks for",
+      kind: "choice",
+      value: waits[0]!.id,
+      options: waits.map((wait) => [wait.id, `${wait.tool}: ${wait.title}`] as const),
+    },
+  ];
 }
 
 function deciding(decision: Decision, title: string, key: string): Action {
   const did = decision === "deny" ? "Denied" : "Allowed";
   const label = title.split(" ")[0]!;
   return {
-    id: `task.${decision}`, title, label, group: "Task", keys: [key],
+    id: `task.${decision}`,
+    title,
+    label,
+    group: "Task",
+    keys: [key],
     why: unlessWaits,
     form: (subject) => ({
       title: `${label} ${subject.task!.tool}'s agent?`,
-      fields: [...whichField(subject), ...(decision === "deny" ? [{ name: "note", label: "Why; its agent is told" }] : [])],
+      fields: [
+        ...whichField(subject),
+        ...(decision === "deny" ? [{ name: "note", label: "Why; its agent is told" }] : []),
+      ],
       does: label,
     }),
     send: (subject, values) =>
-      order(subject.run.project, { type: "decide", target: id(subject), permission: values.permission!, decision, note: values.note || null }, did),
+      order(
+        subject.run.project,
+        {
+          type: "decide",
+          target: id(subject),
+          permission: values.permission!,
+          decision,
+          note: values.note || null,
+        },
+        did,
+      ),
   };
 }
 
 /** Goes to the run in which a task is done once more or gone on with. */
-async function begin(subject: Subject, request: Parameters<typeof command>[1], did: string): Promise<string> {
+async function begin(
+  subject: Subject,
+  request: Parameters<typeof command>[1],
+  did: string,
+): Promise<string> {
   const { run } = await command(subject.run.project, request);
   if (run !== null) navigate(runPath(subject.run.project, run));
   return did;
@@ -77,58 +118,144 @@ const TELL: Field = { name: "prompt", label: "What it is told", kind: "text", re
 
 export const TASK_ACTIONS: readonly Action[] = [
   {
-    id: "task.tell", title: "Tell its agent something", label: "Tell", group: "Task", keys: ["t t"],
+    id: "task.tell",
+    title: "Tell its agent something",
+    label: "Tell",
+    group: "Task",
+    keys: ["t t"],
     why: unlessHears,
-    form: (subject) => ({ title: `Tell ${subject.task!.tool}'s agent`, text: subject.task!.idle ? "It was interrupted and waits." : "It hears it after this turn.", fields: [TELL], does: "Tell" }),
+    form: (subject) => ({
+      title: `Tell ${subject.task!.tool}'s agent`,
+      text: subject.task!.idle ? "It was interrupted and waits." : "It hears it after this turn.",
+      fields: [TELL],
+      does: "Tell",
+    }),
     async send(subject, values) {
       const told = { kind: "told", frame: subject.task!.frame, text: values.prompt! } as const;
-      await atOnce(told, (cmdId) => command(subject.run.project, { type: "prompt", target: id(subject), text: values.prompt! }, cmdId));
+      await atOnce(told, (cmdId) =>
+        command(
+          subject.run.project,
+          { type: "prompt", target: id(subject), text: values.prompt! },
+          cmdId,
+        ),
+      );
       return "Told.";
     },
   },
   {
-    id: "task.interrupt", title: "Interrupt its agent: end its turn", label: "Interrupt", group: "Task", keys: ["t i"],
-    why: (subject) => unlessHears(subject) ?? (subject.task!.idle ? "It was interrupted already." : null),
-    send: (subject) => order(subject.run.project, { type: "interrupt", target: id(subject) }, "Interrupted"),
+    id: "task.interrupt",
+    title: "Interrupt its agent: end its turn",
+    label: "Interrupt",
+    group: "Task",
+    keys: ["t i"],
+    why: (subject) =>
+      unlessHears(subject) ?? (subject.task!.idle ? "It was interrupted already." : null),
+    send: (subject) =>
+      order(subject.run.project, { type: "interrupt", target: id(subject) }, "Interrupted"),
   },
   {
-    id: "task.compact", title: "Have its agent shorten its conversation", label: "Compact", group: "Task", keys: ["t c"],
-    why: (subject) => unlessHears(subject) ?? (COMPACTING.includes(subject.task!.driver!) ? null : `${subject.task!.tool} cannot be told that.`),
-    send: (subject) => order(subject.run.project, { type: "compact", target: id(subject) }, "To be shortened"),
+    id: "task.compact",
+    title: "Have its agent shorten its conversation",
+    label: "Compact",
+    group: "Task",
+    keys: ["t c"],
+    why: (subject) =>
+      unlessHears(subject) ??
+      (COMPACTING.includes(subject.task!.driver!)
+        ? null
+        : `${subject.task!.tool} cannot be told that.`),
+    send: (subject) =>
+      order(subject.run.project, { type: "compact", target: id(subject) }, "To be shortened"),
   },
   deciding("allow", "Allow what its agent asks", "t a"),
   deciding("always", "Always allow what its agent asks", "t Shift+A"),
   deciding("deny", "Deny what its agent asks", "t d"),
   {
-    id: "task.resume", title: "Resume its conversation in a run of its own", label: "Resume", group: "Task", keys: ["t r"],
+    id: "task.resume",
+    title: "Resume its conversation in a run of its own",
+    label: "Resume",
+    group: "Task",
+    keys: ["t r"],
     why: (subject) => unlessOver(subject, FORGETFUL),
     form: () => ({ title: "Resume the conversation", fields: [TELL], does: "Resume" }),
-    send: (subject, values) => begin(subject, { type: "resume", target: id(subject), prompt: values.prompt!, fork: false }, "It goes on."),
+    send: (subject, values) =>
+      begin(
+        subject,
+        { type: "resume", target: id(subject), prompt: values.prompt!, fork: false },
+        "It goes on.",
+      ),
   },
   {
-    id: "task.branch", title: "Branch off a copy of its conversation", label: "Branch", group: "Task", keys: ["t b"],
+    id: "task.branch",
+    title: "Branch off a copy of its conversation",
+    label: "Branch",
+    group: "Task",
+    keys: ["t b"],
     why: (subject) => unlessOver(subject, UNFORKING),
-    form: () => ({ title: "Branch off a copy of the conversation", text: "The conversation itself stays as it is.", fields: [TELL], does: "Branch" }),
-    send: (subject, values) => begin(subject, { type: "resume", target: id(subject), prompt: values.prompt!, fork: true }, "A branch has begun."),
+    form: () => ({
+      title: "Branch off a copy of the conversation",
+      text: "The conversation itself stays as it is.",
+      fields: [TELL],
+      does: "Branch",
+    }),
+    send: (subject, values) =>
+      begin(
+        subject,
+        { type: "resume", target: id(subject), prompt: values.prompt!, fork: true },
+        "A branch has begun.",
+      ),
   },
   {
-    id: "task.rerun", title: "Rerun its task, with another tool or model", label: "Rerun", group: "Task", keys: ["t e"],
+    id: "task.rerun",
+    title: "Rerun its task, with another tool or model",
+    label: "Rerun",
+    group: "Task",
+    keys: ["t e"],
     why: (subject) => (subject.task === null ? NONE : null),
     form: (subject) => ({
       title: `Rerun ${id(subject)}`,
       text: "It is told the same, in a run of its own, in the state of the files as they are now.",
       fields: [
         { name: "tool", label: "Another tool", hint: `Else ${subject.task!.tool}.` },
-        { name: "model", label: "Another model", hint: subject.task!.model === null ? "Else the tool's own." : `Else ${subject.task!.model}.` },
+        {
+          name: "model",
+          label: "Another model",
+          hint:
+            subject.task!.model === null ? "Else the tool's own." : `Else ${subject.task!.model}.`,
+        },
       ],
       does: "Rerun",
     }),
-    send: (subject, values) => begin(subject, { type: "rerun", target: id(subject), tool: values.tool || null, model: values.model || null }, "It is done once more."),
+    send: (subject, values) =>
+      begin(
+        subject,
+        {
+          type: "rerun",
+          target: id(subject),
+          tool: values.tool || null,
+          model: values.model || null,
+        },
+        "It is done once more.",
+      ),
   },
   {
-    id: "task.stop", title: "Stop its task alone", label: "Stop task", group: "Task", keys: ["t k"],
-    why: (subject) => (subject.task === null ? NONE : subject.task.ended_ms !== null || subject.task.stopping ? `Its task is ${subject.task.stopping ? "being stopped" : word(subject.task.state)}.` : null),
+    id: "task.stop",
+    title: "Stop its task alone",
+    label: "Stop task",
+    group: "Task",
+    keys: ["t k"],
+    why: (subject) =>
+      subject.task === null
+        ? NONE
+        : subject.task.ended_ms !== null || subject.task.stopping
+          ? `Its task is ${subject.task.stopping ? "being stopped" : word(subject.task.state)}.`
+          : null,
     form: (subject) => stopForm(id(subject)),
-    send: (subject) => order(subject.run.project, { type: "stop", target: id(subject), reason: "stopped from the page" }, "Told to stop"),
+    send: (subject) =>
+      order(
+        subject.run.project,
+        { type: "stop", target: id(subject), reason: "stopped from the page" },
+        "Told to stop",
+      ),
   },
 ];

@@ -34,8 +34,13 @@ export function asApiError(reason: unknown): ApiError {
 const TIMEOUT_MS = 30_000;
 
 /** The address of something below `/api/`; parts and parameters are escaped here and only here. */
-export function address(parts: readonly string[], query: Record<string, string | number | boolean> = {}): string {
-  const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+export function address(
+  parts: readonly string[],
+  query: Record<string, string | number | boolean> = {},
+): string {
+  const parameters = new URLSearchParams(
+    Object.entries(query).map(([name, value]) => [name, String(value)]),
+  );
   const path = `/api/${parts.map(encodeURIComponent).join("/")}`;
   return parameters.size === 0 ? path : `${path}?${parameters}`;
 }
@@ -47,7 +52,11 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
     response = await fetch(url, { cache: "no-store", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, "The daemon does not answer.", "Look at `fornax status`; `fornax up` starts it.");
+    throw new ApiError(
+      0,
+      "The daemon does not answer.",
+      "Look at `fornax status`; `fornax up` starts it.",
+    );
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -73,29 +82,50 @@ export async function* readLines(response: Response): AsyncGenerator<string> {
 
 async function refusal(response: Response): Promise<ApiError> {
   if (response.status === 401) {
-    return new ApiError(401, "This browser is not signed in.", "Run `fornax open` and follow its link.");
+    return new ApiError(
+      401,
+      "This browser is not signed in.",
+      "Run `fornax open` and follow its link.",
+    );
   }
   try {
     const { error } = (await response.json()) as { error: Refusal };
-    return new ApiError(response.status, String(error.message), error.help === undefined ? null : String(error.help));
+    return new ApiError(
+      response.status,
+      String(error.message),
+      error.help === undefined ? null : String(error.help),
+    );
   } catch {
-    return new ApiError(response.status, `The daemon answered ${response.status}.`, "See `fornax doctor`.");
+    return new ApiError(
+      response.status,
+      `The daemon answered ${response.status}.`,
+      "See `fornax doctor`.",
+    );
   }
 }
 
 async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const response = await ask(url, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+  const response = await ask(url, {
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+  });
   return (await response.json()) as T;
 }
 
 /** Runs of a project that are older than one, newest first. */
-export function getRuns(project: string, before: string | null): Promise<{ runs: RunView[]; more: boolean }> {
+export function getRuns(
+  project: string,
+  before: string | null,
+): Promise<{ runs: RunView[]; more: boolean }> {
   return get(address(["runs"], { project, limit: 50, ...(before === null ? {} : { before }) }));
 }
 
 /** A run with all its frames and tasks. */
-export async function getRun(project: string, run: string, signal: AbortSignal): Promise<RunDetail> {
+export async function getRun(
+  project: string,
+  run: string,
+  signal: AbortSignal,
+): Promise<RunDetail> {
   const detail = await get<RunDetail>(address(["runs", run], { project }), signal);
   if (typeof detail.run?.id !== "string") throw new ProtocolError("the answer is not a run");
   return {
@@ -106,7 +136,11 @@ export async function getRun(project: string, run: string, signal: AbortSignal):
 }
 
 /** All about a frame. */
-export function getFrame(project: string, frame: string, signal: AbortSignal): Promise<FrameDetail> {
+export function getFrame(
+  project: string,
+  frame: string,
+  signal: AbortSignal,
+): Promise<FrameDetail> {
   return get(address(["frames", frame], { project }), signal);
 }
 
@@ -139,7 +173,11 @@ export function getTools(project: string, signal: AbortSignal): Promise<ToolFoun
 }
 
 /** All about a task: how it was started and how it ended, as its folder tells it. */
-export function getTask(project: string, task: string, signal?: AbortSignal): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
+export function getTask(
+  project: string,
+  task: string,
+  signal?: AbortSignal,
+): Promise<{ task: TaskView; record: unknown; exit: unknown }> {
   return get(address(["tasks", task], { project }), signal);
 }
 
@@ -150,19 +188,36 @@ export interface Reply {
 }
 
 /** Has something done. */
-export function command(project: string, request: Command, cmd_id: string = newCommand()): Promise<Answer> {
-  return post(address(["commands"]), { cmd_id, project, command: request } satisfies CommandRequest);
+export function command(
+  project: string,
+  request: Command,
+  cmd_id: string = newCommand(),
+): Promise<Answer> {
+  return post(address(["commands"]), {
+    cmd_id,
+    project,
+    command: request,
+  } satisfies CommandRequest);
 }
 
 /** Has the person's own session call a tool of the call stack. */
-export function callTool(project: string, name: string, args: Record<string, unknown>, cmd_id: string = newCommand()): Promise<Reply> {
+export function callTool(
+  project: string,
+  name: string,
+  args: Record<string, unknown>,
+  cmd_id: string = newCommand(),
+): Promise<Reply> {
   return post(address(["tools", name]), { cmd_id, project, arguments: args });
 }
 
 /** Sent once more where the answer is lost: the body's `cmd_id` makes that harmless. */
 async function post<T>(url: string, body: object): Promise<T> {
   const send = async () => {
-    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const init = {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    };
     const response = await ask(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     return (await response.json()) as T;
   };

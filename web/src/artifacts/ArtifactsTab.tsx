@@ -18,15 +18,22 @@ export default function ArtifactsTab(props: TabProps) {
           <For each={all()}>
             {(artifact) => (
               <li>
-                <button aria-current={chosen() === artifact} onClick={() => setQuery("artifact", artifact.path)}>
+                <button
+                  aria-current={chosen() === artifact}
+                  onClick={() => setQuery("artifact", artifact.path)}
+                >
                   <span class="mono">{visible(artifact.path)}</span>
-                  <span class="muted">{artifact.copy === undefined ? "no copy kept" : bytes(artifact.bytes)}</span>
+                  <span class="muted">
+                    {artifact.copy === undefined ? "no copy kept" : bytes(artifact.bytes)}
+                  </span>
                 </button>
               </li>
             )}
           </For>
         </ul>
-        <Show when={chosen()}>{(artifact) => <Preview project={props.run.project} artifact={artifact()} />}</Show>
+        <Show when={chosen()}>
+          {(artifact) => <Preview project={props.run.project} artifact={artifact()} />}
+        </Show>
       </div>
     </Show>
   );

@@ -12,10 +12,27 @@ export default function DiffTab(props: TabProps) {
   return (
     <>
       <Show when={props.frame}>
-        {(frame) => <p class="diff-compare"><a href={compareFramesPath([{ project: props.run.project, id: frame() }])}>Compare what came of it with another frame</a></p>}
+        {(frame) => (
+          <p class="diff-compare">
+            <a href={compareFramesPath([{ project: props.run.project, id: frame() }])}>
+              Compare what came of it with another frame
+            </a>
+          </p>
+        )}
       </Show>
-      <Show when={diffs().length > 0} fallback={<p class="hint">{all().length === 0 ? whyNone(props) : "No diff is among the artifacts of this frame: a file that ends in .diff or .patch."}</p>}>
-        <For each={diffs()}>{(artifact) => <Preview project={props.run.project} artifact={artifact} />}</For>
+      <Show
+        when={diffs().length > 0}
+        fallback={
+          <p class="hint">
+            {all().length === 0
+              ? whyNone(props)
+              : "No diff is among the artifacts of this frame: a file that ends in .diff or .patch."}
+          </p>
+        }
+      >
+        <For each={diffs()}>
+          {(artifact) => <Preview project={props.run.project} artifact={artifact} />}
+        </For>
       </Show>
     </>
   );

@@ -21,13 +21,19 @@ export default function Markdown(props: { text: string }) {
   });
   return (
     <Show when={tokens()} fallback={<pre class="text">{props.text}</pre>}>
-      {(found) => <div class="markdown"><Blocks tokens={found()} depth={0} /></div>}
+      {(found) => (
+        <div class="markdown">
+          <Blocks tokens={found()} depth={0} />
+        </div>
+      )}
     </Show>
   );
 }
 
 function Blocks(props: { tokens: readonly Token[] | undefined; depth: number }) {
-  return <For each={props.tokens ?? []}>{(token) => show(token as Tokens.Generic, props.depth + 1)}</For>;
+  return (
+    <For each={props.tokens ?? []}>{(token) => show(token as Tokens.Generic, props.depth + 1)}</For>
+  );
 }
 
 function show(token: Tokens.Generic, depth: number): JSX.Element {
@@ -39,13 +45,24 @@ function show(token: Tokens.Generic, depth: number): JSX.Element {
       return null;
     case "heading":
       // The page's own headings are of the first two levels.
-      return <Dynamic component={`h${Math.min(6, (token.depth as number) + 2)}`} class={`level-${token.depth}`}>{within()}</Dynamic>;
+      return (
+        <Dynamic
+          component={`h${Math.min(6, (token.depth as number) + 2)}`}
+          class={`level-${token.depth}`}
+        >
+          {within()}
+        </Dynamic>
+      );
     case "paragraph":
       return <p>{within()}</p>;
     case "blockquote":
       return <blockquote>{within()}</blockquote>;
     case "code":
-      return <pre><code>{token.text}</code></pre>;
+      return (
+        <pre>
+          <code>{token.text}</code>
+        </pre>
+      );
     case "hr":
       return <hr />;
     case "list":
@@ -67,7 +84,14 @@ function show(token: Tokens.Generic, depth: number): JSX.Element {
     case "image":
       return <span class="muted">[image: {token.text}]</span>;
     case "checkbox":
-      return <input type="checkbox" disabled checked={token.checked === true} aria-label={token.checked === true ? "done" : "to be done"} />;
+      return (
+        <input
+          type="checkbox"
+          disabled
+          checked={token.checked === true}
+          aria-label={token.checked === true ? "done" : "to be done"}
+        />
+      );
     case "escape":
       return token.text;
     case "text":
@@ -79,7 +103,15 @@ function show(token: Tokens.Generic, depth: number): JSX.Element {
 }
 
 function List(props: { list: Tokens.List; depth: number }) {
-  const items = () => <For each={props.list.items}>{(item) => <li><Blocks tokens={item.tokens} depth={props.depth} /></li>}</For>;
+  const items = () => (
+    <For each={props.list.items}>
+      {(item) => (
+        <li>
+          <Blocks tokens={item.tokens} depth={props.depth} />
+        </li>
+      )}
+    </For>
+  );
   return (
     <Show when={props.list.ordered} fallback={<ul>{items()}</ul>}>
       <ol start={props.list.start === "" ? 1 : props.list.start}>{items()}</ol>
@@ -90,9 +122,31 @@ function List(props: { list: Tokens.List; depth: number }) {
 function Table(props: { table: Tokens.Table; depth: number }) {
   return (
     <table>
-      <thead><tr><For each={props.table.header}>{(cell) => <th scope="col"><Blocks tokens={cell.tokens} depth={props.depth} /></th>}</For></tr></thead>
+      <thead>
+        <tr>
+          <For each={props.table.header}>
+            {(cell) => (
+              <th scope="col">
+                <Blocks tokens={cell.tokens} depth={props.depth} />
+              </th>
+            )}
+          </For>
+        </tr>
+      </thead>
       <tbody>
-        <For each={props.table.rows}>{(row) => <tr><For each={row}>{(cell) => <td><Blocks tokens={cell.tokens} depth={props.depth} /></td>}</For></tr>}</For>
+        <For each={props.table.rows}>
+          {(row) => (
+            <tr>
+              <For each={row}>
+                {(cell) => (
+                  <td>
+                    <Blocks tokens={cell.tokens} depth={props.depth} />
+                  </td>
+                )}
+              </For>
+            </tr>
+          )}
+        </For>
       </tbody>
     </table>
   );
@@ -102,8 +156,17 @@ function Table(props: { table: Tokens.Table; depth: number }) {
 function Link(props: { href: string; children: JSX.Element }) {
   const isWeb = () => /^https?:\/\//i.test(props.href) && URL.canParse(props.href);
   return (
-    <Show when={isWeb()} fallback={<>{props.children} <span class="muted">({props.href})</span></>}>
-      <a href={props.href} target="_blank" rel="noopener noreferrer">{props.children}</a>
+    <Show
+      when={isWeb()}
+      fallback={
+        <>
+          {props.children} <span class="muted">({props.href})</span>
+        </>
+      }
+    >
+      <a href={props.href} target="_blank" rel="noopener noreferrer">
+        {props.children}
+      </a>
     </Show>
   );
 }

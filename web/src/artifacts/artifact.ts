@@ -31,13 +31,19 @@ export function webAddress(artifact: Artifact): string | null {
   return URL.canParse(artifact.path) ? artifact.path : null;
 }
 
-export async function readBeginning(url: string, path: string, limit: number, signal: AbortSignal): Promise<Beginning> {
+export async function readBeginning(
+  url: string,
+  path: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<Beginning> {
   let response;
   try {
     response = await ask(url, { headers: { range: `bytes=0-${limit - 1}` }, signal });
   } catch (error) {
     // Of a file with nothing in it there is no part.
-    if (error instanceof ApiError && error.status === 416) return { kind: "text", bytes: new Uint8Array(0), whole: true };
+    if (error instanceof ApiError && error.status === 416)
+      return { kind: "text", bytes: new Uint8Array(0), whole: true };
     throw error;
   }
   const isImage = (response.headers.get("content-type") ?? "").startsWith("image/");
@@ -48,10 +54,17 @@ export async function readBeginning(url: string, path: string, limit: number, si
   const size = Number(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1] ?? NaN);
   // A server that does not know parts would send all of it.
   const bytes = await readUpTo(response.body!.getReader(), limit);
-  return { kind: kindOf(path, bytes), bytes, whole: Number.isNaN(size) ? bytes.length < limit : bytes.length >= size };
+  return {
+    kind: kindOf(path, bytes),
+    bytes,
+    whole: Number.isNaN(size) ? bytes.length < limit : bytes.length >= size,
+  };
 }
 
-async function readUpTo(reader: ReadableStreamDefaultReader<Uint8Array>, limit: number): Promise<Uint8Array> {
+async function readUpTo(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  limit: number,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   while (length < limit) {
@@ -109,7 +122,9 @@ export function hexOf(bytes: Uint8Array): string {
   for (let at = 0; at < Math.min(bytes.length, HEX_BYTES); at += HEX_ROW) {
     const row = [...bytes.subarray(at, at + HEX_ROW)];
     const hex = row.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-    const letters = row.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".")).join("");
+    const letters = row
+      .map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "."))
+      .join("");
     rows.push(`${at.toString(16).padStart(8, "0")}  ${hex.padEnd(HEX_ROW * 3 - 1)}  ${letters}`);
   }
   return rows.join("\n");

@@ -10,7 +10,9 @@ const WHOLE = 40;
 
 /** Higher is better; null where a letter is missing. Words of the query may stand in any order. */
 export function score(query: string, text: string): number | null {
-  const wanted = fold(query).split(/\s+/).filter((word) => word !== "");
+  const wanted = fold(query)
+    .split(/\s+/)
+    .filter((word) => word !== "");
   const given = fold(text);
   let sum = 0;
   for (const word of wanted) {
@@ -40,7 +42,9 @@ function scoreWord(word: string, text: string): number | null {
   }
   if (whole >= 0) {
     const letters = word.length * (LETTER + TOGETHER);
-    return WHOLE + letters + (isStart(text, whole) ? WORD_START : 0) - Math.min(whole, 100) * PASSED_OVER;
+    return (
+      WHOLE + letters + (isStart(text, whole) ? WORD_START : 0) - Math.min(whole, 100) * PASSED_OVER
+    );
   }
   let sum = 0;
   let at = -1;
@@ -59,7 +63,12 @@ function scoreWord(word: string, text: string): number | null {
 const AT_LEAST_OF_BEST = 0.4;
 
 /** The best so many, best first; equals as they were. */
-export function rank<T>(query: string, items: Iterable<T>, textOf: (item: T) => string, most: number): T[] {
+export function rank<T>(
+  query: string,
+  items: Iterable<T>,
+  textOf: (item: T) => string,
+  most: number,
+): T[] {
   const found: { item: T; score: number; order: number }[] = [];
   let order = 0;
   for (const item of items) {
@@ -68,5 +77,8 @@ export function rank<T>(query: string, items: Iterable<T>, textOf: (item: T) => 
   }
   found.sort((a, b) => b.score - a.score || a.order - b.order);
   const least = Math.max(0, found[0]?.score ?? 0) * AT_LEAST_OF_BEST;
-  return found.slice(0, most).filter((each) => least === 0 || each.score >= least).map(({ item }) => item);
+  return found
+    .slice(0, most)
+    .filter((each) => least === 0 || each.score >= least)
+    .map(({ item }) => item);
 }

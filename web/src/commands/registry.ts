@@ -27,11 +27,13 @@ type Source = () => readonly Command[];
 const [sources, setSources] = createSignal<readonly Source[]>([]);
 
 /** All commands there are now. Of two with the same id, the one added last. */
-export const commands = createRoot(() => createMemo(() => {
-  const byId = new Map<string, Command>();
-  for (const source of sources()) for (const command of source()) byId.set(command.id, command);
-  return [...byId.values()];
-}));
+export const commands = createRoot(() =>
+  createMemo(() => {
+    const byId = new Map<string, Command>();
+    for (const source of sources()) for (const command of source()) byId.set(command.id, command);
+    return [...byId.values()];
+  }),
+);
 
 /** Adds commands for as long as the component is shown that calls this. */
 export function useCommands(source: Source): void {

@@ -16,14 +16,17 @@ export function Facts<T>(props: {
   /** Rows before the facts. */
   children?: JSX.Element;
 }) {
-  const differs = (of: Fact<T>[1]) => props.marked === true && new Set(props.sides.map(of)).size > 1;
+  const differs = (of: Fact<T>[1]) =>
+    props.marked === true && new Set(props.sides.map(of)).size > 1;
   return (
     <div class="compare-scroll" tabindex="0" role="group" aria-label={props.label}>
       <table class="compare-facts">
         <thead>
           <tr>
             <td />
-            <For each={props.sides}>{(side, i) => <th scope="col">{props.heading(side, i())}</th>}</For>
+            <For each={props.sides}>
+              {(side, i) => <th scope="col">{props.heading(side, i())}</th>}
+            </For>
           </tr>
         </thead>
         <tbody>
@@ -31,7 +34,15 @@ export function Facts<T>(props: {
           <For each={props.facts.filter(([, of]) => props.sides.some((side) => of(side) !== ""))}>
             {([name, of]) => (
               <tr classList={{ differs: differs(of) }}>
-                <th scope="row">{name}<Show when={differs(of)}><span class="differs-sign" title="They differ"> ≠</span></Show></th>
+                <th scope="row">
+                  {name}
+                  <Show when={differs(of)}>
+                    <span class="differs-sign" title="They differ">
+                      {" "}
+                      ≠
+                    </span>
+                  </Show>
+                </th>
                 <For each={props.sides}>{(side) => <td>{of(side)}</td>}</For>
               </tr>
             )}

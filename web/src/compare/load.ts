@@ -21,11 +21,19 @@ export interface FrameOutputs {
   readonly commit: string | null;
 }
 
-export async function loadFrame(project: string, frame: string, signal: AbortSignal): Promise<FrameOutputs> {
+export async function loadFrame(
+  project: string,
+  frame: string,
+  signal: AbortSignal,
+): Promise<FrameOutputs> {
   const detail = await getFrame(project, frame, signal);
   const task = detail.tasks.at(-1);
   const record = task && (await taskRecord(project, task.id, signal));
-  return { detail, tool_version: textAt(record, "tool_version"), commit: textAt(record, "git", "commit") };
+  return {
+    detail,
+    tool_version: textAt(record, "tool_version"),
+    commit: textAt(record, "git", "commit"),
+  };
 }
 
 async function taskRecord(project: string, task: string, signal: AbortSignal): Promise<unknown> {
@@ -35,7 +43,8 @@ async function taskRecord(project: string, task: string, signal: AbortSignal): P
 
 function textAt(value: unknown, ...path: string[]): string | null {
   let at = value;
-  for (const name of path) at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
+  for (const name of path)
+    at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
   return typeof at === "string" ? at : null;
 }
 
@@ -43,11 +52,17 @@ function textAt(value: unknown, ...path: string[]): string | null {
 export const LONGEST_TEXT = 1_024 * 1_024;
 
 /** An artifact's copy as text; or why it cannot be shown. */
-export async function loadCopy(project: string, artifact: Artifact, signal: AbortSignal): Promise<{ text: string } | { why: string }> {
+export async function loadCopy(
+  project: string,
+  artifact: Artifact,
+  signal: AbortSignal,
+): Promise<{ text: string } | { why: string }> {
   const copy = copyOf(artifact);
   if (!copy) return { why: "no copy was kept of a file so large" };
   if (artifact.bytes > LONGEST_TEXT) return { why: "the file is too large to be shown" };
-  const response = await ask(address(["tasks", copy.task, "artifacts", copy.name], { project }), { signal });
+  const response = await ask(address(["tasks", copy.task, "artifacts", copy.name], { project }), {
+    signal,
+  });
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (bytes.subarray(0, 8_000).includes(0)) return { why: "the file is binary" };
   return { text: new TextDecoder().decode(bytes) };
@@ -63,7 +78,10 @@ export async function textDifference(before: string, after: string): Promise<str
   const ended = (text: string) => (text === "" || text.endsWith("\n") ? text : `${text}\n`);
   return new Promise((resolve) => {
     createTwoFilesPatch("", "", ended(before), ended(after), undefined, undefined, {
-      context: 3, timeout: TIMEOUT_MS, headerOptions: OMIT_HEADERS, callback: (patch) => resolve(patch ?? null),
+      context: 3,
+      timeout: TIMEOUT_MS,
+      headerOptions: OMIT_HEADERS,
+      callback: (patch) => resolve(patch ?? null),
     });
   });
 }

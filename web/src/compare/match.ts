@@ -29,7 +29,16 @@ export interface Match {
   readonly differs: readonly Difference[];
 }
 
-export const DIFFERENCES = ["absent", "status", "tool", "model", "tries", "artifacts", "tokens", "cost"] as const;
+export const DIFFERENCES = [
+  "absent",
+  "status",
+  "tool",
+  "model",
+  "tries",
+  "artifacts",
+  "tokens",
+  "cost",
+] as const;
 export type Difference = (typeof DIFFERENCES)[number];
 
 /** Frames that do work, matched by key; those that differ first, the weightiest difference first. */
@@ -41,14 +50,21 @@ export function match(sides: readonly Side[]): Match[] {
     return [made([...cells[0]!.keys()][0]!, alone)];
   }
   const keys = new Set(cells.flatMap((each) => [...each.keys()]));
-  const matches = [...keys].map((key) => made(key, cells.map((each) => each.get(key) ?? null)));
-  const weight = ({ differs }: Match) => (differs.length === 0 ? DIFFERENCES.length : DIFFERENCES.indexOf(differs[0]!));
+  const matches = [...keys].map((key) =>
+    made(
+      key,
+      cells.map((each) => each.get(key) ?? null),
+    ),
+  );
+  const weight = ({ differs }: Match) =>
+    differs.length === 0 ? DIFFERENCES.length : DIFFERENCES.indexOf(differs[0]!);
   return matches.sort((a, b) => weight(a) - weight(b) || b.differs.length - a.differs.length);
 }
 
 function made(key: string, cells: readonly (Cell | null)[]): Match {
   const present = cells.filter((cell) => cell !== null);
-  const isSame = (of: (cell: Cell) => unknown) => present.every((cell) => of(cell) === of(present[0]!));
+  const isSame = (of: (cell: Cell) => unknown) =>
+    present.every((cell) => of(cell) === of(present[0]!));
   const same: Record<Difference, boolean> = {
     absent: present.length === cells.length,
     status: isSame(({ frame }) => frame.status),
@@ -80,9 +96,15 @@ function cellsOf({ frames, tasks }: Side): Map<string, Cell> {
     found.set(unique, {
       frame,
       tries: mine.length,
-      usage: mine.reduce((sum, task) => addUsage(sum, tasks.usage.get(task) ?? NOTHING_USED), NOTHING_USED),
+      usage: mine.reduce(
+        (sum, task) => addUsage(sum, tasks.usage.get(task) ?? NOTHING_USED),
+        NOTHING_USED,
+      ),
       model: mine.map((task) => tasks.model.get(task)).findLast((model) => model !== null) ?? null,
-      took_ms: frame.started_ms === null || frame.ended_ms === null ? null : frame.ended_ms - frame.started_ms,
+      took_ms:
+        frame.started_ms === null || frame.ended_ms === null
+          ? null
+          : frame.ended_ms - frame.started_ms,
     });
   }
   return found;
@@ -92,7 +114,7 @@ function cellsOf({ frames, tasks }: Side): Map<string, Cell> {
  *  called by its title, within what it was made in. */
 function nameOf(frames: FrameTable, row: number): string {
   const titles: string[] = [];
-  for (let at: number | undefined = row; at !== undefined; ) {
+  for (let at: number | undefined = row; at !== undefined;) {
     const key = frames.key.get(at);
     if (!key.endsWith(frames.id.get(at))) return [key, ...titles].join(" › ");
     titles.unshift(frames.title.get(at));

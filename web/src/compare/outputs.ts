@@ -37,7 +37,13 @@ export function outputDifferences(before: FrameDetail, after: FrameDetail): Outp
   for (const path of [...new Set([...olds.keys(), ...news.keys()])].sort()) {
     const [old, now] = [olds.get(path) ?? null, news.get(path) ?? null];
     if (old && now && old.sha256 === now.sha256) same += 1;
-    else artifacts.push({ path, change: old === null ? "added" : now === null ? "removed" : "changed", before: old, after: now });
+    else
+      artifacts.push({
+        path,
+        change: old === null ? "added" : now === null ? "removed" : "changed",
+        before: old,
+        after: now,
+      });
   }
   return { texts, artifacts, same };
 }

@@ -18,27 +18,66 @@ interface Cut {
 interface Info {
   budget: number;
   tokens: number;
-  sections: { name: string; room: number; used: number; shown: number; cut: Cut[]; unseen: number }[];
+  sections: {
+    name: string;
+    room: number;
+    used: number;
+    shown: number;
+    cut: Cut[];
+    unseen: number;
+  }[];
 }
 
 export function Context(props: { run: RunView; content: Content; frame: string }) {
   const [max, setMax] = createSignal<number | null>(null);
-  const ask = async (name: string, args: object = {}) => tool({ run: props.run }, name, { frame_id: props.frame, ...args });
-  const [info] = createResource(() => props.frame, async () => (await ask("flame_context_info")).data as Info);
-  const [preview] = createResource(() => ({ frame: props.frame, max: max() }), async ({ max }) => ask("flame_context_preview", max === null ? {} : { max_tokens: max }));
-  const [summary] = createResource(() => props.frame, async () => (await ask("flame_get_summary")).text);
+  const ask = async (name: string, args: object = {}) =>
+    tool({ run: props.run }, name, { frame_id: props.frame, ...args });
+  const [info] = createResource(
+    () => props.frame,
+    async () => (await ask("flame_context_info")).data as Info,
+  );
+  const [preview] = createResource(
+    () => ({ frame: props.frame, max: max() }),
+    async ({ max }) => ask("flame_context_preview", max === null ? {} : { max_tokens: max }),
+  );
+  const [summary] = createResource(
+    () => props.frame,
+    async () => (await ask("flame_get_summary")).text,
+  );
   const wrong = () => (info.error ?? preview.error) as ApiError | undefined;
   const within = () => preview()?.data as { tokens: number; budget: number } | undefined;
 
   return (
     <Switch>
-      <Match when={wrong()}>{(why) => <p role="alert">{why().message} <span class="muted">{why().help}</span></p>}</Match>
+      <Match when={wrong()}>
+        {(why) => (
+          <p role="alert">
+            {why().message} <span class="muted">{why().help}</span>
+          </p>
+        )}
+      </Match>
       <Match when={info()}>
         {(found) => (
           <div class="context">
-            <p>About <strong>{found().tokens}</strong> of {found().budget} tokens.</p>
+            <p>
+              About <strong>{found().tokens}</strong> of {found().budget} tokens.
+            </p>
             <table class="context-sections">
-              <thead><tr><th scope="col">Section</th><th scope="col" class="number">May use</th><th scope="col" class="number">Uses</th><th scope="col" class="number">Shows</th><th scope="col">Cut</th></tr></thead>
+              <thead>
+                <tr>
+                  <th scope="col">Section</th>
+                  <th scope="col" class="number">
+                    May use
+                  </th>
+                  <th scope="col" class="number">
+                    Uses
+                  </th>
+                  <th scope="col" class="number">
+                    Shows
+                  </th>
+                  <th scope="col">Cut</th>
+                </tr>
+              </thead>
               <tbody>
                 <For each={found().sections}>
                   {(section) => (
@@ -47,18 +86,51 @@ export function Context(props: { run: RunView; content: Content; frame: string }
                       <td class="number">{section.room}</td>
                       <td class="number">{section.used}</td>
                       <td class="number">{section.shown}</td>
-                      <td><Cuts cut={section.cut} unseen={section.unseen} {...props} /></td>
+                      <td>
+                        <Cuts cut={section.cut} unseen={section.unseen} {...props} />
+                      </td>
                     </tr>
                   )}
                 </For>
               </tbody>
             </table>
             <form class="context-budget" onSubmit={(event) => event.preventDefault()}>
-              <label>With a budget of <input type="number" min="1" step="100" value={max() ?? found().budget} onChange={(event) => setMax(Math.max(1, event.currentTarget.valueAsNumber || found().budget))} /> tokens</label>
-              <Show when={within()}>{(told) => <span class="muted">this is {told().tokens} of {told().budget}</span>}</Show>
+              <label>
+                With a budget of{" "}
+                <input
+                  type="number"
+                  min="1"
+                  step="100"
+                  value={max() ?? found().budget}
+                  onChange={(event) =>
+                    setMax(Math.max(1, event.currentTarget.valueAsNumber || found().budget))
+                  }
+                />{" "}
+                tokens
+              </label>
+              <Show when={within()}>
+                {(told) => (
+                  <span class="muted">
+                    this is {told().tokens} of {told().budget}
+                  </span>
+                )}
+              </Show>
             </form>
-            <Show when={preview.latest}>{(reply) => <pre class="context-text" tabindex="0" role="region" aria-label="The context">{reply().text}</pre>}</Show>
-            <Show when={summary.error === undefined && summary()}>{(text) => <><h4>What its conversation was shortened to</h4><p class="prose">{text()}</p></>}</Show>
+            <Show when={preview.latest}>
+              {(reply) => (
+                <pre class="context-text" tabindex="0" role="region" aria-label="The context">
+                  {reply().text}
+                </pre>
+              )}
+            </Show>
+            <Show when={summary.error === undefined && summary()}>
+              {(text) => (
+                <>
+                  <h4>What its conversation was shortened to</h4>
+                  <p class="prose">{text()}</p>
+                </>
+              )}
+            </Show>
           </div>
         )}
       </Match>
@@ -72,10 +144,19 @@ function Cuts(props: { cut: Cut[]; unseen: number; run: RunView; content: Conten
   return (
     <>
       <For each={props.cut.slice(0, LISTED)}>
-        {(cut) => <p><FrameLink id={cut.frame} run={props.run} content={props.content} />: {cut.what} {cut.dropped ? "left out" : "shortened"} <span class="muted">{cut.why}</span></p>}
+        {(cut) => (
+          <p>
+            <FrameLink id={cut.frame} run={props.run} content={props.content} />: {cut.what}{" "}
+            {cut.dropped ? "left out" : "shortened"} <span class="muted">{cut.why}</span>
+          </p>
+        )}
       </For>
-      <Show when={props.cut.length > LISTED}><p class="muted">and {props.cut.length - LISTED} more</p></Show>
-      <Show when={props.unseen > 0}><p class="muted">{plural(props.unseen, "frame")} more not looked at</p></Show>
+      <Show when={props.cut.length > LISTED}>
+        <p class="muted">and {props.cut.length - LISTED} more</p>
+      </Show>
+      <Show when={props.unseen > 0}>
+        <p class="muted">{plural(props.unseen, "frame")} more not looked at</p>
+      </Show>
     </>
   );
 }

@@ -1,6 +1,15 @@
 // The events of a run, newest first: those of its journal, and those that come.
 
-import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createSignal,
+  For,
+  on,
+  onCleanup,
+  onMount,
+  Show,
+} from "solid-js";
 import { asApiError } from "../api/client.ts";
 import type { ApiError } from "../api/client.ts";
 import { clock, moment } from "../format.ts";
@@ -33,16 +42,19 @@ export default function Events(props: TabProps) {
   function take(reading: () => Promise<void>): Promise<void> {
     setBusy(true);
     // One after the other: each goes on from where the one before ended.
-    last = last.then(reading).then(
-      () => {
-        setRead(journal.events);
-        setOlder(journal.hasOlder);
-        setError(null);
-      },
-      (reason) => {
-        if (!abort.signal.aborted) setError(asApiError(reason));
-      },
-    ).finally(() => setBusy(false));
+    last = last
+      .then(reading)
+      .then(
+        () => {
+          setRead(journal.events);
+          setOlder(journal.hasOlder);
+          setError(null);
+        },
+        (reason) => {
+          if (!abort.signal.aborted) setError(asApiError(reason));
+        },
+      )
+      .finally(() => setBusy(false));
     return last;
   }
   const more = () => {
@@ -58,27 +70,66 @@ export default function Events(props: TabProps) {
   const kinds = createMemo(() => [...new Set(all().map((event) => event.event))].sort());
   const shown = createMemo(() => {
     const frame = ofAll() ? null : props.frame;
-    return all().filter((event) => (frame === null || event.frame === frame) && (kind() === "" || event.event === kind())).reverse();
+    return all()
+      .filter(
+        (event) =>
+          (frame === null || event.frame === frame) && (kind() === "" || event.event === kind()),
+      )
+      .reverse();
   });
 
   return (
-    <Show when={error() === null} fallback={<p class="hint" role="alert">{error()!.message} {error()!.help}</p>}>
+    <Show
+      when={error() === null}
+      fallback={
+        <p class="hint" role="alert">
+          {error()!.message} {error()!.help}
+        </p>
+      }
+    >
       <div class="events-tools">
         <label>
           Kind
           <select onChange={(event) => setQuery("event", event.currentTarget.value || null)}>
             <option value="">all</option>
-            <For each={kinds()}>{(each) => <option value={each} selected={each === kind()}>{each}</option>}</For>
+            <For each={kinds()}>
+              {(each) => (
+                <option value={each} selected={each === kind()}>
+                  {each}
+                </option>
+              )}
+            </For>
           </select>
         </label>
         <Show when={props.frame !== null}>
-          <label><input type="checkbox" checked={ofAll()} onChange={(event) => setQuery("events", event.currentTarget.checked ? "all" : null)} /> of the whole run</label>
+          <label>
+            <input
+              type="checkbox"
+              checked={ofAll()}
+              onChange={(event) => setQuery("events", event.currentTarget.checked ? "all" : null)}
+            />{" "}
+            of the whole run
+          </label>
         </Show>
-        <span class="muted">{shown().length} shown{older() ? ", older ones not loaded yet" : ""}</span>
-        <Show when={older()}><button class="quiet" disabled={busy()} onClick={more}>Load older</button></Show>
+        <span class="muted">
+          {shown().length} shown{older() ? ", older ones not loaded yet" : ""}
+        </span>
+        <Show when={older()}>
+          <button class="quiet" disabled={busy()} onClick={more}>
+            Load older
+          </button>
+        </Show>
       </div>
       <Show when={read() !== null} fallback={<p class="hint">Loading…</p>}>
-        <Show when={shown().length > 0} fallback={<p class="hint">No events{props.frame === null || ofAll() ? "" : " of this frame"}{older() ? " among the newest" : ""}.</p>}>
+        <Show
+          when={shown().length > 0}
+          fallback={
+            <p class="hint">
+              No events{props.frame === null || ofAll() ? "" : " of this frame"}
+              {older() ? " among the newest" : ""}.
+            </p>
+          }
+        >
           <Rows {...props} events={shown()} onEnd={more} />
         </Show>
       </Show>
@@ -106,8 +157,21 @@ function Rows(props: TabProps & { events: readonly Event[]; onEnd(): void }) {
   }
 
   return (
-    <div ref={box} class="events-box" tabindex="0" role="region" aria-label="Events" onScroll={onScroll}>
-      <div class="events" role="table" aria-label="Events, newest first" aria-rowcount={props.events.length} style={{ height: `${props.events.length * ROW_PX}px` }}>
+    <div
+      ref={box}
+      class="events-box"
+      tabindex="0"
+      role="region"
+      aria-label="Events"
+      onScroll={onScroll}
+    >
+      <div
+        class="events"
+        role="table"
+        aria-label="Events, newest first"
+        aria-rowcount={props.events.length}
+        style={{ height: `${props.events.length * ROW_PX}px` }}
+      >
         <For each={seen()}>{(event, i) => <Row {...props} event={event} at={first() + i()} />}</For>
       </div>
     </div>
@@ -117,13 +181,36 @@ function Rows(props: TabProps & { events: readonly Event[]; onEnd(): void }) {
 function Row(props: TabProps & { event: Event; at: number }) {
   const event = () => props.event;
   return (
-    <div class="events-row" role="row" aria-rowindex={props.at + 1} style={{ top: `${props.at * ROW_PX}px` }}>
-      <span role="cell" class="number muted">{event().seq}</span>
-      <span role="cell" class="mono muted"><time title={moment(event().ts_ms)}>{clock(event().ts_ms)}</time></span>
-      <span role="cell" class="mono" title={event().flame ?? undefined}>{event().event} <Show when={event().flame}>{(flame) => <span class="muted">{flame()}</span>}</Show></span>
-      <span role="cell" class="events-frame"><Show when={event().frame}>{(frame) => <FrameLink id={frame()} run={props.run} content={props.content} />}</Show></span>
+    <div
+      class="events-row"
+      role="row"
+      aria-rowindex={props.at + 1}
+      style={{ top: `${props.at * ROW_PX}px` }}
+    >
+      <span role="cell" class="number muted">
+        {event().seq}
+      </span>
+      <span role="cell" class="mono muted">
+        <time title={moment(event().ts_ms)}>{clock(event().ts_ms)}</time>
+      </span>
+      <span role="cell" class="mono" title={event().flame ?? undefined}>
+        {event().event}{" "}
+        <Show when={event().flame}>{(flame) => <span class="muted">{flame()}</span>}</Show>
+      </span>
+      <span role="cell" class="events-frame">
+        <Show when={event().frame}>
+          {(frame) => <FrameLink id={frame()} run={props.run} content={props.content} />}
+        </Show>
+      </span>
       <span role="cell" class="events-what" title={event().summary}>
-        <Show when={event().task}>{(task) => <button class="link" onClick={() => log(task())}>log</button>}</Show> {event().summary}
+        <Show when={event().task}>
+          {(task) => (
+            <button class="link" onClick={() => log(task())}>
+              log
+            </button>
+          )}
+        </Show>{" "}
+        {event().summary}
       </span>
     </div>
   );

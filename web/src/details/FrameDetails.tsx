@@ -29,13 +29,32 @@ interface Props {
 }
 
 /** What may be a button, the most wanted first. */
-const MAIN = ["frame.answer", "frame.unpause", "frame.retry", "frame.stop", "frame.retry-from", "frame.push", "frame.complete", "frame.activate", "frame.checkpoint", "frame.plan"];
+const MAIN = [
+  "frame.answer",
+  "frame.unpause",
+  "frame.retry",
+  "frame.stop",
+  "frame.retry-from",
+  "frame.push",
+  "frame.complete",
+  "frame.activate",
+  "frame.checkpoint",
+  "frame.plan",
+];
 
 export function FrameDetails(props: Props) {
   return (
     <Show
       when={props.known.detail()}
-      fallback={<Show when={props.known.error()} fallback={<p class="hint">Loading…</p>}>{(problem) => <p class="hint" role="alert">{problem().message} {problem().help}</p>}</Show>}
+      fallback={
+        <Show when={props.known.error()} fallback={<p class="hint">Loading…</p>}>
+          {(problem) => (
+            <p class="hint" role="alert">
+              {problem().message} {problem().help}
+            </p>
+          )}
+        </Show>
+      }
     >
       {(found) => <Frame {...props} detail={found()} />}
     </Show>
@@ -45,33 +64,93 @@ export function FrameDetails(props: Props) {
 function Frame(props: Props & { detail: FrameDetail }) {
   const frame = () => props.detail.frame;
   const changes = () => props.known.changes();
-  const planned = () => changes().flatMap((change) => (change.kind === "child" ? [change.title] : []));
+  const planned = () =>
+    changes().flatMap((change) => (change.kind === "child" ? [change.title] : []));
   return (
     <article class="details">
       <Head {...props} />
-      <Show when={frame().reason}>{(reason) => <p class={`why why-${frame().status}`}>{reason()}</p>}</Show>
-      <For each={frame().asks}>{(asked) => <Question project={props.run.project} asked={asked} />}</For>
-      <Show when={frame().advice}>{(advice) => <p class="hint" role="note">{advice()}</p>}</Show>
+      <Show when={frame().reason}>
+        {(reason) => <p class={`why why-${frame().status}`}>{reason()}</p>}
+      </Show>
+      <For each={frame().asks}>
+        {(asked) => <Question project={props.run.project} asked={asked} />}
+      </For>
+      <Show when={frame().advice}>
+        {(advice) => (
+          <p class="hint" role="note">
+            {advice()}
+          </p>
+        )}
+      </Show>
       <div class="details-columns">
         <div>
-          <Goal run={props.run} frame={frame().id} goal={props.detail.goal} pending={changes().some((change) => change.kind === "goal")} fixed={frame().status === "invalidated"} />
+          <Goal
+            run={props.run}
+            frame={frame().id}
+            goal={props.detail.goal}
+            pending={changes().some((change) => change.kind === "goal")}
+            fixed={frame().status === "invalidated"}
+          />
           <Text title="It is done when" text={props.detail.success_criteria ?? ""} />
           <Text title="In short" text={props.detail.results_compact} />
-          <Text title={props.detail.stale ? "Results (stale: what they were built on was dropped)" : "Results"} text={props.detail.results} />
-          <Show when={props.detail.decisions.length > 0}><Decisions project={props.run.project} detail={props.detail} changes={changes()} /></Show>
-          <Show when={props.detail.artifacts.length > 0}><Artifacts detail={props.detail} changes={changes()} /></Show>
-          <Show when={props.detail.tasks.length > 0}><Tasks subject={props.subject} tasks={props.detail.tasks} changes={changes()} onLog={props.onLog} /></Show>
-          <Folded title="The context as its agent gets it"><Context run={props.run} content={props.content} frame={frame().id} /></Folded>
-          <Folded title="What it was made of"><pre class="record" tabindex="0" role="region" aria-label="What it was made of">{JSON.stringify(props.detail.spec, null, 2)}</pre></Folded>
+          <Text
+            title={
+              props.detail.stale
+                ? "Results (stale: what they were built on was dropped)"
+                : "Results"
+            }
+            text={props.detail.results}
+          />
+          <Show when={props.detail.decisions.length > 0}>
+            <Decisions project={props.run.project} detail={props.detail} changes={changes()} />
+          </Show>
+          <Show when={props.detail.artifacts.length > 0}>
+            <Artifacts detail={props.detail} changes={changes()} />
+          </Show>
+          <Show when={props.detail.tasks.length > 0}>
+            <Tasks
+              subject={props.subject}
+              tasks={props.detail.tasks}
+              changes={changes()}
+              onLog={props.onLog}
+            />
+          </Show>
+          <Folded title="The context as its agent gets it">
+            <Context run={props.run} content={props.content} frame={frame().id} />
+          </Folded>
+          <Folded title="What it was made of">
+            <pre class="record" tabindex="0" role="region" aria-label="What it was made of">
+              {JSON.stringify(props.detail.spec, null, 2)}
+            </pre>
+          </Folded>
         </div>
         <div>
           <History detail={props.detail} />
           <Times frame={frame()} />
           <Usage detail={props.detail} />
-          <Show when={frame().depends_on.length > 0}><Frames title="Waits for" ids={frame().depends_on} run={props.run} content={props.content} /></Show>
-          <Show when={props.detail.dependants.length > 0}><Frames title="Waited for by" ids={props.detail.dependants} run={props.run} content={props.content} /></Show>
+          <Show when={frame().depends_on.length > 0}>
+            <Frames
+              title="Waits for"
+              ids={frame().depends_on}
+              run={props.run}
+              content={props.content}
+            />
+          </Show>
+          <Show when={props.detail.dependants.length > 0}>
+            <Frames
+              title="Waited for by"
+              ids={props.detail.dependants}
+              run={props.run}
+              content={props.content}
+            />
+          </Show>
           <Show when={props.detail.children.length + planned().length > 0}>
-            <Frames title="Within it" ids={props.detail.children} run={props.run} content={props.content}>
+            <Frames
+              title="Within it"
+              ids={props.detail.children}
+              run={props.run}
+              content={props.content}
+            >
               <For each={planned()}>{(title) => <li class="pending">{title}</li>}</For>
             </Frames>
           </Show>
@@ -84,18 +163,33 @@ function Frame(props: Props & { detail: FrameDetail }) {
 function Head(props: Props & { detail: FrameDetail }) {
   const frame = () => props.detail.frame;
   const made = () => (props.detail.made_by === null ? null : `made by ${props.detail.made_by}`);
-  const facts = () => [frame().tool, frame().phase, frame().agent_role, frame().paused ? "paused" : null, made()];
+  const facts = () => [
+    frame().tool,
+    frame().phase,
+    frame().agent_role,
+    frame().paused ? "paused" : null,
+    made(),
+  ];
   return (
     <header class="details-head">
       <div>
         <h2>{frame().title}</h2>
         <p class="muted">
           <Status status={frame().status} label={frame().skipped ? "skipped" : undefined} />{" "}
-          <span class="mono">{frame().id}</span> <Show when={!frame().key.endsWith(frame().id)}><span class="mono">{frame().key}</span></Show> <Facts of={facts()} />
+          <span class="mono">{frame().id}</span>{" "}
+          <Show when={!frame().key.endsWith(frame().id)}>
+            <span class="mono">{frame().key}</span>
+          </Show>{" "}
+          <Facts of={facts()} />
         </p>
       </div>
       <span class="spacer" />
-      <ActionMenu subject={props.subject} actions={props.actions} main={MAIN} name={`Actions on ${frame().title}`} />
+      <ActionMenu
+        subject={props.subject}
+        actions={props.actions}
+        main={MAIN}
+        name={`Actions on ${frame().title}`}
+      />
     </header>
   );
 }
@@ -106,9 +200,20 @@ function Usage(props: { detail: FrameDetail }) {
     <Show when={isUsed(props.detail.usage) || isUsed(props.detail.usage_within)}>
       <Section title="Usage">
         <dl class="facts">
-          <dt>its own</dt><dd><Used usage={props.detail.usage} /></dd>
-          <Show when={isRolledUp()}><dt>with all within it</dt><dd><Used usage={props.detail.usage_within} /></dd></Show>
-          <Show when={props.detail.frame.turns > 0}><dt>turns</dt><dd class="number">{props.detail.frame.turns}</dd></Show>
+          <dt>its own</dt>
+          <dd>
+            <Used usage={props.detail.usage} />
+          </dd>
+          <Show when={isRolledUp()}>
+            <dt>with all within it</dt>
+            <dd>
+              <Used usage={props.detail.usage_within} />
+            </dd>
+          </Show>
+          <Show when={props.detail.frame.turns > 0}>
+            <dt>turns</dt>
+            <dd class="number">{props.detail.frame.turns}</dd>
+          </Show>
         </dl>
       </Section>
     </Show>
@@ -116,11 +221,15 @@ function Usage(props: { detail: FrameDetail }) {
 }
 
 /** How many of a list the daemon has not told yet: they are its last. */
-const pending = (changes: readonly Change[], kind: Change["kind"]) => changes.filter((change) => change.kind === kind).length;
+const pending = (changes: readonly Change[], kind: Change["kind"]) =>
+  changes.filter((change) => change.kind === kind).length;
 
 function Decisions(props: { project: string; detail: FrameDetail; changes: Change[] }) {
   /** The last act that can be undone. */
-  const undoable = () => props.detail.decisions.findLastIndex((decision) => decision.by_itself !== undefined && decision.by_itself !== null);
+  const undoable = () =>
+    props.detail.decisions.findLastIndex(
+      (decision) => decision.by_itself !== undefined && decision.by_itself !== null,
+    );
   const told = () => props.detail.decisions.length - pending(props.changes, "decision");
   return (
     <Section title="Decisions">
@@ -129,10 +238,21 @@ function Decisions(props: { project: string; detail: FrameDetail; changes: Chang
           {(decision, i) => (
             <li classList={{ pending: i() >= told() }}>
               <span>{decision.decision}</span>
-              <Show when={decision.reason}>{(reason) => <span class="muted">{reason()}</span>}</Show>
-              <Show when={decision.alternatives?.length}><span class="muted">instead of <Facts of={decision.alternatives!} between="; " /></span></Show>
+              <Show when={decision.reason}>
+                {(reason) => <span class="muted">{reason()}</span>}
+              </Show>
+              <Show when={decision.alternatives?.length}>
+                <span class="muted">
+                  instead of <Facts of={decision.alternatives!} between="; " />
+                </span>
+              </Show>
               <Show when={i() === undoable() && decision.by_itself?.did !== "undone"}>
-                <button class="link" onClick={() => void undo(props.project, props.detail.frame.id)}>undo</button>
+                <button
+                  class="link"
+                  onClick={() => void undo(props.project, props.detail.frame.id)}
+                >
+                  undo
+                </button>
               </Show>
             </li>
           )}
@@ -144,14 +264,18 @@ function Decisions(props: { project: string; detail: FrameDetail; changes: Chang
 
 function Artifacts(props: { detail: FrameDetail; changes: Change[] }) {
   const told = () => props.detail.artifacts.length - pending(props.changes, "artifact");
-  const facts = createMemo(() => props.detail.artifacts.map((artifact) => (artifact.sha256 === "" ? "" : bytes(artifact.bytes))));
+  const facts = createMemo(() =>
+    props.detail.artifacts.map((artifact) => (artifact.sha256 === "" ? "" : bytes(artifact.bytes))),
+  );
   return (
     <Section title="Artifacts">
       <ul class="artifacts">
         <For each={props.detail.artifacts}>
           {(artifact, i) => (
             <li classList={{ pending: i() >= told() }}>
-              <button class="link mono" onClick={() => show(artifact.path)}>{visible(artifact.path)}</button>
+              <button class="link mono" onClick={() => show(artifact.path)}>
+                {visible(artifact.path)}
+              </button>
               <span class="muted">{facts()[i()]}</span>
             </li>
           )}

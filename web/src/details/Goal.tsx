@@ -24,16 +24,34 @@ export function Goal(props: Props) {
   let button: HTMLButtonElement | undefined;
   const isEdited = () => edited() === props.frame;
   // Whoever has edited it goes on where they began.
-  createEffect(on(isEdited, (now, before) => {
-    if (!now && before === true) button?.focus();
-  }));
+  createEffect(
+    on(isEdited, (now, before) => {
+      if (!now && before === true) button?.focus();
+    }),
+  );
   return (
     <section aria-label="Goal">
       <h3>
         Goal{" "}
-        <Show when={!props.fixed && !isEdited()}><button ref={button} class="link" onClick={() => setEdited(props.frame)} aria-label="Edit the goal">edit</button></Show>
+        <Show when={!props.fixed && !isEdited()}>
+          <button
+            ref={button}
+            class="link"
+            onClick={() => setEdited(props.frame)}
+            aria-label="Edit the goal"
+          >
+            edit
+          </button>
+        </Show>
       </h3>
-      <Show when={isEdited()} fallback={<p class="prose" classList={{ pending: props.pending }}>{props.goal}</p>}>
+      <Show
+        when={isEdited()}
+        fallback={
+          <p class="prose" classList={{ pending: props.pending }}>
+            {props.goal}
+          </p>
+        }
+      >
         <Editor {...props} />
       </Show>
     </section>
@@ -56,7 +74,9 @@ function Editor(props: Props) {
     try {
       if (goal !== props.goal) {
         const change = { kind: "goal", frame: props.frame, goal } as const;
-        await atOnce(change, (cmdId) => tool({ run: props.run }, "flame_set_goal", { frame_id: props.frame, goal }, cmdId));
+        await atOnce(change, (cmdId) =>
+          tool({ run: props.run }, "flame_set_goal", { frame_id: props.frame, goal }, cmdId),
+        );
       }
       setEdited(null);
     } catch (reason) {
@@ -72,12 +92,28 @@ function Editor(props: Props) {
   }
 
   return (
-    <form class="goal" onSubmit={(event) => { event.preventDefault(); void save(); }}>
+    <form
+      class="goal"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
       <textarea ref={area} aria-label="Goal" rows="3" />
-      <Show when={error()}>{(why) => <p class="dialog-error" role="alert">{why().message} <span class="muted">{why().help}</span></p>}</Show>
+      <Show when={error()}>
+        {(why) => (
+          <p class="dialog-error" role="alert">
+            {why().message} <span class="muted">{why().help}</span>
+          </p>
+        )}
+      </Show>
       <div class="goal-actions">
-        <button type="submit" class="primary">Save</button>
-        <button type="button" onClick={() => setEdited(null)}>Cancel</button>
+        <button type="submit" class="primary">
+          Save
+        </button>
+        <button type="button" onClick={() => setEdited(null)}>
+          Cancel
+        </button>
         <span class="muted">Ctrl Enter saves, Escape leaves it as it was.</span>
       </div>
     </form>

@@ -17,9 +17,15 @@ export function History(props: { detail: FrameDetail }) {
           {(step, i) => (
             <li>
               <Status status={step.status} />
-              <time class="muted" title={moment(step.at_ms)}>{shortMoment(step.at_ms, second())}</time>
-              <span class="muted number">{i() + 1 < steps().length ? duration(steps()[i() + 1]!.at_ms - step.at_ms) : ""}</span>
-              <Show when={step.reason}>{(reason) => <span class="history-reason">{reason()}</span>}</Show>
+              <time class="muted" title={moment(step.at_ms)}>
+                {shortMoment(step.at_ms, second())}
+              </time>
+              <span class="muted number">
+                {i() + 1 < steps().length ? duration(steps()[i() + 1]!.at_ms - step.at_ms) : ""}
+              </span>
+              <Show when={step.reason}>
+                {(reason) => <span class="history-reason">{reason()}</span>}
+              </Show>
             </li>
           )}
         </For>
@@ -42,7 +48,14 @@ export function Times(props: { frame: FrameView }) {
     <Show when={shown().length > 0}>
       <Section title="Its time">
         <dl class="facts">
-          <For each={shown()}>{([doing, ms]) => <><dt>{DOING[doing]}</dt><dd class="number">{duration(ms)}</dd></>}</For>
+          <For each={shown()}>
+            {([doing, ms]) => (
+              <>
+                <dt>{DOING[doing]}</dt>
+                <dd class="number">{duration(ms)}</dd>
+              </>
+            )}
+          </For>
         </dl>
       </Section>
     </Show>

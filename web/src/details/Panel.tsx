@@ -19,7 +19,9 @@ import { showLog } from "../logs/address.ts";
 import { place, setQuery } from "../router.ts";
 import { LAYOUTS, layout, Separator, setLayout, size } from "./layout.tsx";
 
-const FrameDetails = lazy(async () => ({ default: (await import("./FrameDetails.tsx")).FrameDetails }));
+const FrameDetails = lazy(async () => ({
+  default: (await import("./FrameDetails.tsx")).FrameDetails,
+}));
 const FrameLog = lazy(async () => ({ default: (await import("../logs/FrameLog.tsx")).FrameLog }));
 
 export interface PanelProps {
@@ -44,13 +46,26 @@ const TABS: Record<string, { title: string; keys: string; view: Component<TabPro
   details: { title: "Details", keys: "p d", view: Details },
   log: { title: "Log", keys: "p l", view: Log },
   diff: { title: "Diff", keys: "p i", view: lazy(() => import("../artifacts/DiffTab.tsx")) },
-  artifacts: { title: "Artifacts", keys: "p a", view: lazy(() => import("../artifacts/ArtifactsTab.tsx")) },
+  artifacts: {
+    title: "Artifacts",
+    keys: "p a",
+    view: lazy(() => import("../artifacts/ArtifactsTab.tsx")),
+  },
   events: { title: "Events", keys: "p e", view: lazy(() => import("./Events.tsx")) },
 };
 
 const EDIT_GOAL: Action = {
-  id: "frame.goal", title: "Edit its goal", label: "Edit goal", group: "Frame", keys: ["f g"],
-  why: (subject) => (subject.frame === null ? "Choose a frame first." : subject.frame.status === "invalidated" ? "The frame is invalidated." : null),
+  id: "frame.goal",
+  title: "Edit its goal",
+  label: "Edit goal",
+  group: "Frame",
+  keys: ["f g"],
+  why: (subject) =>
+    subject.frame === null
+      ? "Choose a frame first."
+      : subject.frame.status === "invalidated"
+        ? "The frame is invalidated."
+        : null,
   async send(subject) {
     showTab("details");
     const { editGoal } = await import("./Goal.tsx");
@@ -71,7 +86,14 @@ export default function Panel(props: PanelProps) {
   let panel!: HTMLElement;
   const known = createMemo(() => {
     const frame = props.selected;
-    return frame === null ? null : useFrame(props.run.project, frame, () => props.content.content, () => props.content.version);
+    return frame === null
+      ? null
+      : useFrame(
+          props.run.project,
+          frame,
+          () => props.content.content,
+          () => props.content.version,
+        );
   });
   const subject = createMemo(() => subjectOf(props.run, props.content, props.selected, known()));
   useActions(ACTIONS, subject);
@@ -81,17 +103,28 @@ export default function Panel(props: PanelProps) {
   return (
     <section
       class={`panel panel-${layout()}`}
-      ref={(element) => { panel = element; props.ref(element); }}
+      ref={(element) => {
+        panel = element;
+        props.ref(element);
+      }}
       style={{ "flex-basis": layout() === "full" ? "100%" : `${size() * 100}%` }}
       aria-label={props.selected === null ? "About the run" : "About the frame"}
     >
-      <Show when={layout() !== "full"}><Separator panel={() => panel} /></Show>
+      <Show when={layout() !== "full"}>
+        <Separator panel={() => panel} />
+      </Show>
       <div class="panel-head">
         <TabList />
         <LayoutButtons />
       </div>
       <div class="panel-body" id="panel-body" role="tabpanel" aria-labelledby={`tab-${tab()}`}>
-        <ErrorBoundary fallback={(error) => <p class="hint" role="alert">This part of the page could not be loaded: {String(error)}</p>}>
+        <ErrorBoundary
+          fallback={(error) => (
+            <p class="hint" role="alert">
+              This part of the page could not be loaded: {String(error)}
+            </p>
+          )}
+        >
           <Suspense fallback={<p class="hint">Loading…</p>}>
             <Dynamic
               component={TABS[tab()]!.view}
@@ -109,7 +142,12 @@ export default function Panel(props: PanelProps) {
   );
 }
 
-function subjectOf(run: RunView, { content, version }: Content, selected: string | null, known: Known | null): Subject {
+function subjectOf(
+  run: RunView,
+  { content, version }: Content,
+  selected: string | null,
+  known: Known | null,
+): Subject {
   void version;
   const { frames, tasks } = content;
   const row = selected === null ? undefined : frames.row(selected);
@@ -128,8 +166,20 @@ function subjectOf(run: RunView, { content, version }: Content, selected: string
 }
 
 const PANEL_COMMANDS: readonly Command[] = [
-  ...Object.entries(TABS).map(([name, { title, keys }]) => ({ id: `panel.${name}`, title: `Show ${title.toLowerCase()}`, group: "Panel", keys: [keys], run: () => openTab(name) })),
-  ...LAYOUTS.map(({ name, title, keys }) => ({ id: `panel.${name}`, title, group: "Panel", keys: [keys], run: () => setLayout(name) })),
+  ...Object.entries(TABS).map(([name, { title, keys }]) => ({
+    id: `panel.${name}`,
+    title: `Show ${title.toLowerCase()}`,
+    group: "Panel",
+    keys: [keys],
+    run: () => openTab(name),
+  })),
+  ...LAYOUTS.map(({ name, title, keys }) => ({
+    id: `panel.${name}`,
+    title,
+    group: "Panel",
+    keys: [keys],
+    run: () => setLayout(name),
+  })),
 ];
 
 function openTab(name: string): void {
@@ -142,7 +192,9 @@ function TabList() {
 
   function onKeyDown(event: KeyboardEvent): void {
     const at = names.indexOf(tab());
-    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[
+      event.key
+    ];
     if (next === undefined) return;
     event.preventDefault();
     openTab(names.at(next % names.length)!);
@@ -152,7 +204,14 @@ function TabList() {
     <div class="tabs" role="tablist" aria-label="About it" onKeyDown={onKeyDown}>
       <For each={names}>
         {(name) => (
-          <button role="tab" id={`tab-${name}`} aria-selected={tab() === name} aria-controls="panel-body" tabindex={tab() === name ? 0 : -1} onClick={() => showTab(name)}>
+          <button
+            role="tab"
+            id={`tab-${name}`}
+            aria-selected={tab() === name}
+            aria-controls="panel-body"
+            tabindex={tab() === name ? 0 : -1}
+            onClick={() => showTab(name)}
+          >
             {TABS[name]!.title}
           </button>
         )}
@@ -165,7 +224,17 @@ function LayoutButtons() {
   return (
     <div class="layouts" role="group" aria-label="Where this is shown">
       <For each={LAYOUTS}>
-        {({ name, title, glyph }) => <button class="quiet" aria-pressed={layout() === name} aria-label={title} title={title} onClick={() => setLayout(name)}>{glyph}</button>}
+        {({ name, title, glyph }) => (
+          <button
+            class="quiet"
+            aria-pressed={layout() === name}
+            aria-label={title}
+            title={title}
+            onClick={() => setLayout(name)}
+          >
+            {glyph}
+          </button>
+        )}
       </For>
     </div>
   );
@@ -173,8 +242,21 @@ function LayoutButtons() {
 
 function Details(props: TabProps) {
   return (
-    <Show when={props.known} keyed fallback={<RunDetails run={props.run} content={props.content} />}>
-      {(known) => <FrameDetails run={props.run} content={props.content} known={known} subject={props.subject} actions={ACTIONS} onLog={props.onLog} />}
+    <Show
+      when={props.known}
+      keyed
+      fallback={<RunDetails run={props.run} content={props.content} />}
+    >
+      {(known) => (
+        <FrameDetails
+          run={props.run}
+          content={props.content}
+          known={known}
+          subject={props.subject}
+          actions={ACTIONS}
+          onLog={props.onLog}
+        />
+      )}
     </Show>
   );
 }

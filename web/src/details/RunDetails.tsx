@@ -19,7 +19,11 @@ const OF_NOTE: readonly [FrameStatus, string][] = [
 ];
 
 export function RunDetails(props: { run: RunView; content: Content }) {
-  const ofNote = sparing(() => props.content, ({ content: { frames } }) => OF_NOTE.map(([status]) => framesThatAre(status, frames)), () => [props.content.content]);
+  const ofNote = sparing(
+    () => props.content,
+    ({ content: { frames } }) => OF_NOTE.map(([status]) => framesThatAre(status, frames)),
+    () => [props.content.content],
+  );
   const isQuiet = () => ofNote().every((ids) => ids.length === 0);
   return (
     <div class="details">
@@ -32,13 +36,24 @@ export function RunDetails(props: { run: RunView; content: Content }) {
               : "Choose a frame to see all about it."}
           </p>
         </Show>
-        <ActionMenu subject={{ run: props.run }} actions={RUN_ACTIONS} main={[]} name="Actions on the run" />
+        <ActionMenu
+          subject={{ run: props.run }}
+          actions={RUN_ACTIONS}
+          main={[]}
+          name="Actions on the run"
+        />
       </header>
       <div class="of-note">
         <For each={OF_NOTE}>
           {([, title], i) => (
             <Show when={ofNote()[i()]!.length > 0}>
-              <Frames title={title} ids={ofNote()[i()]!} run={props.run} content={props.content} why />
+              <Frames
+                title={title}
+                ids={ofNote()[i()]!}
+                run={props.run}
+                content={props.content}
+                why
+              />
             </Show>
           )}
         </For>
@@ -53,7 +68,8 @@ function framesThatAre(status: FrameStatus, frames: FrameTable): string[] {
   const code = FRAME_STATUSES.indexOf(status);
   const found: string[] = [];
   for (let row = 0; row < frames.length; row++) {
-    if (frames.status.codes[row] === code && frames.group.bits[row] === 0) found.push(frames.id.get(row));
+    if (frames.status.codes[row] === code && frames.group.bits[row] === 0)
+      found.push(frames.id.get(row));
   }
   return found;
 }
@@ -64,12 +80,34 @@ function Facts(props: { run: RunView; content: Content }) {
     <section>
       <h3>The run</h3>
       <dl class="facts">
-        <dt>started</dt><dd>{moment(run().started_ms)}</dd>
-        <Show when={run().ended_ms}>{(ended) => <><dt>ended</dt><dd>{moment(ended())}</dd></>}</Show>
-        <dt>took</dt><dd>{duration((run().ended_ms ?? second()) - run().started_ms)}</dd>
-        <Show when={run().plan}>{(plan) => <><dt>plan</dt><dd class="mono">{plan()}</dd></>}</Show>
-        <dt>usage</dt><dd><Used usage={run().usage} /></dd>
-        <dt>all about it</dt><dd><FrameLink id={run().root} run={run()} content={props.content} /></dd>
+        <dt>started</dt>
+        <dd>{moment(run().started_ms)}</dd>
+        <Show when={run().ended_ms}>
+          {(ended) => (
+            <>
+              <dt>ended</dt>
+              <dd>{moment(ended())}</dd>
+            </>
+          )}
+        </Show>
+        <dt>took</dt>
+        <dd>{duration((run().ended_ms ?? second()) - run().started_ms)}</dd>
+        <Show when={run().plan}>
+          {(plan) => (
+            <>
+              <dt>plan</dt>
+              <dd class="mono">{plan()}</dd>
+            </>
+          )}
+        </Show>
+        <dt>usage</dt>
+        <dd>
+          <Used usage={run().usage} />
+        </dd>
+        <dt>all about it</dt>
+        <dd>
+          <FrameLink id={run().root} run={run()} content={props.content} />
+        </dd>
       </dl>
     </section>
   );

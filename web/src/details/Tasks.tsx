@@ -29,7 +29,15 @@ export function Tasks(props: Props) {
     <Section title={props.tasks.length === 1 ? "Task" : `Tasks (${props.tasks.length} attempts)`}>
       <ol class="tasks">
         <For each={props.tasks}>
-          {(task, i) => <Task subject={props.subject} task={task} isNewest={i() === props.tasks.length - 1} changes={props.changes} onLog={props.onLog} />}
+          {(task, i) => (
+            <Task
+              subject={props.subject}
+              task={task}
+              isNewest={i() === props.tasks.length - 1}
+              changes={props.changes}
+              onLog={props.onLog}
+            />
+          )}
         </For>
       </ol>
     </Section>
@@ -37,48 +45,107 @@ export function Tasks(props: Props) {
 }
 
 /** The newest task's actions are the frame's; these are done to one before it. */
-const OF_OLDER = TASK_ACTIONS.filter(({ id }) => ["task.resume", "task.branch", "task.rerun"].includes(id));
+const OF_OLDER = TASK_ACTIONS.filter(({ id }) =>
+  ["task.resume", "task.branch", "task.rerun"].includes(id),
+);
 
-function Task(props: { subject: Subject; task: TaskView; isNewest: boolean; changes: Change[]; onLog(task: string): void }) {
+function Task(props: {
+  subject: Subject;
+  task: TaskView;
+  isNewest: boolean;
+  changes: Change[];
+  onLog(task: string): void;
+}) {
   const task = () => props.task;
   const project = () => props.subject.run.project;
   const subject = () => ({ ...props.subject, task: task() });
-  const offered = () => (props.isNewest ? [] : OF_OLDER.filter((action) => action.why(subject()) === null));
+  const offered = () =>
+    props.isNewest ? [] : OF_OLDER.filter((action) => action.why(subject()) === null);
   const ended = () => {
     if (task().exit_code !== null) return `exit ${task().exit_code}`;
     return task().signal === null ? null : `signal ${task().signal}`;
   };
-  const waits = () => (task().state === "queued" && task().due_ms !== null ? `starts at ${shortMoment(task().due_ms!, second())}` : null);
-  const took = () => (task().started_ms === null ? null : duration((task().ended_ms ?? second()) - task().started_ms!));
+  const waits = () =>
+    task().state === "queued" && task().due_ms !== null
+      ? `starts at ${shortMoment(task().due_ms!, second())}`
+      : null;
+  const took = () =>
+    task().started_ms === null
+      ? null
+      : duration((task().ended_ms ?? second()) - task().started_ms!);
   return (
     <li>
       <span class="muted">{task().attempt}.</span>
-      <Status status={task().state} label={task().stopping && task().ended_ms === null ? "stopping" : undefined} />
+      <Status
+        status={task().state}
+        label={task().stopping && task().ended_ms === null ? "stopping" : undefined}
+      />
       <span class="mono muted">{task().id}</span>
-      <span class="muted"><Facts of={[task().tool, took(), ended(), waits()]} /></span>
+      <span class="muted">
+        <Facts of={[task().tool, took(), ended(), waits()]} />
+      </span>
       <Show when={task().error_class}>{(kind) => <code class="error-class">{kind()}</code>}</Show>
-      <Show when={task().started_ms !== null}><button class="link" onClick={() => props.onLog(task().id)}>log</button></Show>
+      <Show when={task().started_ms !== null}>
+        <button class="link" onClick={() => props.onLog(task().id)}>
+          log
+        </button>
+      </Show>
       <For each={offered()}>
-        {(action) => <button class="link" title={action.title} aria-label={`${action.label}, attempt ${task().attempt}`} onClick={() => void perform(action, subject())}>{action.label.toLowerCase()}</button>}
+        {(action) => (
+          <button
+            class="link"
+            title={action.title}
+            aria-label={`${action.label}, attempt ${task().attempt}`}
+            onClick={() => void perform(action, subject())}
+          >
+            {action.label.toLowerCase()}
+          </button>
+        )}
       </For>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
-      <Show when={task().driver !== null}><Agent project={project()} task={task()} changes={props.isNewest ? props.changes : []} /></Show>
-      <Show when={task().started_ms !== null}><Folded title="How it was started"><Record project={project()} task={task().id} /></Folded></Show>
+      <Show when={task().driver !== null}>
+        <Agent project={project()} task={task()} changes={props.isNewest ? props.changes : []} />
+      </Show>
+      <Show when={task().started_ms !== null}>
+        <Folded title="How it was started">
+          <Record project={project()} task={task().id} />
+        </Folded>
+      </Show>
     </li>
   );
 }
 
 /** What its folder says of how a task was started and how it ended. */
 function Record(props: { project: string; task: string }) {
-  const [found] = createResource(() => props.task, (task) => getTask(props.project, task));
+  const [found] = createResource(
+    () => props.task,
+    (task) => getTask(props.project, task),
+  );
   const prompt = () => {
     const record = found()?.record;
-    return typeof record === "object" && record !== null && "prompt" in record && typeof record.prompt === "string" ? record.prompt : null;
+    return typeof record === "object" &&
+      record !== null &&
+      "prompt" in record &&
+      typeof record.prompt === "string"
+      ? record.prompt
+      : null;
   };
   return (
-    <Show when={found.error === undefined} fallback={<p role="alert">{(found.error as ApiError).message}</p>}>
-      <Show when={prompt()}>{(text) => <><h4>What it was told</h4><pre class="prose">{text()}</pre></>}</Show>
-      <pre class="record" tabindex="0" role="region" aria-label="Its record">{JSON.stringify({ started: found()?.record, ended: found()?.exit }, null, 2)}</pre>
+    <Show
+      when={found.error === undefined}
+      fallback={<p role="alert">{(found.error as ApiError).message}</p>}
+    >
+      <Show when={prompt()}>
+        {(text) => (
+          <>
+            <h4>What it was told</h4>
+            <pre class="prose">{text()}</pre>
+          </>
+        )}
+      </Show>
+      <pre class="record" tabindex="0" role="region" aria-label="Its record">
+        {JSON.stringify({ started: found()?.record, ended: found()?.exit }, null, 2)}
+      </pre>
     </Show>
   );
 }
@@ -87,26 +154,52 @@ function Record(props: { project: string; task: string }) {
 function Agent(props: { project: string; task: TaskView; changes: Change[] }) {
   const task = () => props.task;
   const works = () => task().state === "running" && !task().stopping;
-  const facts = () => [task().model, task().turns > 0 ? plural(task().turns, "turn") : null, task().session];
-  const told = () => props.changes.flatMap((change) => (change.kind === "told" ? [change.text] : []));
+  const facts = () => [
+    task().model,
+    task().turns > 0 ? plural(task().turns, "turn") : null,
+    task().session,
+  ];
+  const told = () =>
+    props.changes.flatMap((change) => (change.kind === "told" ? [change.text] : []));
   return (
     <div class="agent">
       <p class="muted">
-        <Facts of={facts()} /> <Show when={task().usage}>{(usage) => <> · <Used usage={usage()} /></>}</Show>
+        <Facts of={facts()} />{" "}
+        <Show when={task().usage}>
+          {(usage) => (
+            <>
+              {" "}
+              · <Used usage={usage()} />
+            </>
+          )}
+        </Show>
       </p>
       <Show when={works() && task().step}>{(step) => <p class="agent-step">{step()}</p>}</Show>
       <For each={works() ? task().waits : []}>
         {(wait) => (
           <div class="question" role="group" aria-label={`Permission for ${wait.tool}`}>
-            <p>It asks to use <strong>{wait.tool}</strong>: <code>{wait.title}</code></p>
-            <button class="primary" onClick={() => void decide(props.project, task().id, wait.id, "allow")}>Allow</button>
-            <button onClick={() => void decide(props.project, task().id, wait.id, "always")}>Always</button>
-            <button onClick={() => void decide(props.project, task().id, wait.id, "deny")}>Deny</button>
+            <p>
+              It asks to use <strong>{wait.tool}</strong>: <code>{wait.title}</code>
+            </p>
+            <button
+              class="primary"
+              onClick={() => void decide(props.project, task().id, wait.id, "allow")}
+            >
+              Allow
+            </button>
+            <button onClick={() => void decide(props.project, task().id, wait.id, "always")}>
+              Always
+            </button>
+            <button onClick={() => void decide(props.project, task().id, wait.id, "deny")}>
+              Deny
+            </button>
           </div>
         )}
       </For>
       <For each={told()}>{(text) => <p class="pending">You: {text}</p>}</For>
-      <Show when={works() && hears(task())}><Tell project={props.project} task={task()} /></Show>
+      <Show when={works() && hears(task())}>
+        <Tell project={props.project} task={task()} />
+      </Show>
     </div>
   );
 }
@@ -119,7 +212,9 @@ function Tell(props: { project: string; task: TaskView }) {
     if (said.trim() === "") return;
     setText("");
     const told = { kind: "told", frame: props.task.frame, text: said } as const;
-    atOnce(told, (cmdId) => command(props.project, { type: "prompt", target: props.task.id, text: said }, cmdId)).catch((error) => {
+    atOnce(told, (cmdId) =>
+      command(props.project, { type: "prompt", target: props.task.id, text: said }, cmdId),
+    ).catch((error) => {
       // What was typed is not lost where it was refused.
       setText((since) => (since === "" ? said : since));
       tellFailed(error);
@@ -128,12 +223,22 @@ function Tell(props: { project: string; task: TaskView }) {
   return (
     <form class="tell" onSubmit={send}>
       <label>
-        {props.task.idle ? "It was interrupted and waits to be told something" : "Tell it after this turn"}
-        <input ref={keepKeys} value={text()} onInput={(event) => setText(event.currentTarget.value)} />
+        {props.task.idle
+          ? "It was interrupted and waits to be told something"
+          : "Tell it after this turn"}
+        <input
+          ref={keepKeys}
+          value={text()}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
       </label>
-      <button type="submit" disabled={text().trim() === ""}>Tell</button>
+      <button type="submit" disabled={text().trim() === ""}>
+        Tell
+      </button>
       <Show when={!props.task.idle}>
-        <button type="button" onClick={() => void interrupt(props.project, props.task.id)}>Interrupt</button>
+        <button type="button" onClick={() => void interrupt(props.project, props.task.id)}>
+          Interrupt
+        </button>
       </Show>
     </form>
   );
@@ -158,12 +263,29 @@ export function Question(props: { project: string; asked: Checkpoint }) {
         when={props.asked.options}
         fallback={
           <form class="tell" onSubmit={give}>
-            <label>Answer<input ref={keepKeys} value={text()} onInput={(event) => setText(event.currentTarget.value)} /></label>
-            <button type="submit" class="primary" disabled={text().trim() === ""}>Answer</button>
+            <label>
+              Answer
+              <input
+                ref={keepKeys}
+                value={text()}
+                onInput={(event) => setText(event.currentTarget.value)}
+              />
+            </label>
+            <button type="submit" class="primary" disabled={text().trim() === ""}>
+              Answer
+            </button>
           </form>
         }
       >
-        {(options) => <For each={options()}>{(option) => <button onClick={() => void answer(props.project, props.asked.id, option)}>{option}</button>}</For>}
+        {(options) => (
+          <For each={options()}>
+            {(option) => (
+              <button onClick={() => void answer(props.project, props.asked.id, option)}>
+                {option}
+              </button>
+            )}
+          </For>
+        )}
       </Show>
     </div>
   );

@@ -23,7 +23,12 @@ export interface Known {
   error: Accessor<ApiError | null>;
 }
 
-export function useFrame(project: string, frame: string, content: Accessor<RunContent>, version: Accessor<number>): Known {
+export function useFrame(
+  project: string,
+  frame: string,
+  content: Accessor<RunContent>,
+  version: Accessor<number>,
+): Known {
   const [raw, setRaw] = createSignal<FrameDetail | null>(null);
   const [error, setError] = createSignal<ApiError | null>(null);
   // Kept by reference where nothing changed, so that what a person types into or points at stays.
@@ -39,7 +44,10 @@ export function useFrame(project: string, frame: string, content: Accessor<RunCo
     const row = frames.row(frame);
     const task = row === undefined ? null : frames.task.get(row);
     const taskRow = task === null ? undefined : tasks.row(task);
-    return JSON.stringify([row === undefined ? null : frames.get(row), taskRow === undefined ? null : tasks.get(taskRow)]);
+    return JSON.stringify([
+      row === undefined ? null : frames.get(row),
+      taskRow === undefined ? null : tasks.get(taskRow),
+    ]);
   });
   /** Asked again, too, when something that was asked for here is done. */
   const done = createMemo(() => {
@@ -47,17 +55,24 @@ export function useFrame(project: string, frame: string, content: Accessor<RunCo
     return overlay.settledOf(frame).join();
   });
 
-  createEffect(on([known, done], (_, before) => {
-    const abort = new AbortController();
-    const timer = setTimeout(() => void load(abort.signal), before === undefined ? 0 : SETTLE_MS);
-    onCleanup(() => {
-      clearTimeout(timer);
-      abort.abort();
-    });
-  }));
+  createEffect(
+    on([known, done], (_, before) => {
+      const abort = new AbortController();
+      const timer = setTimeout(() => void load(abort.signal), before === undefined ? 0 : SETTLE_MS);
+      onCleanup(() => {
+        clearTimeout(timer);
+        abort.abort();
+      });
+    }),
+  );
   createEffect(() => {
     const found = raw();
-    setStore("detail", reconcile(found === null ? null : structuredClone(withChanges(found, changes())), { key: "id" }));
+    setStore(
+      "detail",
+      reconcile(found === null ? null : structuredClone(withChanges(found, changes())), {
+        key: "id",
+      }),
+    );
   });
 
   async function load(signal: AbortSignal): Promise<void> {

@@ -5,7 +5,10 @@ import { address, ask } from "../api/client.ts";
 import type { EventView } from "../api/types.gen.ts";
 import { join } from "../logs/window.ts";
 
-export type Event = Pick<EventView, "seq" | "ts_ms" | "event" | "flame" | "frame" | "task" | "summary">;
+export type Event = Pick<
+  EventView,
+  "seq" | "ts_ms" | "event" | "flame" | "frame" | "task" | "summary"
+>;
 
 export const PAGE_LINES = 500;
 
@@ -22,7 +25,10 @@ export class Journal {
   #lines = 0;
   #end = 0;
 
-  constructor(readonly project: string, readonly run: string) {}
+  constructor(
+    readonly project: string,
+    readonly run: string,
+  ) {}
 
   /** The events that were read, oldest first. */
   get events(): Event[] {
@@ -68,7 +74,11 @@ export class Journal {
   }
 
   /** Reads whole lines from a byte on, until there are none or no more are wanted. */
-  async #read(offset: number, signal: AbortSignal, take: (line: string, from: number, to: number) => boolean): Promise<void> {
+  async #read(
+    offset: number,
+    signal: AbortSignal,
+    take: (line: string, from: number, to: number) => boolean,
+  ): Promise<void> {
     const enough = new AbortController();
     const url = address(["runs", this.run, "events"], { project: this.project, offset });
     const response = await ask(url, { signal: AbortSignal.any([signal, enough.signal]) });
@@ -112,11 +122,20 @@ const FLAME: Record<string, string> = {
 export function readRecord(line: string): Event | null {
   try {
     const record = JSON.parse(line) as Record<string, unknown>;
-    const text = (field: string) => (typeof record[field] === "string" ? (record[field] as string) : null);
+    const text = (field: string) =>
+      typeof record[field] === "string" ? (record[field] as string) : null;
     const ts_ms = Date.parse(text("ts") ?? "");
     if (typeof record.seq !== "number" || Number.isNaN(ts_ms)) return null;
     const event = text("event") ?? "";
-    return { seq: record.seq, ts_ms, event, flame: FLAME[event] ?? null, frame: text("frame_id"), task: text("task_id"), summary: text("summary") ?? "" };
+    return {
+      seq: record.seq,
+      ts_ms,
+      event,
+      flame: FLAME[event] ?? null,
+      frame: text("frame_id"),
+      task: text("task_id"),
+      summary: text("summary") ?? "",
+    };
   } catch {
     return null;
   }

@@ -28,7 +28,8 @@ function read(): Kept {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Kept>;
     if (LAYOUTS.some(({ name }) => name === found.layout)) kept.layout = found.layout!;
-    for (const each of ["bottom", "side"] as const) if (typeof found[each] === "number") kept[each] = within(found[each]);
+    for (const each of ["bottom", "side"] as const)
+      if (typeof found[each] === "number") kept[each] = within(found[each]);
   } catch {
     // What is kept there is of no use: as if nothing was.
   }
@@ -71,11 +72,17 @@ export function Separator(props: { panel(): HTMLElement }) {
   function onPointerMove(event: PointerEvent & { currentTarget: HTMLElement }): void {
     if (!event.currentTarget.hasPointerCapture(event.pointerId)) return;
     const room = props.panel().parentElement!.getBoundingClientRect();
-    resize(isSide() ? (room.right - event.clientX) / room.width : (room.bottom - event.clientY) / room.height);
+    resize(
+      isSide()
+        ? (room.right - event.clientX) / room.width
+        : (room.bottom - event.clientY) / room.height,
+    );
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    const grow = isSide() ? { ArrowLeft: STEP, ArrowRight: -STEP } : { ArrowUp: STEP, ArrowDown: -STEP };
+    const grow = isSide()
+      ? { ArrowLeft: STEP, ArrowRight: -STEP }
+      : { ArrowUp: STEP, ArrowDown: -STEP };
     const by = (grow as Record<string, number>)[event.key];
     const to = by !== undefined ? size() + by : { Home: LEAST, End: MOST }[event.key];
     if (to === undefined) return;

@@ -25,7 +25,9 @@ export function Section(props: { title: string; children: JSX.Element }) {
 export function Text(props: { title: string; text: string }) {
   return (
     <Show when={props.text !== ""}>
-      <Section title={props.title}><p class="prose">{props.text}</p></Section>
+      <Section title={props.title}>
+        <p class="prose">{props.text}</p>
+      </Section>
     </Show>
   );
 }
@@ -36,7 +38,9 @@ export function Folded(props: { title: string; children: JSX.Element }) {
   return (
     <details class="folded" onToggle={(event) => event.currentTarget.open && setOpened(true)}>
       <summary>{props.title}</summary>
-      <Show when={opened()}><Suspense fallback={<p class="muted">Asking for it…</p>}>{props.children}</Suspense></Show>
+      <Show when={opened()}>
+        <Suspense fallback={<p class="muted">Asking for it…</p>}>{props.children}</Suspense>
+      </Show>
     </details>
   );
 }
@@ -44,7 +48,9 @@ export function Folded(props: { title: string; children: JSX.Element }) {
 export function Used(props: { usage: Usage }) {
   return (
     <Show when={isUsed(props.usage)} fallback={<span class="muted">none</span>}>
-      <span class="number" title={usageInFull(props.usage)}>{tokens(props.usage)} tokens {cost(props.usage) ?? ""}</span>
+      <span class="number" title={usageInFull(props.usage)}>
+        {tokens(props.usage)} tokens {cost(props.usage) ?? ""}
+      </span>
     </Show>
   );
 }
@@ -52,18 +58,35 @@ export function Used(props: { usage: Usage }) {
 const LISTED = 12;
 
 /** Frames as links; of very many, the first ones. */
-export function Frames(props: { title: string; ids: readonly string[]; run: RunView; content: Content; why?: boolean; children?: JSX.Element }) {
+export function Frames(props: {
+  title: string;
+  ids: readonly string[];
+  run: RunView;
+  content: Content;
+  why?: boolean;
+  children?: JSX.Element;
+}) {
   const [all, setAll] = createSignal(false);
   const shown = () => (all() ? props.ids : props.ids.slice(0, LISTED));
   return (
     <section>
-      <h3>{props.title} <span class="muted">{props.ids.length}</span></h3>
+      <h3>
+        {props.title} <span class="muted">{props.ids.length}</span>
+      </h3>
       <ul class="frames">
-        <For each={shown()}>{(id) => <li><FrameLink id={id} run={props.run} content={props.content} why={props.why ?? false} /></li>}</For>
+        <For each={shown()}>
+          {(id) => (
+            <li>
+              <FrameLink id={id} run={props.run} content={props.content} why={props.why ?? false} />
+            </li>
+          )}
+        </For>
         {props.children}
       </ul>
       <Show when={!all() && props.ids.length > LISTED}>
-        <button class="link" onClick={() => setAll(true)}>{props.ids.length - LISTED} more</button>
+        <button class="link" onClick={() => setAll(true)}>
+          {props.ids.length - LISTED} more
+        </button>
       </Show>
     </section>
   );
@@ -91,7 +114,9 @@ export function FrameLink(props: { id: string; run: RunView; content: Content; w
           <a href={frameAddress(props.id)}>
             <Status status={found().status} label="" /> {found().title}
           </a>
-          <Show when={props.why && found().reason}>{(reason) => <span class="frame-reason">{reason()}</span>}</Show>
+          <Show when={props.why && found().reason}>
+            {(reason) => <span class="frame-reason">{reason()}</span>}
+          </Show>
         </>
       )}
     </Show>

@@ -3,9 +3,15 @@
 import type { Doing, FrameView } from "../api/types.gen.ts";
 
 /** How long each thing was done in a frame, up to its end or a moment. */
-export function times(frame: Pick<FrameView, "spans" | "started_ms" | "ended_ms">, now_ms: number): [Doing, number][] {
+export function times(
+  frame: Pick<FrameView, "spans" | "started_ms" | "ended_ms">,
+  now_ms: number,
+): [Doing, number][] {
   if (frame.started_ms === null) return [];
-  const spans = frame.spans.length > 0 ? frame.spans : [{ doing: "working" as const, from_ms: frame.started_ms }];
+  const spans =
+    frame.spans.length > 0
+      ? frame.spans
+      : [{ doing: "working" as const, from_ms: frame.started_ms }];
   const end_ms = frame.ended_ms ?? now_ms;
   const sums = new Map<Doing, number>();
   for (const [i, span] of spans.entries()) {

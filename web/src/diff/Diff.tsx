@@ -32,18 +32,34 @@ export function DiffView(props: Props) {
   const [shown, setShown] = createSignal(FIRST_FILES);
   const open = createMemo(() => {
     let rows = 0;
-    return files().map((file) => (rows += Math.min(countRows(file), FIRST_ROWS)) <= OPEN_ROWS || rows <= FIRST_ROWS);
+    return files().map(
+      (file) => (rows += Math.min(countRows(file), FIRST_ROWS)) <= OPEN_ROWS || rows <= FIRST_ROWS,
+    );
   });
   const sum = (of: (file: DiffFile) => number) => files().reduce((all, file) => all + of(file), 0);
   return (
     <div class="diff">
       <Show when={files().length > 0} fallback={<p class="hint">No differences.</p>}>
         <Show when={files().length > 1}>
-          <p class="diff-sum muted">{plural(files().length, "file")}, <Counts added={sum((file) => file.added)} removed={sum((file) => file.removed)} /></p>
+          <p class="diff-sum muted">
+            {plural(files().length, "file")},{" "}
+            <Counts added={sum((file) => file.added)} removed={sum((file) => file.removed)} />
+          </p>
         </Show>
-        <For each={files().slice(0, shown())}>{(file, i) => <File bare={props.bare ?? false} file={file} name={props.name ?? "text"} open={open()[i()] ?? false} />}</For>
+        <For each={files().slice(0, shown())}>
+          {(file, i) => (
+            <File
+              bare={props.bare ?? false}
+              file={file}
+              name={props.name ?? "text"}
+              open={open()[i()] ?? false}
+            />
+          )}
+        </For>
         <Show when={files().length > shown()}>
-          <button class="more" onClick={() => setShown(shown() + FIRST_FILES)}>Show {files().length - shown()} more files</button>
+          <button class="more" onClick={() => setShown(shown() + FIRST_FILES)}>
+            Show {files().length - shown()} more files
+          </button>
         </Show>
       </Show>
     </div>
@@ -51,7 +67,11 @@ export function DiffView(props: Props) {
 }
 
 function isNothing(file: DiffFile): boolean {
-  return file.header.length === 0 && file.hunks.length === 0 && file.preamble.every((line) => line.trim() === "");
+  return (
+    file.header.length === 0 &&
+    file.hunks.length === 0 &&
+    file.preamble.every((line) => line.trim() === "")
+  );
 }
 
 interface FileProps {
@@ -68,14 +88,34 @@ function File(props: FileProps) {
   const isFile = () => props.file.header.length + props.file.hunks.length > 0;
   return (
     <>
-      <Show when={preamble() !== ""}><pre class="diff-preamble">{preamble().slice(0, 20_000)}</pre></Show>
-      <Show when={isFile() && !props.bare} fallback={<Show when={isFile()}><div class="diff-file"><Lines file={props.file} name={name()} /></div></Show>}>
-        <details class="diff-file" open={props.open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <Show when={preamble() !== ""}>
+        <pre class="diff-preamble">{preamble().slice(0, 20_000)}</pre>
+      </Show>
+      <Show
+        when={isFile() && !props.bare}
+        fallback={
+          <Show when={isFile()}>
+            <div class="diff-file">
+              <Lines file={props.file} name={name()} />
+            </div>
+          </Show>
+        }
+      >
+        <details
+          class="diff-file"
+          open={props.open}
+          onToggle={(event) => setOpen(event.currentTarget.open)}
+        >
           <summary>
-            <Title file={props.file} name={name()} /> <Counts added={props.file.added} removed={props.file.removed} />
-            <For each={props.file.notes}>{(note) => <span class="muted">{visible(note)}</span>}</For>
+            <Title file={props.file} name={name()} />{" "}
+            <Counts added={props.file.added} removed={props.file.removed} />
+            <For each={props.file.notes}>
+              {(note) => <span class="muted">{visible(note)}</span>}
+            </For>
           </summary>
-          <Show when={open()}><Lines file={props.file} name={name()} /></Show>
+          <Show when={open()}>
+            <Lines file={props.file} name={name()} />
+          </Show>
         </details>
       </Show>
     </>
@@ -91,27 +131,50 @@ function Lines(props: { file: DiffFile; name: string }) {
     <Show when={total() > 0}>
       <div class="diff-scroll" tabindex="0" role="group" aria-label={`Lines of ${props.name}`}>
         <table>
-          <thead class="unseen"><tr><th>Before</th><th>After</th><th>Change</th><th>Line</th></tr></thead>
-          <tbody><For each={rows()}>{(row) => <Line row={row} />}</For></tbody>
+          <thead class="unseen">
+            <tr>
+              <th>Before</th>
+              <th>After</th>
+              <th>Change</th>
+              <th>Line</th>
+            </tr>
+          </thead>
+          <tbody>
+            <For each={rows()}>{(row) => <Line row={row} />}</For>
+          </tbody>
         </table>
       </div>
       <Show when={more() > 0}>
-        <button class="more" onClick={() => setLimit(limit() + MORE_ROWS)}>Show {plural(more(), "line")} more of {total() - rows().length}</button>
+        <button class="more" onClick={() => setLimit(limit() + MORE_ROWS)}>
+          Show {plural(more(), "line")} more of {total() - rows().length}
+        </button>
       </Show>
     </Show>
   );
 }
 
-const CHANGES: Record<DiffFile["change"], string> = { changed: "", added: "new", deleted: "deleted", renamed: "renamed", copied: "copied" };
+const CHANGES: Record<DiffFile["change"], string> = {
+  changed: "",
+  added: "new",
+  deleted: "deleted",
+  renamed: "renamed",
+  copied: "copied",
+};
 
 function Title(props: { file: DiffFile; name: string }) {
-  const moved = () => props.file.from !== null && props.file.to !== null && props.file.from !== props.file.to;
+  const moved = () =>
+    props.file.from !== null && props.file.to !== null && props.file.from !== props.file.to;
   return (
     <>
       <bdi class="mono diff-name">
-        <Show when={moved()}><span class="muted">{visible(props.file.from!)}</span> → </Show><span>{props.name}</span>
+        <Show when={moved()}>
+          <span class="muted">{visible(props.file.from!)}</span> →{" "}
+        </Show>
+        <span>{props.name}</span>
       </bdi>
-      <Show when={CHANGES[props.file.change]}>{(change) => <span class="diff-change">{change()}</span>}</Show>
+      <Show when={CHANGES[props.file.change]}>
+        {(change) => <span class="diff-change">{change()}</span>}
+      </Show>
     </>
   );
 }
@@ -130,7 +193,14 @@ const KINDS = { "+": "added", "-": "removed", " ": "same", "\\": "remark" } as c
 function Line(props: { row: Row }) {
   const { row } = props;
   if (row.kind === "hunk") {
-    return <tr class="diff-hunk"><td colspan="3" aria-label="Further on">⋯</td><td>{row.text}</td></tr>;
+    return (
+      <tr class="diff-hunk">
+        <td colspan="3" aria-label="Further on">
+          ⋯
+        </td>
+        <td>{row.text}</td>
+      </tr>
+    );
   }
   const text = row.text.slice(0, SHOWN_LETTERS);
   const hidden = row.text.length - text.length;
@@ -141,7 +211,15 @@ function Line(props: { row: Row }) {
       <td class="diff-number">{row.to ?? ""}</td>
       <td class="diff-sign">{row.sign === "\\" ? "" : row.sign}</td>
       <td class="diff-text">
-        {to > from ? <>{text.slice(0, from)}<mark>{text.slice(from, to)}</mark>{text.slice(to)}</> : text}
+        {to > from ? (
+          <>
+            {text.slice(0, from)}
+            <mark>{text.slice(from, to)}</mark>
+            {text.slice(to)}
+          </>
+        ) : (
+          text
+        )}
         {hidden > 0 ? <span class="muted"> … {hidden} letters more</span> : null}
       </td>
     </tr>

@@ -52,10 +52,11 @@ export function parseDiff(text: string): DiffFile[] {
   const files: DiffFile[] = [];
   let draft: Draft = { preamble: [], header: [], hunks: [] };
   const finish = () => {
-    if (draft.preamble.length + draft.header.length + draft.hunks.length > 0) files.push(file(draft));
+    if (draft.preamble.length + draft.header.length + draft.hunks.length > 0)
+      files.push(file(draft));
     draft = { preamble: [], header: [], hunks: [] };
   };
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const line = lines[at]!;
     const begun = draft.hunks.length > 0;
     const hunk = readHunk(lines, at);
@@ -64,7 +65,8 @@ export function parseDiff(text: string): DiffFile[] {
       at += 1 + hunk.lines.length;
     } else if (beginsFile(lines, at)) {
       // `--- a` after `diff --git` is the same file's.
-      const goesOn = !begun && line.startsWith("--- ") && !draft.header.some((each) => each.startsWith("--- "));
+      const goesOn =
+        !begun && line.startsWith("--- ") && !draft.header.some((each) => each.startsWith("--- "));
       if (!goesOn && (begun || draft.header.length > 0)) finish();
       draft.header.push(line);
       at += 1;
@@ -82,7 +84,11 @@ export function parseDiff(text: string): DiffFile[] {
 /** Writes what was read, line by line as it was. */
 export function writeDiff(files: readonly DiffFile[]): string {
   return files
-    .flatMap((each) => [...each.preamble, ...each.header, ...each.hunks.flatMap((hunk) => [hunk.header, ...hunk.lines])])
+    .flatMap((each) => [
+      ...each.preamble,
+      ...each.header,
+      ...each.hunks.flatMap((hunk) => [hunk.header, ...hunk.lines]),
+    ])
     .join("\n");
 }
 
@@ -101,22 +107,36 @@ function readHunk(lines: readonly string[], at: number): Hunk | null {
   const found = header.startsWith("@@") ? HUNK.exec(header.replace(/\r$/, "")) : null;
   if (!found) return null;
   const [, open, olds, to, toCount, close, heading = ""] = found;
-  const before = olds!.trim().split(" ").map((range) => range.slice(1).split(","));
+  const before = olds!
+    .trim()
+    .split(" ")
+    .map((range) => range.slice(1).split(","));
   const signs = open!.length - 1;
   if (close !== open || before.length !== signs) return null;
   const left = before.map(([, count]) => Number(count ?? 1));
   let leftAfter = Number(toCount ?? 1);
   let end = at + 1;
-  while (end < lines.length && (leftAfter > 0 || left.some((count) => count > 0) || lines[end]!.startsWith("\\"))) {
+  while (
+    end < lines.length &&
+    (leftAfter > 0 || left.some((count) => count > 0) || lines[end]!.startsWith("\\"))
+  ) {
     const line = lines[end]!;
     if (!isOfHunk(line, signs) || (line === "" && end === lines.length - 1)) break;
     if (!line.startsWith("\\")) {
       if (signOf(line, signs) !== "-") leftAfter -= 1;
-      for (let i = 0; i < signs; i++) if (line[i] !== "+" && !(line[i] === " " && signOf(line, signs) === "-")) left[i]! -= 1;
+      for (let i = 0; i < signs; i++)
+        if (line[i] !== "+" && !(line[i] === " " && signOf(line, signs) === "-")) left[i]! -= 1;
     }
     end += 1;
   }
-  return { header, heading, from: Number(before[0]![0]), to: Number(to), signs, lines: lines.slice(at + 1, end) };
+  return {
+    header,
+    heading,
+    from: Number(before[0]![0]),
+    to: Number(to),
+    signs,
+    lines: lines.slice(at + 1, end),
+  };
 }
 
 /** Whether a line begins with signs. An empty one is a line of context that lost its blank. */
@@ -127,15 +147,37 @@ function isOfHunk(line: string, signs: number): boolean {
 }
 
 function file({ preamble, header, hunks }: Draft): DiffFile {
-  const of = (prefix: string) => header.find((line) => line.startsWith(prefix))?.slice(prefix.length).replace(/\r$/, "");
+  const of = (prefix: string) =>
+    header
+      .find((line) => line.startsWith(prefix))
+      ?.slice(prefix.length)
+      .replace(/\r$/, "");
   const name = (text: string | undefined) => (text === undefined ? undefined : nameIn(text));
   const [gitFrom, gitTo] = gitNames(of("diff --git ") ?? "");
   const combined = name(of("diff --cc ") ?? of("diff --combined "));
-  const from = name(of("rename from ") ?? of("copy from ")) ?? strip(name(of("--- "))) ?? gitFrom ?? combined ?? null;
-  const to = name(of("rename to ") ?? of("copy to ")) ?? strip(name(of("+++ "))) ?? gitTo ?? combined ?? null;
+  const from =
+    name(of("rename from ") ?? of("copy from ")) ??
+    strip(name(of("--- "))) ??
+    gitFrom ??
+    combined ??
+    null;
+  const to =
+    name(of("rename to ") ?? of("copy to ")) ??
+    strip(name(of("+++ "))) ??
+    gitTo ??
+    combined ??
+    null;
   const isNew = of("new file mode ") !== undefined || from === "/dev/null";
   const isGone = of("deleted file mode ") !== undefined || to === "/dev/null";
-  const change = isNew ? "added" : isGone ? "deleted" : of("rename to ") !== undefined ? "renamed" : of("copy to ") !== undefined ? "copied" : "changed";
+  const change = isNew
+    ? "added"
+    : isGone
+      ? "deleted"
+      : of("rename to ") !== undefined
+        ? "renamed"
+        : of("copy to ") !== undefined
+          ? "copied"
+          : "changed";
   let added = 0;
   let removed = 0;
   for (const hunk of hunks) {
@@ -145,19 +187,36 @@ function file({ preamble, header, hunks }: Draft): DiffFile {
       else if (sign === "-") removed += 1;
     }
   }
-  return { preamble, header, change, from: isNew ? null : from, to: isGone ? null : to, notes: notesOf(header), hunks, added, removed };
+  return {
+    preamble,
+    header,
+    change,
+    from: isNew ? null : from,
+    to: isGone ? null : to,
+    notes: notesOf(header),
+    hunks,
+    added,
+    removed,
+  };
 }
 
 function notesOf(header: readonly string[]): string[] {
   const notes: string[] = [];
-  const of = (prefix: string) => header.find((line) => line.startsWith(prefix))?.slice(prefix.length).trim();
+  const of = (prefix: string) =>
+    header
+      .find((line) => line.startsWith(prefix))
+      ?.slice(prefix.length)
+      .trim();
   const [before, after] = [of("old mode "), of("new mode ")];
   if (before !== undefined && after !== undefined) notes.push(`mode ${before} is now ${after}`);
   const made = of("new file mode ");
   if (made !== undefined && made !== "100644") notes.push(`mode ${made}`);
   const alike = of("similarity index ");
   if (alike !== undefined) notes.push(`${alike} the same`);
-  if (header.some((line) => line.startsWith("Binary files ") || line.startsWith("GIT binary patch"))) notes.push("binary");
+  if (
+    header.some((line) => line.startsWith("Binary files ") || line.startsWith("GIT binary patch"))
+  )
+    notes.push("binary");
   return notes;
 }
 
@@ -167,7 +226,9 @@ function gitNames(text: string): [string, string] | [null, null] {
   if (quoted) return [strip(nameIn(quoted[1]!))!, strip(nameIn(quoted[2]!))!];
   const middle = (text.length - 1) / 2;
   const [from, to] = [text.slice(0, middle), text.slice(middle + 1)];
-  return text[middle] === " " && from.slice(2) === to.slice(2) ? [strip(from)!, strip(to)!] : [null, null];
+  return text[middle] === " " && from.slice(2) === to.slice(2)
+    ? [strip(from)!, strip(to)!]
+    : [null, null];
 }
 
 /** Without git's `a/` or `b/`. */
@@ -175,7 +236,17 @@ function strip(name: string | undefined): string | undefined {
   return name === undefined || name === "/dev/null" ? name : name.replace(/^[abciow]\//, "");
 }
 
-const ESCAPES: Record<string, number> = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '"': 34, "\\": 92 };
+const ESCAPES: Record<string, number> = {
+  a: 7,
+  b: 8,
+  t: 9,
+  n: 10,
+  v: 11,
+  f: 12,
+  r: 13,
+  '"': 34,
+  "\\": 92,
+};
 
 /** A name as git and diff write it: in quotes with escapes where it has unusual letters; a time may follow. */
 function nameIn(text: string): string {
@@ -185,7 +256,10 @@ function nameIn(text: string): string {
   const utf8 = new TextEncoder();
   for (const [, octal, letter, plain] of quoted.matchAll(/\\([0-3]?[0-7]{1,2})|\\(.)|([^\\]+)/gs)) {
     if (octal !== undefined) bytes.push(parseInt(octal, 8));
-    else if (letter !== undefined) bytes.push(...(ESCAPES[letter] === undefined ? utf8.encode(`\\${letter}`) : [ESCAPES[letter]!]));
+    else if (letter !== undefined)
+      bytes.push(
+        ...(ESCAPES[letter] === undefined ? utf8.encode(`\\${letter}`) : [ESCAPES[letter]!]),
+      );
     else bytes.push(...utf8.encode(plain!));
   }
   return new TextDecoder().decode(Uint8Array.from(bytes));

@@ -42,7 +42,14 @@ function addLines(hunk: Hunk, rows: Row[], limit: number): void {
     const text = sign === "\\" ? line.slice(1).trim() : line.slice(hunk.signs);
     const isBefore = sign === " " || sign === "-";
     const isAfter = sign === " " || sign === "+";
-    rows.push({ kind: "line", sign, text, from: isBefore ? from : null, to: isAfter ? to : null, mark: pairs.get(i) ?? null });
+    rows.push({
+      kind: "line",
+      sign,
+      text,
+      from: isBefore ? from : null,
+      to: isAfter ? to : null,
+      mark: pairs.get(i) ?? null,
+    });
     if (isBefore) from += 1;
     if (isAfter) to += 1;
   });
@@ -52,11 +59,13 @@ function addLines(hunk: Hunk, rows: Row[], limit: number): void {
  *  held against the first, and so on. */
 function paired(hunk: Hunk, signs: readonly Sign[]): Map<number, readonly [number, number]> {
   const found = new Map<number, readonly [number, number]>();
-  for (let at = 0; at < signs.length; ) {
+  for (let at = 0; at < signs.length;) {
     const gone = run(signs, at, "-");
     const came = run(signs, at + gone, "+");
     for (let i = 0; i < Math.min(gone, came); i++) {
-      const [before, after] = [hunk.lines[at + i]!, hunk.lines[at + gone + i]!].map((line) => line.slice(hunk.signs));
+      const [before, after] = [hunk.lines[at + i]!, hunk.lines[at + gone + i]!].map((line) =>
+        line.slice(hunk.signs),
+      );
       const differ = marks(before!, after!);
       if (!differ) continue;
       found.set(at + i, differ.before);

@@ -12,7 +12,11 @@ import type { RunDocument } from "./document.ts";
 import "../styles/import.css";
 
 /** What was opened, for as long as the page is: a way back leads to it. */
-const [opened, setOpened] = createSignal<{ document: RunDocument; content: Content; file: string } | null>(null);
+const [opened, setOpened] = createSignal<{
+  document: RunDocument;
+  content: Content;
+  file: string;
+} | null>(null);
 
 export default function ImportPage() {
   const [wrong, setWrong] = createSignal<string | null>(null);
@@ -25,10 +29,17 @@ export default function ImportPage() {
     setWrong(null);
     setReading(true);
     try {
-      if (file.size > LARGEST_FILE) throw new Error(`The file has ${bytes(file.size)}; ${bytes(LARGEST_FILE)} are the most that is read.`);
+      if (file.size > LARGEST_FILE)
+        throw new Error(
+          `The file has ${bytes(file.size)}; ${bytes(LARGEST_FILE)} are the most that is read.`,
+        );
       const document = readDocument(await file.text());
       setQuery("frame", null);
-      setOpened({ document, content: { content: contentOf(document), version: 1 }, file: file.name });
+      setOpened({
+        document,
+        content: { content: contentOf(document), version: 1 },
+        file: file.name,
+      });
     } catch (error) {
       setWrong(error instanceof Error ? error.message : String(error));
     } finally {
@@ -59,7 +70,10 @@ export default function ImportPage() {
         fallback={
           <div class="empty import-ask">
             <h1>Look at a run from a file</h1>
-            <p>Choose a file that was exported as JSON, or drop it here. It stays in this page: nothing is sent, and nothing of it is carried out.</p>
+            <p>
+              Choose a file that was exported as JSON, or drop it here. It stays in this page:
+              nothing is sent, and nothing of it is carried out.
+            </p>
             <Choose busy={reading()} onFile={(file) => void read(file)} />
             <Show when={wrong()}>{(why) => <Wrong why={why()} />}</Show>
           </div>
@@ -68,9 +82,13 @@ export default function ImportPage() {
         {(shown) => (
           <>
             <div class="notice import-mark" role="note">
-              <span><strong>Imported, read-only.</strong> <bdi>{shown.file}</bdi></span>
+              <span>
+                <strong>Imported, read-only.</strong> <bdi>{shown.file}</bdi>
+              </span>
               <Choose busy={reading()} onFile={(file) => void read(file)} />
-              <button class="quiet" onClick={() => setOpened(null)}>Close</button>
+              <button class="quiet" onClick={() => setOpened(null)}>
+                Close
+              </button>
               <Show when={wrong()}>{(why) => <Wrong why={why()} />}</Show>
             </div>
             <Loaded run={shown.document.run} content={shown.content} imported={shown.document} />
@@ -82,7 +100,11 @@ export default function ImportPage() {
 }
 
 function Wrong(props: { why: string }) {
-  return <p class="import-wrong" role="alert">The file cannot be shown: {props.why.slice(0, 600)}</p>;
+  return (
+    <p class="import-wrong" role="alert">
+      The file cannot be shown: {props.why.slice(0, 600)}
+    </p>
+  );
 }
 
 function Choose(props: { busy: boolean; onFile(file: File | undefined): void }) {

@@ -16,7 +16,13 @@ const FORMATS: readonly { format: Format; keys: string; title: string; what: str
   { format: "view", keys: "x v", title: "PNG of the view", what: "the chart as it is in sight" },
 ];
 
-export function ExportMenu(props: { run: RunView; content: Content; now(): number; events: readonly JournalRecord[] | null; chart: boolean }) {
+export function ExportMenu(props: {
+  run: RunView;
+  content: Content;
+  now(): number;
+  events: readonly JournalRecord[] | null;
+  chart: boolean;
+}) {
   let menu!: HTMLDetailsElement;
   let summary!: HTMLElement;
   let items!: HTMLUListElement;
@@ -28,7 +34,12 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
     setBusy(true);
     try {
       const { save } = await import("./save.ts");
-      await save(format, { run: props.run, content: props.content.content, now_ms: Math.round(props.now()), events: props.events });
+      await save(format, {
+        run: props.run,
+        content: props.content.content,
+        now_ms: Math.round(props.now()),
+        events: props.events,
+      });
       tellDone("Exported.");
     } catch (error) {
       tellFailed(error);
@@ -37,7 +48,15 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
     }
   }
 
-  useCommands(() => offered().map(({ format, keys, title }) => ({ id: `export.${format}`, title: `Export the run as ${title}`, group: "Run", keys: [keys], run: () => void keep(format) })));
+  useCommands(() =>
+    offered().map(({ format, keys, title }) => ({
+      id: `export.${format}`,
+      title: `Export the run as ${title}`,
+      group: "Run",
+      keys: [keys],
+      run: () => void keep(format),
+    })),
+  );
   const away = (event: Event) => {
     if (!menu.contains(event.target as Node)) menu.open = false;
   };
@@ -50,7 +69,9 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
 
   /** To the left of its button's right edge; to the right where a long name has moved the button too far left. */
   function place(): void {
-    const room = summary.getBoundingClientRect().right - document.getElementById("main")!.getBoundingClientRect().left;
+    const room =
+      summary.getBoundingClientRect().right -
+      document.getElementById("main")!.getBoundingClientRect().left;
     menu.classList.toggle("to-right", menu.open && items.offsetWidth > room);
   }
 
@@ -66,10 +87,18 @@ export function ExportMenu(props: { run: RunView; content: Content; now(): numbe
         summary.focus();
       }}
     >
-      <summary ref={summary} class="button" aria-busy={busy()}>{busy() ? "Exporting…" : "Export"}</summary>
+      <summary ref={summary} class="button" aria-busy={busy()}>
+        {busy() ? "Exporting…" : "Export"}
+      </summary>
       <ul class="export-items" ref={items}>
         <For each={offered()}>
-          {({ format, title, what }) => <li><button class="quiet" onClick={() => void keep(format)}><strong>{title}</strong> <span class="muted">{what}</span></button></li>}
+          {({ format, title, what }) => (
+            <li>
+              <button class="quiet" onClick={() => void keep(format)}>
+                <strong>{title}</strong> <span class="muted">{what}</span>
+              </button>
+            </li>
+          )}
         </For>
       </ul>
     </details>

@@ -17,7 +17,13 @@ const LONGEST_TEXT = 4 * 1_024 * 1_024;
 const LAST_MS = 7_258_118_400_000;
 
 function kind(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "a list" : value === undefined ? "missing" : `a ${typeof value}`;
+  return value === null
+    ? "null"
+    : Array.isArray(value)
+      ? "a list"
+      : value === undefined
+        ? "missing"
+        : `a ${typeof value}`;
 }
 
 export const text: Check<string> = (value, at) => {
@@ -33,13 +39,15 @@ export const flag: Check<boolean> = (value, at) => {
 
 /** A number that counts, or a moment. */
 export const number: Check<number> = (value, at) => {
-  if (typeof value !== "number" || !Number.isFinite(value)) throw new Invalid(at, `is ${kind(value)}, not a number`);
+  if (typeof value !== "number" || !Number.isFinite(value))
+    throw new Invalid(at, `is ${kind(value)}, not a number`);
   if (value < 0 || value > LAST_MS) throw new Invalid(at, "is below 0 or too large");
   return value;
 };
 
 export const integer: Check<number> = (value, at) => {
-  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw new Invalid(at, `is ${kind(value)}, not a whole number`);
+  if (typeof value !== "number" || !Number.isSafeInteger(value))
+    throw new Invalid(at, `is ${kind(value)}, not a whole number`);
   return value;
 };
 
@@ -55,7 +63,11 @@ export function optional<T>(check: Check<T>): Check<T | undefined> {
 export function oneOf<T extends string>(words: readonly T[]): Check<T> {
   return (value, at) => {
     const found = words.find((each) => each === value);
-    if (found === undefined) throw new Invalid(at, `is ${typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : kind(value)}, none of ${words.join(", ")}`);
+    if (found === undefined)
+      throw new Invalid(
+        at,
+        `is ${typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : kind(value)}, none of ${words.join(", ")}`,
+      );
     return found;
   };
 }
@@ -70,18 +82,30 @@ export function list<T>(check: Check<T>, most = 100_000): Check<T[]> {
 }
 
 export const keys: Check<Record<string, unknown>> = (value, at) => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Invalid(at, `is ${kind(value)}, not an object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Invalid(at, `is ${kind(value)}, not an object`);
   return value as Record<string, unknown>;
 };
 
 /** An object with these fields and no other. */
-export function shape<T extends object>(fields: { [F in keyof Required<T>]: Check<T[F]> }): Check<T> {
+export function shape<T extends object>(fields: {
+  [F in keyof Required<T>]: Check<T[F]>;
+}): Check<T> {
   const checks = Object.entries(fields) as [string, Check<unknown>][];
   const known = new Set(Object.keys(fields));
   return (value, at) => {
     const found = keys(value, at);
-    for (const [name, check] of checks) check(Object.hasOwn(found, name) ? found[name] : undefined, at === "" ? name : `${at}.${name}`);
-    for (const name of Object.keys(found)) if (!known.has(name)) throw new Invalid(at, `has a field that is not known: ${JSON.stringify(name.slice(0, 80))}`);
+    for (const [name, check] of checks)
+      check(
+        Object.hasOwn(found, name) ? found[name] : undefined,
+        at === "" ? name : `${at}.${name}`,
+      );
+    for (const name of Object.keys(found))
+      if (!known.has(name))
+        throw new Invalid(
+          at,
+          `has a field that is not known: ${JSON.stringify(name.slice(0, 80))}`,
+        );
     return found as T;
   };
 }

@@ -8,7 +8,12 @@ import type { Layout } from "../model/layout.ts";
 import { BLOCKED, FAILED } from "../model/status.ts";
 
 /** Of the format, what is written here. Moments and lengths are microseconds. */
-export type TraceEvent = { readonly name: string; readonly pid: number; readonly tid: number; readonly args: Record<string, unknown> } & (
+export type TraceEvent = {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly args: Record<string, unknown>;
+} & (
   | { readonly ph: "M" }
   /** A complete event: a bar. */
   | { readonly ph: "X"; readonly cat: string; readonly ts: number; readonly dur: number }
@@ -28,7 +33,13 @@ const FRAMES = 1;
 const TASKS = 2;
 
 /** What has begun of a run. `now_ms` is the end of what goes on. Times count from the run's begin. */
-export function chromeTrace(run: RunView, frames: FrameTable, tasks: TaskTable, layout: Layout, now_ms: number): ChromeTrace {
+export function chromeTrace(
+  run: RunView,
+  frames: FrameTable,
+  tasks: TaskTable,
+  layout: Layout,
+  now_ms: number,
+): ChromeTrace {
   const origin_ms = Math.min(run.started_ms, layout.from);
   const at = (ms: number) => Math.round((ms - origin_ms) * 1_000);
   const until_ms = Math.max(now_ms, layout.to);
@@ -36,8 +47,17 @@ export function chromeTrace(run: RunView, frames: FrameTable, tasks: TaskTable, 
   const tries = taskEvents(frames, tasks, until_ms, at);
   return {
     displayTimeUnit: "ms",
-    otherData: { run: run.id, name: run.name, project: run.project, started: new Date(origin_ms).toISOString(), made_by: "fornax" },
-    traceEvents: [...names(run, layout), ...[...bars, ...tries].sort((a, b) => a.ts - b.ts || b.dur - a.dur).map(({ event }) => event)],
+    otherData: {
+      run: run.id,
+      name: run.name,
+      project: run.project,
+      started: new Date(origin_ms).toISOString(),
+      made_by: "fornax",
+    },
+    traceEvents: [
+      ...names(run, layout),
+      ...[...bars, ...tries].sort((a, b) => a.ts - b.ts || b.dur - a.dur).map(({ event }) => event),
+    ],
   };
 }
 
@@ -48,7 +68,12 @@ interface Timed {
 }
 
 function names(run: RunView, layout: Layout): TraceEvent[] {
-  const meta = (name: string, pid: number, tid: number, args: Record<string, unknown>): TraceEvent => ({ name, ph: "M", pid, tid, args });
+  const meta = (
+    name: string,
+    pid: number,
+    tid: number,
+    args: Record<string, unknown>,
+  ): TraceEvent => ({ name, ph: "M", pid, tid, args });
   const processes = [
     meta("process_name", FRAMES, 0, { name: `${run.name} (${run.id})` }),
     meta("process_sort_index", FRAMES, 0, { sort_index: 0 }),
@@ -62,7 +87,13 @@ function names(run: RunView, layout: Layout): TraceEvent[] {
   return [...processes, ...rows.flat()];
 }
 
-function barEvents(frames: FrameTable, tasks: TaskTable, layout: Layout, until_ms: number, at: (ms: number) => number): Timed[] {
+function barEvents(
+  frames: FrameTable,
+  tasks: TaskTable,
+  layout: Layout,
+  until_ms: number,
+  at: (ms: number) => number,
+): Timed[] {
   const events: Timed[] = [];
   for (let bar = 0; bar < layout.count; bar++) {
     if (layout.kind[bar] === FUTURE) continue;
@@ -73,30 +104,78 @@ function barEvents(frames: FrameTable, tasks: TaskTable, layout: Layout, until_m
     const cat = `frame,${frame.status}`;
     const task = frame.task === null ? undefined : tasks.row(frame.task);
     const args = {
-      id: frame.id, status: frame.status, reason: frame.reason, key: frame.key, tool: frame.tool, phase: frame.phase, role: frame.agent_role,
-      attempt: task === undefined ? null : tasks.attempt.get(task), model: task === undefined ? null : tasks.model.get(task),
-      usage: frame.usage, turns: frame.turns, artifacts: frame.artifacts, depends_on: frame.depends_on,
+      id: frame.id,
+      status: frame.status,
+      reason: frame.reason,
+      key: frame.key,
+      tool: frame.tool,
+      phase: frame.phase,
+      role: frame.agent_role,
+      attempt: task === undefined ? null : tasks.attempt.get(task),
+      model: task === undefined ? null : tasks.model.get(task),
+      usage: frame.usage,
+      turns: frame.turns,
+      artifacts: frame.artifacts,
+      depends_on: frame.depends_on,
     };
-    events.push({ ts, dur, event: { name: frame.title, cat, ph: "X", ts, dur, pid: FRAMES, tid, args } });
+    events.push({
+      ts,
+      dur,
+      event: { name: frame.title, cat, ph: "X", ts, dur, pid: FRAMES, tid, args },
+    });
     const status = frames.status.codes[bar]!;
     if (status !== FAILED && status !== BLOCKED) continue;
     const why = { id: frame.id, reason: frame.reason };
-    events.push({ ts: ts + dur, dur: 0, event: { name: `${frame.status}: ${frame.title}`, cat, ph: "i", s: "t", ts: ts + dur, pid: FRAMES, tid, args: why } });
+    events.push({
+      ts: ts + dur,
+      dur: 0,
+      event: {
+        name: `${frame.status}: ${frame.title}`,
+        cat,
+        ph: "i",
+        s: "t",
+        ts: ts + dur,
+        pid: FRAMES,
+        tid,
+        args: why,
+      },
+    });
   }
   return events;
 }
 
 /** Each try by itself: a frame's bar spans all of them. */
-function taskEvents(frames: FrameTable, tasks: TaskTable, until_ms: number, at: (ms: number) => number): Timed[] {
+function taskEvents(
+  frames: FrameTable,
+  tasks: TaskTable,
+  until_ms: number,
+  at: (ms: number) => number,
+): Timed[] {
   const events: Timed[] = [];
   for (let row = 0; row < tasks.length; row++) {
     const task = tasks.get(row);
     if (task.started_ms === null) continue;
     const frame = frames.row(task.frame);
     const title = frame === undefined ? task.frame : frames.title.get(frame);
-    const [ts, end] = [at(task.started_ms), Math.max(at(task.ended_ms ?? until_ms), at(task.started_ms))];
-    const shared = { name: `${title}: ${task.tool}, try ${task.attempt}`, cat: `task,${task.state}`, pid: TASKS, tid: 0, id: task.id };
-    const args = { state: task.state, exit_code: task.exit_code, signal: task.signal, error: task.error, model: task.model, usage: task.usage };
+    const [ts, end] = [
+      at(task.started_ms),
+      Math.max(at(task.ended_ms ?? until_ms), at(task.started_ms)),
+    ];
+    const shared = {
+      name: `${title}: ${task.tool}, try ${task.attempt}`,
+      cat: `task,${task.state}`,
+      pid: TASKS,
+      tid: 0,
+      id: task.id,
+    };
+    const args = {
+      state: task.state,
+      exit_code: task.exit_code,
+      signal: task.signal,
+      error: task.error,
+      model: task.model,
+      usage: task.usage,
+    };
     events.push({ ts, dur: end - ts, event: { ...shared, ph: "b", ts, args } });
     events.push({ ts: end, dur: -1, event: { ...shared, ph: "e", ts: end, args: {} } });
   }

@@ -24,7 +24,12 @@ export interface RunDocument {
 export const LARGEST_FILE = 256 * 1_024 * 1_024;
 const MOST_FRAMES = 1_000_000;
 
-export function makeDocument(run: RunView, content: RunContent, events: readonly JournalRecord[], at_ms: number): RunDocument {
+export function makeDocument(
+  run: RunView,
+  content: RunContent,
+  events: readonly JournalRecord[],
+  at_ms: number,
+): RunDocument {
   const { frames, tasks } = content;
   return {
     format: "fornax-run",
@@ -48,11 +53,19 @@ export function readDocument(raw: string): RunDocument {
   try {
     value = JSON.parse(raw);
   } catch (error) {
-    throw new Invalid("the file", `is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Invalid(
+      "the file",
+      `is no JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   const found = keys(value, "the file");
-  if (found.format !== "fornax-run") throw new Invalid("format", `is not "fornax-run": the file is no run that was exported as JSON`);
-  if (found.version !== 1) throw new Invalid("version", "is not 1: the file was made by another version of Fornax");
+  if (found.format !== "fornax-run")
+    throw new Invalid(
+      "format",
+      `is not "fornax-run": the file is no run that was exported as JSON`,
+    );
+  if (found.version !== 1)
+    throw new Invalid("version", "is not 1: the file was made by another version of Fornax");
   const known = ["format", "version", "at_ms", "run", "frames", "tasks", "events"];
   for (const key of Object.keys(found)) oneOf(known)(key, "a field of the file");
   number(found.at_ms, "at_ms");
@@ -69,26 +82,40 @@ export function readDocument(raw: string): RunDocument {
 function checkTree({ run, frames, tasks }: RunDocument): void {
   const parents = new Map<string, string | null>();
   frames.forEach((frame, i) => {
-    if (parents.has(frame.id)) throw new Invalid(`frames[${i}].id`, `is there twice: ${short(frame.id)}`);
-    if (frame.run !== run.id) throw new Invalid(`frames[${i}].run`, `is another run: ${short(frame.run)}`);
+    if (parents.has(frame.id))
+      throw new Invalid(`frames[${i}].id`, `is there twice: ${short(frame.id)}`);
+    if (frame.run !== run.id)
+      throw new Invalid(`frames[${i}].run`, `is another run: ${short(frame.run)}`);
     parents.set(frame.id, frame.parent);
   });
-  if (!parents.has(run.root)) throw new Invalid("run.root", `is none of the frames: ${short(run.root)}`);
+  if (!parents.has(run.root))
+    throw new Invalid("run.root", `is none of the frames: ${short(run.root)}`);
   const rooted = new Set<string>();
   frames.forEach((frame, i) => {
     const path = new Set<string>();
-    for (let id: string | null = frame.id; id !== null && !rooted.has(id); id = parents.get(id) ?? null) {
+    for (
+      let id: string | null = frame.id;
+      id !== null && !rooted.has(id);
+      id = parents.get(id) ?? null
+    ) {
       if (path.has(id)) throw new Invalid(`frames[${i}].parent`, "leads in a circle");
-      if (!parents.has(id)) throw new Invalid(`frames[${i}].parent`, `is, or leads to, none of the frames: ${short(id)}`);
+      if (!parents.has(id))
+        throw new Invalid(
+          `frames[${i}].parent`,
+          `is, or leads to, none of the frames: ${short(id)}`,
+        );
       path.add(id);
     }
     for (const id of path) rooted.add(id);
   });
   const known = new Set<string>();
   tasks.forEach((task, i) => {
-    if (known.has(task.id)) throw new Invalid(`tasks[${i}].id`, `is there twice: ${short(task.id)}`);
-    if (task.run !== run.id) throw new Invalid(`tasks[${i}].run`, `is another run: ${short(task.run)}`);
-    if (!parents.has(task.frame)) throw new Invalid(`tasks[${i}].frame`, `is none of the frames: ${short(task.frame)}`);
+    if (known.has(task.id))
+      throw new Invalid(`tasks[${i}].id`, `is there twice: ${short(task.id)}`);
+    if (task.run !== run.id)
+      throw new Invalid(`tasks[${i}].run`, `is another run: ${short(task.run)}`);
+    if (!parents.has(task.frame))
+      throw new Invalid(`tasks[${i}].frame`, `is none of the frames: ${short(task.frame)}`);
     known.add(task.id);
   });
 }

@@ -31,7 +31,13 @@ const MOST_PIXELS = 100_000_000;
 const PIXEL_RATIO = 2;
 
 export async function save(format: Format, source: Source): Promise<void> {
-  const endings: Record<Format, string> = { json: "json", trace: "trace.json", svg: "svg", png: "png", view: "view.png" };
+  const endings: Record<Format, string> = {
+    json: "json",
+    trace: "trace.json",
+    svg: "svg",
+    png: "png",
+    view: "view.png",
+  };
   download(fileName(source.run, endings[format]), await make(format, source));
 }
 
@@ -40,7 +46,9 @@ async function make(format: Format, source: Source): Promise<Blob> {
   switch (format) {
     case "json": {
       const events = source.events ?? (await journal(run));
-      return new Blob([writeDocument(makeDocument(run, content, events, now_ms))], { type: "application/json" });
+      return new Blob([writeDocument(makeDocument(run, content, events, now_ms))], {
+        type: "application/json",
+      });
     }
     case "trace": {
       const trace = chromeTrace(run, content.frames, content.tasks, layOut(content.frames), now_ms);
@@ -57,18 +65,30 @@ async function make(format: Format, source: Source): Promise<Blob> {
 
 function drawing({ run, content, now_ms }: Source): string {
   const offset_ms = -new Date(now_ms).getTimezoneOffset() * 60_000;
-  return flameSvg(run, content.frames, layOut(content.frames), now_ms, offset_ms, readColours(document.documentElement));
+  return flameSvg(
+    run,
+    content.frames,
+    layOut(content.frames),
+    now_ms,
+    offset_ms,
+    readColours(document.documentElement),
+  );
 }
 
 async function journal(run: RunView): Promise<JournalRecord[]> {
-  const response = await ask(address(["runs", run.id, "events"], { project: run.project, offset: 0 }));
+  const response = await ask(
+    address(["runs", run.id, "events"], { project: run.project, offset: 0 }),
+  );
   const records: JournalRecord[] = [];
   let read = 0;
   for await (const line of readLines(response)) {
     const record = readRecord(line);
     if (record) records.push(record);
     read += line.length + 1;
-    if (read > LARGEST_JOURNAL) throw new Error("The run's journal is too large for a file. Copy the run's folder in .fornax/runs instead.");
+    if (read > LARGEST_JOURNAL)
+      throw new Error(
+        "The run's journal is too large for a file. Copy the run's folder in .fornax/runs instead.",
+      );
   }
   return records;
 }
@@ -79,7 +99,11 @@ async function picture(svg: string): Promise<Blob> {
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
   const { naturalWidth: width, naturalHeight: height } = image;
-  const ratio = Math.min(PIXEL_RATIO, LONGEST_SIDE / Math.max(width, height), Math.sqrt(MOST_PIXELS / (width * height)));
+  const ratio = Math.min(
+    PIXEL_RATIO,
+    LONGEST_SIDE / Math.max(width, height),
+    Math.sqrt(MOST_PIXELS / (width * height)),
+  );
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.floor(width * ratio));
   canvas.height = Math.max(1, Math.floor(height * ratio));
@@ -90,7 +114,11 @@ async function picture(svg: string): Promise<Blob> {
 function toBlob(canvas: HTMLCanvasElement | null): Promise<Blob> {
   return new Promise((resolve, reject) => {
     if (!canvas) return reject(new Error("The flame chart is not shown."));
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large for this browser."))), "image/png");
+    canvas.toBlob(
+      (blob) =>
+        blob ? resolve(blob) : reject(new Error("The picture is too large for this browser.")),
+      "image/png",
+    );
   });
 }
 

@@ -12,7 +12,16 @@ import { FUTURE } from "../model/layout.ts";
 import type { Layout } from "../model/layout.ts";
 import { endOf, paintRow, startOf, toMoment, toPixel } from "../model/lod.ts";
 import type { Scale } from "../model/lod.ts";
-import { BLOCKED, FAILED, FRAME_STATUSES, INVALIDATED, PLANNED, doingWord, glyph, word } from "../model/status.ts";
+import {
+  BLOCKED,
+  FAILED,
+  FRAME_STATUSES,
+  INVALIDATED,
+  PLANNED,
+  doingWord,
+  glyph,
+  word,
+} from "../model/status.ts";
 import type { Colours } from "./colours.ts";
 
 const ROW = 22;
@@ -33,12 +42,27 @@ interface Drawing {
 }
 
 /** `offset_ms` is how far local time is ahead of UTC. */
-export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_ms: number, offset_ms: number, colours: Colours, width = 1_600): string {
+export function flameSvg(
+  run: RunView,
+  frames: FrameTable,
+  layout: Layout,
+  now_ms: number,
+  offset_ms: number,
+  colours: Colours,
+  width = 1_600,
+): string {
   const until_ms = Math.max(now_ms, layout.to);
   const along = axisOf(workOf(frames, layout), until_ms, true, new Set());
   const { from, to } = extentOf(layout, along, until_ms);
   const chart = width - 2 * MARGIN;
-  const scale: Scale = { axis: along, left: from, perPixel: Math.max(to - from, 1) / chart, width: chart, now_ms: until_ms, slot_ms: slotLength(layout, along, until_ms) };
+  const scale: Scale = {
+    axis: along,
+    left: from,
+    perPixel: Math.max(to - from, 1) / chart,
+    width: chart,
+    now_ms: until_ms,
+    slot_ms: slotLength(layout, along, until_ms),
+  };
   const drawing = { frames, layout, colours, scale };
   const height = HEAD + AXIS + layout.rows * ROW + FOOT;
   const took = duration((run.ended_ms ?? until_ms) - run.started_ms);
@@ -48,8 +72,20 @@ export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_m
     `<title>${escape(run.name)}</title>`,
     patterns(colours),
     `<rect width="${width}" height="${height}" fill="${colours.background}"/>`,
-    text(MARGIN, 30, fitText(oneLine(run.name), width / 2, 19), `font-size="19" font-weight="600" fill="${colours.text}"`),
-    text(MARGIN, 50, oneLine(`${glyph(run.status)} ${word(run.status)} · ${took} · ${run.id} · ${new Date(run.started_ms).toISOString()}`), `font-size="12" fill="${colours.muted}"`),
+    text(
+      MARGIN,
+      30,
+      fitText(oneLine(run.name), width / 2, 19),
+      `font-size="19" font-weight="600" fill="${colours.text}"`,
+    ),
+    text(
+      MARGIN,
+      50,
+      oneLine(
+        `${glyph(run.status)} ${word(run.status)} · ${took} · ${run.id} · ${new Date(run.started_ms).toISOString()}`,
+      ),
+      `font-size="12" fill="${colours.muted}"`,
+    ),
     `<g transform="translate(${MARGIN} ${HEAD})">`,
     axis(drawing, offset_ms, AXIS + layout.rows * ROW),
     `<g transform="translate(0 ${AXIS})">${bars}</g>`,
@@ -62,9 +98,18 @@ export function flameSvg(run: RunView, frames: FrameTable, layout: Layout, now_m
 
 /** A text as XML holds it: what no XML may hold, not even escaped, is left out. */
 export function escape(raw: string): string {
-  const letters: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  const letters: Record<string, string> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#39;",
+  };
   return raw
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "")
+    .replace(
+      /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+      "",
+    )
     .replace(/[&<>"']/g, (letter) => letters[letter]!);
 }
 
@@ -76,7 +121,10 @@ function text(x: number, y: number, raw: string, more: string): string {
 function patterns({ onFill, fills, text: ink }: Colours): string {
   const rest = `<pattern id="rest" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6L6 0" stroke="${ink}" stroke-opacity="0.35" fill="none"/></pattern>`;
   const pattern = (status: number, name: string, ink: string) => {
-    const shape = status === INVALIDATED ? `<circle cx="2" cy="2" r="1.1" fill="${ink}"/>` : `<path d="${status === FAILED ? "M0 0L8 8M8 0L0 8" : "M-2 2L2 -2M0 8L8 0M6 10L10 6"}" stroke="${ink}" stroke-width="1.3" fill="none"/>`;
+    const shape =
+      status === INVALIDATED
+        ? `<circle cx="2" cy="2" r="1.1" fill="${ink}"/>`
+        : `<path d="${status === FAILED ? "M0 0L8 8M8 0L0 8" : "M-2 2L2 -2M0 8L8 0M6 10L10 6"}" stroke="${ink}" stroke-width="1.3" fill="none"/>`;
     return `<pattern id="${name}-${status}" width="8" height="8" patternUnits="userSpaceOnUse"><g opacity="0.38">${shape}</g></pattern>`;
   };
   return `<defs>${rest}${[FAILED, BLOCKED, INVALIDATED].flatMap((status) => [pattern(status, "full", onFill), pattern(status, "faint", fills[status]!)]).join("")}</defs>`;
@@ -91,9 +139,12 @@ function drawRow(drawing: Drawing, row: number): string {
   const y = row * ROW;
   const parts: string[] = [];
   paintRow(layout, frames.status.codes, row, scale, {
-    wide: (bar, left, right) => parts.push(drawBar(drawing, bar, left, Math.max(right - left - 1, 2), y)),
+    wide: (bar, left, right) =>
+      parts.push(drawBar(drawing, bar, left, Math.max(right - left - 1, 2), y)),
     joined(status, left, right) {
-      parts.push(`<rect x="${left}" y="${y}" width="${right - left}" height="${BAR}" fill="${colours.fills[status]}"/>`);
+      parts.push(
+        `<rect x="${left}" y="${y}" width="${right - left}" height="${BAR}" fill="${colours.fills[status]}"/>`,
+      );
     },
   });
   return parts.join("");
@@ -109,17 +160,36 @@ function drawBar(drawing: Drawing, bar: number, x: number, width: number, y: num
   const box = `x="${x}" y="${y}" width="${width}" height="${BAR}"`;
   const title = oneLine(frames.title.get(bar));
   const took = notRun ? "" : duration(endOf(layout, bar, scale) - startOf(layout, bar, scale));
-  const said = [title.slice(0, 400), frames.skipped.get(bar) ? "skipped" : word(FRAME_STATUSES[status]!), took, frames.reason.get(bar)?.slice(0, 400)].filter(Boolean).join("\n");
+  const said = [
+    title.slice(0, 400),
+    frames.skipped.get(bar) ? "skipped" : word(FRAME_STATUSES[status]!),
+    took,
+    frames.reason.get(bar)?.slice(0, 400),
+  ]
+    .filter(Boolean)
+    .join("\n");
   const ink = isGroup || notRun ? colours.text : colours.onFill;
   const room = Math.min(x + width, scale.width) - Math.max(x, 0) - 10;
-  const halo = hasTexture(status) && strength === 1 ? ` stroke="${fill}" stroke-width="4" paint-order="stroke"` : "";
+  const halo =
+    hasTexture(status) && strength === 1
+      ? ` stroke="${fill}" stroke-width="4" paint-order="stroke"`
+      : "";
   const struck = status === INVALIDATED ? ` text-decoration="line-through"` : "";
   return [
     `<g><title>${escape(said)}</title><rect ${box} fill="${fill}" fill-opacity="${strength}"${notRun ? ` stroke="${fill}" stroke-dasharray="4 3"` : ""}/>`,
-    hasTexture(status) ? `<rect ${box} fill="url(#${strength < 1 ? "faint" : "full"}-${status})"/>` : "",
+    hasTexture(status)
+      ? `<rect ${box} fill="url(#${strength < 1 ? "faint" : "full"}-${status})"/>`
+      : "",
     rests(drawing, bar, y),
     isGroup && !notRun ? `<rect x="${x}" y="${y}" width="3" height="${BAR}" fill="${fill}"/>` : "",
-    width < LABELLED ? "" : text(Math.max(x, 0) + 6, y + 13.5, fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12), `font-size="12" fill="${ink}"${halo}${struck}`),
+    width < LABELLED
+      ? ""
+      : text(
+          Math.max(x, 0) + 6,
+          y + 13.5,
+          fitText(`${glyph(FRAME_STATUSES[status]!)} ${title}`, room, 12),
+          `font-size="12" fill="${ink}"${halo}${struck}`,
+        ),
     `</g>`,
   ].join("");
 }
@@ -128,15 +198,18 @@ function drawBar(drawing: Drawing, bar: number, x: number, width: number, y: num
 function rests({ layout, frames, scale, colours }: Drawing, bar: number, y: number): string {
   if (layout.kind[bar] === FUTURE) return "";
   const spans = frames.spans.get(bar);
-  return spans.map((span, i) => {
-    if (span.doing === "working") return "";
-    const end = endOf(layout, bar, scale);
-    const pixel = (at_ms: number) => Math.round(Math.min(Math.max(toPixel(Math.min(at_ms, end), scale), 0), scale.width));
-    const [left, right] = [pixel(span.from_ms), pixel(spans[i + 1]?.from_ms ?? end)];
-    if (right - left < 2) return "";
-    const box = `x="${left}" y="${y}" width="${right - left}" height="${BAR}"`;
-    return `<g><title>${escape(`${doingWord(span.doing)}, ${duration(Math.min(spans[i + 1]?.from_ms ?? end, end) - span.from_ms)}`)}</title><rect ${box} fill="${colours.background}" fill-opacity="0.45"/><rect ${box} fill="url(#rest)"/></g>`;
-  }).join("");
+  return spans
+    .map((span, i) => {
+      if (span.doing === "working") return "";
+      const end = endOf(layout, bar, scale);
+      const pixel = (at_ms: number) =>
+        Math.round(Math.min(Math.max(toPixel(Math.min(at_ms, end), scale), 0), scale.width));
+      const [left, right] = [pixel(span.from_ms), pixel(spans[i + 1]?.from_ms ?? end)];
+      if (right - left < 2) return "";
+      const box = `x="${left}" y="${y}" width="${right - left}" height="${BAR}"`;
+      return `<g><title>${escape(`${doingWord(span.doing)}, ${duration(Math.min(spans[i + 1]?.from_ms ?? end, end) - span.from_ms)}`)}</title><rect ${box} fill="${colours.background}" fill-opacity="0.45"/><rect ${box} fill="url(#rest)"/></g>`;
+    })
+    .join("");
 }
 
 function axis({ layout, scale, colours }: Drawing, offset_ms: number, height: number): string {
@@ -144,7 +217,10 @@ function axis({ layout, scale, colours }: Drawing, offset_ms: number, height: nu
   const folded = scale.axis.gaps.filter((gap) => gap.folded);
   const spacing = TICK_SPACING * scale.perPixel;
   let from_ms = toMoment(0, scale);
-  const worked = [...folded.map((gap) => [gap.from_ms, gap.to_ms] as const), [scale.now_ms, Infinity] as const].flatMap(([until, on]) => {
+  const worked = [
+    ...folded.map((gap) => [gap.from_ms, gap.to_ms] as const),
+    [scale.now_ms, Infinity] as const,
+  ].flatMap(([until, on]) => {
     const found = until > from_ms ? ticks(from_ms, until, spacing, offset_ms) : [];
     from_ms = on;
     return found;
@@ -156,17 +232,25 @@ function axis({ layout, scale, colours }: Drawing, offset_ms: number, height: nu
     if (isFree) free = x + 60;
     return `<rect x="${x}" y="0" width="1" height="${height}" fill="${colours.line}"/>${isFree ? text(x + 5, 13, tick.label, `font-size="11" fill="${colours.muted}"`) : ""}`;
   });
-  const future = layout.slots > 0 ? `<rect x="${now}" y="0" width="${Math.max(scale.width - now, 0)}" height="${height}" fill="${colours.surface}"/>` : "";
+  const future =
+    layout.slots > 0
+      ? `<rect x="${now}" y="0" width="${Math.max(scale.width - now, 0)}" height="${height}" fill="${colours.surface}"/>`
+      : "";
   return `${future}${lines.join("")}<rect x="${now}" y="0" width="1" height="${height}" fill="${colours.muted}"/>`;
 }
 
 /** Where time in which nobody worked is left out. */
 function breaks({ scale, colours }: Drawing, height: number): string {
-  return scale.axis.gaps.filter((gap) => gap.folded).map((gap) => {
-    const [left, right] = [toPixel(gap.from_ms, scale), toPixel(gap.to_ms, scale)].map(Math.round) as [number, number];
-    const said = `⋯${duration(gap.to_ms - gap.from_ms)}⋯`;
-    return `<g><title>${escape(`${duration(gap.to_ms - gap.from_ms)} in which nobody worked`)}</title><rect x="${left}" y="0" width="${Math.max(right - left, 2)}" height="${height}" fill="${colours.surface}" stroke="${colours.line}" stroke-dasharray="2 3"/>${right - left > 50 ? text((left + right) / 2, 13, said, `font-size="11" text-anchor="middle" fill="${colours.muted}"`) : ""}</g>`;
-  }).join("");
+  return scale.axis.gaps
+    .filter((gap) => gap.folded)
+    .map((gap) => {
+      const [left, right] = [toPixel(gap.from_ms, scale), toPixel(gap.to_ms, scale)].map(
+        Math.round,
+      ) as [number, number];
+      const said = `⋯${duration(gap.to_ms - gap.from_ms)}⋯`;
+      return `<g><title>${escape(`${duration(gap.to_ms - gap.from_ms)} in which nobody worked`)}</title><rect x="${left}" y="0" width="${Math.max(right - left, 2)}" height="${height}" fill="${colours.surface}" stroke="${colours.line}" stroke-dasharray="2 3"/>${right - left > 50 ? text((left + right) / 2, 13, said, `font-size="11" text-anchor="middle" fill="${colours.muted}"`) : ""}</g>`;
+    })
+    .join("");
 }
 
 function legend(colours: Colours, y: number): string {

@@ -1,6 +1,16 @@
 // The flame chart: a canvas, and how pointers and keys move it.
 
-import { createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, Show, Suspense } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createSignal,
+  lazy,
+  on,
+  onCleanup,
+  onMount,
+  Show,
+  Suspense,
+} from "solid-js";
 import type { TaskTable } from "../model/columns.ts";
 import type { Work } from "../model/idle.ts";
 import type { Layout } from "../model/layout.ts";
@@ -53,7 +63,14 @@ interface Props {
 
 const Tooltip = lazy(async () => ({ default: (await import("./Tooltip.tsx")).Tooltip }));
 
-const WIDTH_KEYS: Record<Width, string> = { time: "t", tokens: "k", cost: "c", messages: "m", artifacts: "a", equal: "e" };
+const WIDTH_KEYS: Record<Width, string> = {
+  time: "t",
+  tokens: "k",
+  cost: "c",
+  messages: "m",
+  artifacts: "a",
+  equal: "e",
+};
 
 /** What grows is drawn again when it has grown by a pixel, but at least this often. */
 const SLOWEST_REDRAW_MS = 1_000;
@@ -68,7 +85,11 @@ export function Chart(props: Props) {
   const [top, setTop] = createSignal(0);
   const [tip, setTip] = createSignal<Tip | null>(null);
   const [gaps, setGaps] = createSignal<readonly GapInSight[]>([]);
-  const camera = createCamera({ shown: () => props.shown, work: () => props.work, now: () => props.now() });
+  const camera = createCamera({
+    shown: () => props.shown,
+    work: () => props.work,
+    now: () => props.now(),
+  });
   const layout = () => props.shown.layout;
   const selectedBar = createMemo(() => {
     const bar = props.selected === null ? undefined : props.shown.frames.row(props.selected);
@@ -92,11 +113,18 @@ export function Chart(props: Props) {
     const current = scale();
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw(brush, {
-      shown: props.shown, scale: current, height: size.height, top: clampTop(top()), palette: paletteOf(box),
-      selected: selectedBar(), hovered: tip()?.bar ?? -1, live: props.live,
+      shown: props.shown,
+      scale: current,
+      height: size.height,
+      top: clampTop(top()),
+      palette: paletteOf(box),
+      selected: selectedBar(),
+      hovered: tip()?.bar ?? -1,
+      live: props.live,
     });
     setGaps(gapsInSight(current));
-    if (props.live && props.shown.width === "time") growth = setTimeout(redraw, Math.min(current.perPixel, SLOWEST_REDRAW_MS));
+    if (props.live && props.shown.width === "time")
+      growth = setTimeout(redraw, Math.min(current.perPixel, SLOWEST_REDRAW_MS));
   }
 
   onMount(() => {
@@ -123,28 +151,43 @@ export function Chart(props: Props) {
   });
   createEffect(on([top, tip, selectedBar, () => props.shown, () => props.live, theme], redraw));
   // What is chosen elsewhere is brought into sight.
-  createEffect(on(selectedBar, (bar) => {
-    if (bar < 0 || size.width === 0 || layout().y[bar]! < 0) return;
-    const [from, to] = places(bar);
-    const { view, extent } = camera.look();
-    const shown = reveal(view, extent, from, to);
-    if (shown !== view) camera.show(shown);
-    const y = layout().y[bar]! * ROW_PX;
-    const room = size.height - AXIS_PX - ROW_PX;
-    if (y < top() || y > top() + room) setTop(clampTop(y - room / 2));
-  }, { defer: true }));
+  createEffect(
+    on(
+      selectedBar,
+      (bar) => {
+        if (bar < 0 || size.width === 0 || layout().y[bar]! < 0) return;
+        const [from, to] = places(bar);
+        const { view, extent } = camera.look();
+        const shown = reveal(view, extent, from, to);
+        if (shown !== view) camera.show(shown);
+        const y = layout().y[bar]! * ROW_PX;
+        const room = size.height - AXIS_PX - ROW_PX;
+        if (y < top() || y > top() + room) setTop(clampTop(y - room / 2));
+      },
+      { defer: true },
+    ),
+  );
 
   /** From where to where a bar is on the axis. */
   function places(bar: number): [from: number, to: number] {
     const current = scale();
-    return [current.axis.at(startOf(layout(), bar, current)), current.axis.at(endOf(layout(), bar, current))];
+    return [
+      current.axis.at(startOf(layout(), bar, current)),
+      current.axis.at(endOf(layout(), bar, current)),
+    ];
   }
 
   function barUnder(event: MouseEvent): number {
     const { left, top: upper } = box.getBoundingClientRect();
     const [x, y] = [event.clientX - left, event.clientY - upper];
     if (y < AXIS_PX) return -1;
-    return barAt(layout(), props.shown.codes, scale(), x, Math.floor((y - AXIS_PX - 3 + top()) / ROW_PX));
+    return barAt(
+      layout(),
+      props.shown.codes,
+      scale(),
+      x,
+      Math.floor((y - AXIS_PX - 3 + top()) / ROW_PX),
+    );
   }
 
   function onWheel(event: WheelEvent): void {
@@ -155,9 +198,12 @@ export function Chart(props: Props) {
     const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
     const { view, extent } = camera.look();
     if (event.shiftKey) setTop(clampTop(top() + (dy || dx)));
-    else if (Math.abs(dx) > Math.abs(dy)) camera.show(pan(view, extent, (dx / size.width) * view.span));
+    else if (Math.abs(dx) > Math.abs(dy))
+      camera.show(pan(view, extent, (dx / size.width) * view.span));
     else {
-      const at = view.from + ((event.clientX - box.getBoundingClientRect().left) / Math.max(size.width, 1)) * view.span;
+      const at =
+        view.from +
+        ((event.clientX - box.getBoundingClientRect().left) / Math.max(size.width, 1)) * view.span;
       camera.show(zoom(view, extent, Math.exp(Math.min(Math.max(dy, -300), 300) * 0.0022), at));
     }
   }
@@ -167,13 +213,19 @@ export function Chart(props: Props) {
     drag(dx, dy) {
       if (!held) return;
       setTip(null);
-      if (dx !== 0) camera.show(pan(held.view, camera.look().extent, (-dx / size.width) * held.view.span));
+      if (dx !== 0)
+        camera.show(pan(held.view, camera.look().extent, (-dx / size.width) * held.view.span));
       setTop(clampTop(held.top - dy));
     },
     pinch(factor, x, dx) {
       if (!held) return;
       const { extent } = camera.look();
-      const zoomed = zoom(held.view, extent, 1 / factor, held.view.from + (x / size.width) * held.view.span);
+      const zoomed = zoom(
+        held.view,
+        extent,
+        1 / factor,
+        held.view.from + (x / size.width) * held.view.span,
+      );
       camera.show(pan(zoomed, extent, (-dx / size.width) * zoomed.span));
     },
     click(event) {
@@ -223,7 +275,8 @@ export function Chart(props: Props) {
       follow: () => camera.setMode(camera.mode() === "follow" ? "free" : "follow"),
       fitFrame: () => fitBar(bar),
       fold() {
-        if (bar >= 0) props.onFold(props.shown.frames.id.get(bar), props.shown.fold.folded[bar] === 0);
+        if (bar >= 0)
+          props.onFold(props.shown.frames.id.get(bar), props.shown.fold.folded[bar] === 0);
       },
       idle: () => camera.toggleIdle(),
       tip: () => toggleTip(),
@@ -239,15 +292,32 @@ export function Chart(props: Props) {
 
   // Their keys are heard while the chart has the focus; see own_keys.ts.
   useCommands(() => {
-    const command = (action: KeyAction, title: string) => ({ id: `chart.${action.do}`, title, group: "Chart", run: () => act(action) });
+    const command = (action: KeyAction, title: string) => ({
+      id: `chart.${action.do}`,
+      title,
+      group: "Chart",
+      run: () => act(action),
+    });
     return [
       command({ do: "fit" }, "Show the whole run"),
       command({ do: "fitFrame" }, "Show the chosen frame as wide as the chart"),
       command({ do: "follow" }, "Keep now in sight"),
       command({ do: "idle" }, "Fold or show idle time"),
       command({ do: "fold" }, "Fold or unfold the chosen frame"),
-      { id: "chart.unfold", title: "Unfold all frames", group: "Chart", keys: ["v u"], run: () => props.onUnfoldAll() },
-      ...WIDTHS.map((width) => ({ id: `chart.width.${width}`, title: `Width by ${width}`, group: "Chart", keys: [`b ${WIDTH_KEYS[width]}`], run: () => setWidth(width) })),
+      {
+        id: "chart.unfold",
+        title: "Unfold all frames",
+        group: "Chart",
+        keys: ["v u"],
+        run: () => props.onUnfoldAll(),
+      },
+      ...WIDTHS.map((width) => ({
+        id: `chart.width.${width}`,
+        title: `Width by ${width}`,
+        group: "Chart",
+        keys: [`b ${WIDTH_KEYS[width]}`],
+        run: () => setWidth(width),
+      })),
     ];
   });
 
@@ -262,13 +332,24 @@ export function Chart(props: Props) {
     const bar = selectedBar();
     if (bar < 0) return "";
     const { frames, fold } = props.shown;
-    const folded = fold.count[bar]! > 0 ? `, ${fold.count[bar]} frames folded in it, the worst ${word(FRAME_STATUSES[fold.worst[bar]!]!)}` : "";
+    const folded =
+      fold.count[bar]! > 0
+        ? `, ${fold.count[bar]} frames folded in it, the worst ${word(FRAME_STATUSES[fold.worst[bar]!]!)}`
+        : "";
     return `${frames.title.get(bar)}, ${word(FRAME_STATUSES[frames.status.codes[bar]!]!)}${folded}`;
   };
 
   return (
     <section class="chart" aria-label="Flame chart">
-      <Tools width={props.shown.width} camera={camera} live={props.live} hasIdle={gaps().length > 0 || camera.look().axis.gaps.length > 0} folded={foldedAway()} act={act} onUnfoldAll={props.onUnfoldAll} />
+      <Tools
+        width={props.shown.width}
+        camera={camera}
+        live={props.live}
+        hasIdle={gaps().length > 0 || camera.look().axis.gaps.length > 0}
+        folded={foldedAway()}
+        act={act}
+        onUnfoldAll={props.onUnfoldAll}
+      />
       <Minimap shown={props.shown} camera={camera} live={props.live} />
       <div
         ref={box}
@@ -284,10 +365,23 @@ export function Chart(props: Props) {
         <canvas ref={canvas} />
         <Gaps gaps={gaps()} width={size.width} onToggle={(from_ms) => camera.toggleGap(from_ms)} />
         <Suspense>
-          <Show when={tip()}>{(at) => <Tooltip project={props.project} shown={props.shown} layout={props.layout} tasks={props.tasks} now_ms={props.now()} tip={at()} />}</Show>
+          <Show when={tip()}>
+            {(at) => (
+              <Tooltip
+                project={props.project}
+                shown={props.shown}
+                layout={props.layout}
+                tasks={props.tasks}
+                now_ms={props.now()}
+                tip={at()}
+              />
+            )}
+          </Show>
         </Suspense>
       </div>
-      <p class="unseen" aria-live="polite">{spoken()}</p>
+      <p class="unseen" aria-live="polite">
+        {spoken()}
+      </p>
     </section>
   );
 }

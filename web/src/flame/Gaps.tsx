@@ -10,8 +10,13 @@ const NARROWEST_PX = 10;
 const NAMED_PX = 34;
 const MOST = 60;
 
-export function Gaps(props: { gaps: readonly GapInSight[]; width: number; onToggle(from_ms: number): void }) {
-  const shown = () => props.gaps.filter(({ left, right }) => right - left >= NARROWEST_PX).slice(0, MOST);
+export function Gaps(props: {
+  gaps: readonly GapInSight[];
+  width: number;
+  onToggle(from_ms: number): void;
+}) {
+  const shown = () =>
+    props.gaps.filter(({ left, right }) => right - left >= NARROWEST_PX).slice(0, MOST);
   return (
     <Index each={shown()}>
       {(at) => {

@@ -43,7 +43,10 @@ export function Minimap(props: Props) {
   let drag: { part: Part; x: number; from: number; to: number } | null = null;
   const [width, setWidth] = createSignal(0);
   /** The window in shares of the whole; it moves with the chart. */
-  const [window, setWindow] = createSignal({ from: 0, to: 1 }, { equals: (one, other) => one.from === other.from && one.to === other.to });
+  const [window, setWindow] = createSignal(
+    { from: 0, to: 1 },
+    { equals: (one, other) => one.from === other.from && one.to === other.to },
+  );
 
   /** All there is, as the chart shows it when all is fitted in. */
   const whole = () => {
@@ -66,20 +69,27 @@ export function Minimap(props: Props) {
     brush.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawProfile(brush, profileOf(props.shown, scale()), paletteOf(box), width(), height);
     const now_ms = performance.now();
-    restUntil_ms = now_ms + Math.min(Math.max(REST * (now_ms - began_ms), SHORTEST_REST_MS), LONGEST_REST_MS);
+    restUntil_ms =
+      now_ms + Math.min(Math.max(REST * (now_ms - began_ms), SHORTEST_REST_MS), LONGEST_REST_MS);
   }
 
   const redrawAtOnce = () => (callOff = inNextFrame("draw", paint));
   const redraw = () => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      // Between animation frames, which it would hold up; where nobody looks, when somebody does.
-      if (document.hidden) redrawAtOnce();
-      else paint();
-    }, Math.max(restUntil_ms - performance.now(), WAIT_MS));
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        // Between animation frames, which it would hold up; where nobody looks, when somebody does.
+        if (document.hidden) redrawAtOnce();
+        else paint();
+      },
+      Math.max(restUntil_ms - performance.now(), WAIT_MS),
+    );
   };
   const place = () => {
-    const { look: { view }, all } = whole();
+    const {
+      look: { view },
+      all,
+    } = whole();
     const share = (at: number) => Math.min(Math.max((at - all.from) / all.span, 0), 1);
     setWindow({ from: share(view.from), to: share(view.from + view.span) });
   };
@@ -107,7 +117,11 @@ export function Minimap(props: Props) {
   });
   onForcedColours(redrawAtOnce);
   // What a person changes is seen at once, what is news when it has its turn.
-  createEffect(on([theme, props.camera.idle, createMemo(() => props.shown.width)], redrawAtOnce, { defer: true }));
+  createEffect(
+    on([theme, props.camera.idle, createMemo(() => props.shown.width)], redrawAtOnce, {
+      defer: true,
+    }),
+  );
   createEffect(on(() => props.shown, redraw, { defer: true }));
   createEffect(place);
 
@@ -124,7 +138,13 @@ export function Minimap(props: Props) {
     else if (part === "to") show(from, Math.max(to + by, from + least));
     else {
       const { look, all } = whole();
-      props.camera.show(pan({ ...look.view, from: all.from + from * all.span, span: (to - from) * all.span }, look.extent, by * all.span));
+      props.camera.show(
+        pan(
+          { ...look.view, from: all.from + from * all.span, span: (to - from) * all.span },
+          look.extent,
+          by * all.span,
+        ),
+      );
     }
   }
 
@@ -134,7 +154,10 @@ export function Minimap(props: Props) {
     if (event.button !== 0) return;
     event.preventDefault();
     box.setPointerCapture(event.pointerId);
-    const taken = event.target instanceof HTMLElement ? (event.target.dataset.part as Part | undefined) : undefined;
+    const taken =
+      event.target instanceof HTMLElement
+        ? (event.target.dataset.part as Part | undefined)
+        : undefined;
     const at = shareAt(event.clientX);
     const isWhole = window().from === 0 && window().to === 1;
     if (taken && !(taken === "window" && isWhole)) {
@@ -150,7 +173,8 @@ export function Minimap(props: Props) {
     if (!drag) return;
     const by = (event.clientX - drag.x) / Math.max(width(), 1);
     if (drag.from === drag.to) {
-      if (Math.abs(event.clientX - drag.x) > 4) show(Math.min(drag.from, drag.from + by), Math.max(drag.from, drag.from + by));
+      if (Math.abs(event.clientX - drag.x) > 4)
+        show(Math.min(drag.from, drag.from + by), Math.max(drag.from, drag.from + by));
       return;
     }
     move(drag.part, by, drag);
@@ -166,7 +190,16 @@ export function Minimap(props: Props) {
 
   function onKeyDown(part: Part, event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const steps: Record<string, number> = { ArrowLeft: -STEP, ArrowDown: -STEP, ArrowRight: STEP, ArrowUp: STEP, PageUp: STEP * 5, PageDown: -STEP * 5, Home: -1, End: 1 };
+    const steps: Record<string, number> = {
+      ArrowLeft: -STEP,
+      ArrowDown: -STEP,
+      ArrowRight: STEP,
+      ArrowUp: STEP,
+      PageUp: STEP * 5,
+      PageDown: -STEP * 5,
+      Home: -1,
+      End: 1,
+    };
     const by = steps[event.key];
     if (by === undefined) return;
     event.preventDefault();
@@ -179,14 +212,30 @@ export function Minimap(props: Props) {
     const at = look.axis.moment(all.from + share * all.span);
     return props.shown.width === "time" ? clock(at) : amount(Math.max(at, 0), props.shown.width);
   };
-  const EDGES = [["from", "Where the chart begins"], ["to", "Where the chart ends"]] as const;
+  const EDGES = [
+    ["from", "Where the chart begins"],
+    ["to", "Where the chart ends"],
+  ] as const;
 
   return (
-    <div ref={box} class="minimap" role="group" aria-label="The whole run" onPointerDown={onPointerDown} onPointerMove={onPointerMove} onPointerUp={onPointerUp} onPointerCancel={() => (drag = null)}>
+    <div
+      ref={box}
+      class="minimap"
+      role="group"
+      aria-label="The whole run"
+      onPointerDown={onPointerDown}
+      onPointerMove={onPointerMove}
+      onPointerUp={onPointerUp}
+      onPointerCancel={() => (drag = null)}
+    >
       <canvas ref={canvas} aria-hidden="true" />
       <i class="minimap-out minimap-before" style={{ width: percent(window().from) }} />
       <i class="minimap-out minimap-after" style={{ width: percent(1 - window().to) }} />
-      <i class="minimap-window" data-part="window" style={{ left: percent(window().from), width: percent(window().to - window().from) }} />
+      <i
+        class="minimap-window"
+        data-part="window"
+        style={{ left: percent(window().from), width: percent(window().to - window().from) }}
+      />
       <For each={EDGES}>
         {([edge, name]) => (
           <div

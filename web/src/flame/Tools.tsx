@@ -2,7 +2,14 @@
 
 import { For, Show } from "solid-js";
 import { setQuery } from "../router.ts";
-import { FRAME_STATUSES, NOT_WORKING, doingGlyph, doingWord, glyph, word } from "../model/status.ts";
+import {
+  FRAME_STATUSES,
+  NOT_WORKING,
+  doingGlyph,
+  doingWord,
+  glyph,
+  word,
+} from "../model/status.ts";
 import { WIDTHS } from "../model/widths.ts";
 import type { Width } from "../model/widths.ts";
 import type { Camera } from "./camera.ts";
@@ -40,22 +47,71 @@ export function Tools(props: Props) {
       <Legend />
       <span class="spacer" />
       <Show when={props.folded > 0}>
-        <button class="quiet" onClick={() => props.onUnfoldAll()} title="Show what is within folded frames">Unfold all ({props.folded})</button>
+        <button
+          class="quiet"
+          onClick={() => props.onUnfoldAll()}
+          title="Show what is within folded frames"
+        >
+          Unfold all ({props.folded})
+        </button>
       </Show>
       <Show when={props.hasIdle && props.width === "time"}>
-        <button class="quiet" title="Fold time in which nobody worked (I)" aria-pressed={props.camera.idle().folded} onClick={() => props.act({ do: "idle" })}>Fold idle</button>
+        <button
+          class="quiet"
+          title="Fold time in which nobody worked (I)"
+          aria-pressed={props.camera.idle().folded}
+          onClick={() => props.act({ do: "idle" })}
+        >
+          Fold idle
+        </button>
       </Show>
       <label class="chart-width">
-        <span class="muted" aria-hidden="true">Width</span>
+        <span class="muted" aria-hidden="true">
+          Width
+        </span>
         <select aria-label="Width" onChange={(event) => setWidth(event.currentTarget.value)}>
-          <For each={WIDTHS}>{(width) => <option value={width} selected={props.width === width}>{WIDTH_NAMES[width]}</option>}</For>
+          <For each={WIDTHS}>
+            {(width) => (
+              <option value={width} selected={props.width === width}>
+                {WIDTH_NAMES[width]}
+              </option>
+            )}
+          </For>
         </select>
       </label>
-      <button class="quiet" title="Zoom out (−)" aria-label="Zoom out" onClick={() => props.act({ do: "zoom", factor: 1.6 })}>−</button>
-      <button class="quiet" title="Zoom in (+)" aria-label="Zoom in" onClick={() => props.act({ do: "zoom", factor: 1 / 1.6 })}>+</button>
-      <button class="quiet" title="Show the whole run (0)" aria-pressed={props.camera.mode() === "fit"} onClick={() => props.act({ do: "fit" })}>Fit</button>
+      <button
+        class="quiet"
+        title="Zoom out (−)"
+        aria-label="Zoom out"
+        onClick={() => props.act({ do: "zoom", factor: 1.6 })}
+      >
+        −
+      </button>
+      <button
+        class="quiet"
+        title="Zoom in (+)"
+        aria-label="Zoom in"
+        onClick={() => props.act({ do: "zoom", factor: 1 / 1.6 })}
+      >
+        +
+      </button>
+      <button
+        class="quiet"
+        title="Show the whole run (0)"
+        aria-pressed={props.camera.mode() === "fit"}
+        onClick={() => props.act({ do: "fit" })}
+      >
+        Fit
+      </button>
       <Show when={props.live && props.width === "time"}>
-        <button class="quiet" title="Keep now in sight (N)" aria-pressed={props.camera.mode() === "follow"} onClick={() => props.act({ do: "follow" })}>Follow</button>
+        <button
+          class="quiet"
+          title="Keep now in sight (N)"
+          aria-pressed={props.camera.mode() === "follow"}
+          onClick={() => props.act({ do: "follow" })}
+        >
+          Follow
+        </button>
       </Show>
     </div>
   );
@@ -65,17 +121,37 @@ function Legend() {
   return (
     <ul class="legend" aria-label="What the colours mean">
       <For each={FRAME_STATUSES}>
-        {(status) => <li><i class={`swatch swatch-${status}`} aria-hidden="true" />{glyph(status)} {word(status)}</li>}
+        {(status) => (
+          <li>
+            <i class={`swatch swatch-${status}`} aria-hidden="true" />
+            {glyph(status)} {word(status)}
+          </li>
+        )}
       </For>
       <li class="legend-within">
         <details>
           <summary>within a bar</summary>
           <ul>
             <For each={NOT_WORKING}>
-              {(doing) => <li><i class={`swatch doing-${doing}`} aria-hidden="true" />{doingGlyph(doing)} {doingWord(doing)}</li>}
+              {(doing) => (
+                <li>
+                  <i class={`swatch doing-${doing}`} aria-hidden="true" />
+                  {doingGlyph(doing)} {doingWord(doing)}
+                </li>
+              )}
             </For>
-            <li><i class="swatch legend-break" aria-hidden="true">╱╱</i>idle time, folded</li>
-            <li><i class="swatch legend-fold" aria-hidden="true">▸</i>frames folded in it, and the worst of them</li>
+            <li>
+              <i class="swatch legend-break" aria-hidden="true">
+                ╱╱
+              </i>
+              idle time, folded
+            </li>
+            <li>
+              <i class="swatch legend-fold" aria-hidden="true">
+                ▸
+              </i>
+              frames folded in it, and the worst of them
+            </li>
           </ul>
         </details>
       </li>

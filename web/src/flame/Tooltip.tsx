@@ -39,7 +39,10 @@ export function Tooltip(props: Props) {
   const view = () => props.shown.frames.get(props.tip.bar);
   const detail = detailOf(props);
   const took = () => {
-    const { tip: { bar }, layout } = props;
+    const {
+      tip: { bar },
+      layout,
+    } = props;
     if (layout.kind[bar] === FUTURE) return null;
     const isRunning = layout.kind[bar] === RUNNING;
     const length = duration((isRunning ? props.now_ms : layout.end[bar]!) - layout.start[bar]!);
@@ -55,12 +58,17 @@ export function Tooltip(props: Props) {
       turns > 0 ? plural(turns, "message") : null,
       artifacts > 0 ? plural(artifacts, "artifact") : null,
       attempt === undefined ? null : `attempt ${props.tasks.attempt.get(attempt)}`,
-      tool, phase, agent_role, view().id,
+      tool,
+      phase,
+      agent_role,
+      view().id,
     ].filter((fact) => fact !== null);
   };
   const doing = () => {
     const last = view().spans.at(-1)?.doing;
-    return view().status === "in_progress" && last !== undefined && last !== "working" ? last : null;
+    return view().status === "in_progress" && last !== undefined && last !== "working"
+      ? last
+      : null;
   };
   const folded = () => props.shown.fold.count[props.tip.bar] ?? 0;
   const place = () => {
@@ -73,13 +81,26 @@ export function Tooltip(props: Props) {
       <strong>{view().title}</strong>
       <span class={`status status-${view().status}`}>
         {glyph(view().status)} {view().skipped ? "skipped" : word(view().status)}
-        <Show when={doing()}>{(what) => <> · {doingGlyph(what())} {doingWord(what())}</>}</Show>
+        <Show when={doing()}>
+          {(what) => (
+            <>
+              {" "}
+              · {doingGlyph(what())} {doingWord(what())}
+            </>
+          )}
+        </Show>
         <Show when={view().stale}> · stale</Show>
       </span>
       <Show when={view().reason}>{(reason) => <span class="tip-text">{reason()}</span>}</Show>
-      <For each={summary(detail())}>{(line) => <span class="tip-text tip-summary">{line}</span>}</For>
-      <Show when={folded() > 0}><span class="muted">{plural(folded(), "frame")} folded in it</span></Show>
-      <span class="muted"><Facts of={facts()} /></span>
+      <For each={summary(detail())}>
+        {(line) => <span class="tip-text tip-summary">{line}</span>}
+      </For>
+      <Show when={folded() > 0}>
+        <span class="muted">{plural(folded(), "frame")} folded in it</span>
+      </Show>
+      <span class="muted">
+        <Facts of={facts()} />
+      </span>
     </div>
   );
 }
@@ -88,27 +109,35 @@ export function Tooltip(props: Props) {
 function summary(detail: FrameDetail | null): string[] {
   if (!detail) return [];
   const result = detail.results_compact || detail.results;
-  return [detail.goal, result].filter((text) => text !== "" && text !== detail.frame.title).map((text) => text.slice(0, 600));
+  return [detail.goal, result]
+    .filter((text) => text !== "" && text !== detail.frame.title)
+    .map((text) => text.slice(0, 600));
 }
 
 /** The details of the frame, once the pointer rests on it. */
 function detailOf(props: Props): () => FrameDetail | null {
   const [detail, setDetail] = createSignal<FrameDetail | null>(null);
-  const key = () => `${props.project} ${props.shown.frames.id.get(props.tip.bar)} ${props.shown.frames.seq.get(props.tip.bar)}`;
-  createEffect(on(key, (wanted) => {
-    setDetail(known.get(wanted) ?? null);
-    if (known.has(wanted)) return;
-    const abort = new AbortController();
-    const timer = setTimeout(() => {
-      const frame = props.shown.frames.id.get(props.tip.bar);
-      // Where the daemon does not answer, the tip says what is known here.
-      getFrame(props.project, frame, abort.signal).then((found) => setDetail(remember(wanted, found)), () => undefined);
-    }, REST_MS);
-    onCleanup(() => {
-      clearTimeout(timer);
-      abort.abort();
-    });
-  }));
+  const key = () =>
+    `${props.project} ${props.shown.frames.id.get(props.tip.bar)} ${props.shown.frames.seq.get(props.tip.bar)}`;
+  createEffect(
+    on(key, (wanted) => {
+      setDetail(known.get(wanted) ?? null);
+      if (known.has(wanted)) return;
+      const abort = new AbortController();
+      const timer = setTimeout(() => {
+        const frame = props.shown.frames.id.get(props.tip.bar);
+        // Where the daemon does not answer, the tip says what is known here.
+        getFrame(props.project, frame, abort.signal).then(
+          (found) => setDetail(remember(wanted, found)),
+          () => undefined,
+        );
+      }, REST_MS);
+      onCleanup(() => {
+        clearTimeout(timer);
+        abort.abort();
+      });
+    }),
+  );
   return detail;
 }
 

@@ -34,21 +34,29 @@ export function Treegrid(props: Props) {
   const [scroll, setScroll] = createSignal(0);
   const [height, setHeight] = createSignal(0);
   // Most changes leave the order of children, and what is folded, as they are.
-  const tree = createMemo(() => props.layout, undefined, { equals: (one, other) => one.children === other.children });
+  const tree = createMemo(() => props.layout, undefined, {
+    equals: (one, other) => one.children === other.children,
+  });
   const folded = createMemo(() => props.fold.folded, undefined, { equals: isSame });
   const bars = createMemo(() => inOrder(tree(), folded()));
-  const sums = createMemo(() => {
-    // A change of the layout means that a frame has changed.
-    void props.layout;
-    const known = sumsOf(props.frames);
-    return { known, changes: known.changes };
-  }, undefined, { equals: (one, other) => one.known === other.known && one.changes === other.changes });
+  const sums = createMemo(
+    () => {
+      // A change of the layout means that a frame has changed.
+      void props.layout;
+      const known = sumsOf(props.frames);
+      return { known, changes: known.changes };
+    },
+    undefined,
+    { equals: (one, other) => one.known === other.known && one.changes === other.changes },
+  );
   const chosen = createMemo(() => {
     const bar = props.selected === null ? undefined : props.frames.row(props.selected);
     return bar === undefined ? -1 : bars().indexOf(bar);
   });
   const first = () => Math.max(0, Math.floor(scroll() / ROW_PX) - OVERSCAN);
-  const shown = createMemo(() => [...bars().subarray(first(), Math.ceil((scroll() + height()) / ROW_PX) + OVERSCAN)]);
+  const shown = createMemo(() => [
+    ...bars().subarray(first(), Math.ceil((scroll() + height()) / ROW_PX) + OVERSCAN),
+  ]);
 
   onMount(() => {
     const resized = new ResizeObserver(() => setHeight(box.clientHeight));
@@ -56,14 +64,17 @@ export function Treegrid(props: Props) {
     onCleanup(() => resized.disconnect());
   });
   // What is chosen elsewhere is brought into sight.
-  createEffect(on([() => props.selected, () => chosen() < 0], () => {
-    if (chosen() < 0) return;
-    const y = chosen() * ROW_PX;
-    const room = box.clientHeight - 2 * ROW_PX;
-    if (y < box.scrollTop || y > box.scrollTop + room) box.scrollTop = y - room / 2;
-  }));
+  createEffect(
+    on([() => props.selected, () => chosen() < 0], () => {
+      if (chosen() < 0) return;
+      const y = chosen() * ROW_PX;
+      const room = box.clientHeight - 2 * ROW_PX;
+      if (y < box.scrollTop || y > box.scrollTop + room) box.scrollTop = y - room / 2;
+    }),
+  );
 
-  const holdsOthers = (bar: number) => props.layout.childStart[bar + 1]! > props.layout.childStart[bar]!;
+  const holdsOthers = (bar: number) =>
+    props.layout.childStart[bar + 1]! > props.layout.childStart[bar]!;
   const isFolded = (bar: number) => props.fold.folded[bar] === 1;
   const fold = (bar: number, folds: boolean) => props.onFold(props.frames.id.get(bar), folds);
   const choose = (index: number) => {
@@ -72,7 +83,12 @@ export function Treegrid(props: Props) {
   };
 
   function onKeyDown(event: KeyboardEvent): void {
-    if (event.metaKey || event.altKey || (event.ctrlKey && event.key !== "Home" && event.key !== "End")) return;
+    if (
+      event.metaKey ||
+      event.altKey ||
+      (event.ctrlKey && event.key !== "Home" && event.key !== "End")
+    )
+      return;
     const bar = bars()[chosen()] ?? -1;
     const canFold = bar >= 0 && holdsOthers(bar);
     const page = Math.max(1, Math.floor(height() / ROW_PX) - 2);
@@ -89,7 +105,8 @@ export function Treegrid(props: Props) {
       },
       ArrowLeft() {
         if (canFold && !isFolded(bar)) fold(bar, true);
-        else if (bar >= 0 && props.layout.parent[bar]! >= 0) props.onSelect(props.frames.id.get(props.layout.parent[bar]!));
+        else if (bar >= 0 && props.layout.parent[bar]! >= 0)
+          props.onSelect(props.frames.id.get(props.layout.parent[bar]!));
       },
       " ": () => canFold && fold(bar, !isFolded(bar)),
       Enter: () => props.onOpen(),
@@ -110,12 +127,24 @@ export function Treegrid(props: Props) {
       aria-label="Frames"
       aria-rowcount={bars().length + 1}
       aria-colcount={COLUMNS.length}
-      aria-activedescendant={props.selected === null || chosen() < 0 ? undefined : `tree-${props.selected}`}
+      aria-activedescendant={
+        props.selected === null || chosen() < 0 ? undefined : `tree-${props.selected}`
+      }
       onScroll={() => setScroll(box.scrollTop)}
       onKeyDown={onKeyDown}
     >
       <div class="tree-row tree-head" role="row" aria-rowindex="1">
-        <For each={COLUMNS}>{(column, i) => <span role="columnheader" aria-colindex={i() + 1} class={`tree-${column.toLowerCase()}`}>{column}</span>}</For>
+        <For each={COLUMNS}>
+          {(column, i) => (
+            <span
+              role="columnheader"
+              aria-colindex={i() + 1}
+              class={`tree-${column.toLowerCase()}`}
+            >
+              {column}
+            </span>
+          )}
+        </For>
       </div>
       <div role="rowgroup" style={{ height: `${bars().length * ROW_PX}px` }}>
         <div role="presentation" style={{ transform: `translateY(${first() * ROW_PX}px)` }}>
@@ -143,11 +172,25 @@ export function Treegrid(props: Props) {
     /** The worst of what is folded in it, where that is worse than itself. */
     const worse = () => {
       const worst = props.fold.worst[row.bar]!;
-      return BADNESS[worst]! > BADNESS[props.frames.status.codes[row.bar]!]! ? FRAME_STATUSES[worst]! : null;
+      return BADNESS[worst]! > BADNESS[props.frames.status.codes[row.bar]!]!
+        ? FRAME_STATUSES[worst]!
+        : null;
     };
     const said = () => {
-      const folded = props.fold.count[row.bar]! > 0 ? `${props.fold.count[row.bar]} folded${worse() ? `, the worst ${word(worse()!)}` : ""}` : "";
-      return [frame().title, word(frame().status), took(), tokens() && `${tokens()} tokens`, money(), folded].filter((part) => part !== "").join(", ");
+      const folded =
+        props.fold.count[row.bar]! > 0
+          ? `${props.fold.count[row.bar]} folded${worse() ? `, the worst ${word(worse()!)}` : ""}`
+          : "";
+      return [
+        frame().title,
+        word(frame().status),
+        took(),
+        tokens() && `${tokens()} tokens`,
+        money(),
+        folded,
+      ]
+        .filter((part) => part !== "")
+        .join(", ");
     };
     return (
       <div
@@ -167,7 +210,12 @@ export function Treegrid(props: Props) {
         onClick={() => props.onSelect(frame().id)}
         onDblClick={() => holdsOthers(row.bar) && fold(row.bar, !isFolded(row.bar))}
       >
-        <span role="gridcell" aria-colindex="1" class="tree-frame" style={{ "padding-left": `${indent(props.layout.depth[row.bar]!)}px` }}>
+        <span
+          role="gridcell"
+          aria-colindex="1"
+          class="tree-frame"
+          style={{ "padding-left": `${indent(props.layout.depth[row.bar]!)}px` }}
+        >
           <span
             class="tree-fold"
             aria-hidden="true"
@@ -180,16 +228,32 @@ export function Treegrid(props: Props) {
           >
             {holdsOthers(row.bar) ? (isFolded(row.bar) ? "▸" : "▾") : ""}
           </span>
-          <span class={`status status-${frame().status}`} aria-hidden="true">{glyph(frame().status)}</span>
+          <span class={`status status-${frame().status}`} aria-hidden="true">
+            {glyph(frame().status)}
+          </span>
           <span class="tree-title">{frame().title}</span>
           <span class="tree-folded muted" classList={{ [`status-${worse()}`]: worse() !== null }}>
-            {props.fold.count[row.bar]! > 0 ? `${worse() ? glyph(worse()!) : ""}${props.fold.count[row.bar]}` : ""}
+            {props.fold.count[row.bar]! > 0
+              ? `${worse() ? glyph(worse()!) : ""}${props.fold.count[row.bar]}`
+              : ""}
           </span>
         </span>
-        <span role="gridcell" aria-colindex="2" class={`tree-status status status-${frame().status}`}>{word(frame().status)}</span>
-        <span role="gridcell" aria-colindex="3" class="tree-took muted number">{took()}</span>
-        <span role="gridcell" aria-colindex="4" class="tree-tokens muted number">{tokens()}</span>
-        <span role="gridcell" aria-colindex="5" class="tree-cost muted number">{money()}</span>
+        <span
+          role="gridcell"
+          aria-colindex="2"
+          class={`tree-status status status-${frame().status}`}
+        >
+          {word(frame().status)}
+        </span>
+        <span role="gridcell" aria-colindex="3" class="tree-took muted number">
+          {took()}
+        </span>
+        <span role="gridcell" aria-colindex="4" class="tree-tokens muted number">
+          {tokens()}
+        </span>
+        <span role="gridcell" aria-colindex="5" class="tree-cost muted number">
+          {money()}
+        </span>
       </div>
     );
   }

@@ -2,7 +2,16 @@
 
 import { FUTURE, RUNNING } from "../model/layout.ts";
 import { endOf, startOf, toPixel } from "../model/lod.ts";
-import { BADNESS, DIMMED, FRAME_STATUSES, INVALIDATED, NOT_WORKING, doingGlyph, doingWord, glyph } from "../model/status.ts";
+import {
+  BADNESS,
+  DIMMED,
+  FRAME_STATUSES,
+  INVALIDATED,
+  NOT_WORKING,
+  doingGlyph,
+  doingWord,
+  glyph,
+} from "../model/status.ts";
 import { BAR_PX, amount } from "./scene.ts";
 import type { Brush, Scene } from "./scene.ts";
 import { measure, shorten } from "./text.ts";
@@ -28,7 +37,14 @@ interface Stretch {
   doing: (typeof NOT_WORKING)[number] | "working";
 }
 
-export function drawBar(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number): void {
+export function drawBar(
+  brush: Brush,
+  scene: Scene,
+  bar: number,
+  left: number,
+  right: number,
+  y: number,
+): void {
   const { palette, shown } = scene;
   const status = shown.frames.status.codes[bar]!;
   const fill = palette.fills[status]!;
@@ -43,7 +59,8 @@ export function drawBar(brush: Brush, scene: Scene, bar: number, left: number, r
   };
   const stretches = notRun ? [] : stretchesOf(scene, bar, left, right);
   cover(brush, scene, ground, left, y, width);
-  for (const stretch of stretches) if (stretch.doing !== "working") drawStretch(brush, scene, ground, stretch, y);
+  for (const stretch of stretches)
+    if (stretch.doing !== "working") drawStretch(brush, scene, ground, stretch, y);
   if (notRun) outline(brush, fill, left, y, width);
   else if (isGroup) {
     brush.fillStyle = fill;
@@ -58,14 +75,28 @@ export function drawBar(brush: Brush, scene: Scene, bar: number, left: number, r
   if (shown.codes[bar]! >= DIMMED) dim(brush, scene, left, y, width);
 }
 
-function cover(brush: Brush, scene: Scene, ground: Ground, left: number, y: number, width: number): void {
+function cover(
+  brush: Brush,
+  scene: Scene,
+  ground: Ground,
+  left: number,
+  y: number,
+  width: number,
+): void {
   tint(brush, scene, ground, left, y, width);
   if (!ground.texture) return;
   brush.fillStyle = ground.texture;
   brush.fillRect(left, y, width, BAR_PX);
 }
 
-function tint(brush: Brush, scene: Scene, ground: Ground, left: number, y: number, width: number): void {
+function tint(
+  brush: Brush,
+  scene: Scene,
+  ground: Ground,
+  left: number,
+  y: number,
+  width: number,
+): void {
   if (ground.strength < 1) {
     brush.fillStyle = scene.palette.background;
     brush.fillRect(left, y, width, BAR_PX);
@@ -116,7 +147,13 @@ function restingGround(scene: Scene, ground: Ground, stretch: Stretch): Ground {
   return { fill: ground.fill, strength: 0.26, texture, ink: scene.palette.text };
 }
 
-function drawStretch(brush: Brush, scene: Scene, ground: Ground, stretch: Stretch, y: number): void {
+function drawStretch(
+  brush: Brush,
+  scene: Scene,
+  ground: Ground,
+  stretch: Stretch,
+  y: number,
+): void {
   const width = stretch.right - stretch.left;
   cover(brush, scene, restingGround(scene, ground, stretch), stretch.left, y, width);
   brush.fillStyle = ground.fill;
@@ -124,7 +161,14 @@ function drawStretch(brush: Brush, scene: Scene, ground: Ground, stretch: Stretc
 }
 
 /** That frames are folded into this one, and the worst of them. Returns how far its text may go. */
-function drawFolded(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number): number {
+function drawFolded(
+  brush: Brush,
+  scene: Scene,
+  bar: number,
+  left: number,
+  right: number,
+  y: number,
+): number {
   const { palette, shown } = scene;
   const own = shown.frames.status.codes[bar]!;
   const worst = shown.fold.worst[bar]!;
@@ -143,7 +187,16 @@ function drawFolded(brush: Brush, scene: Scene, bar: number, left: number, right
 }
 
 /** The bar's text, with the ink that each stretch calls for. */
-function labelOver(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number, ground: Ground, stretches: Stretch[]): void {
+function labelOver(
+  brush: Brush,
+  scene: Scene,
+  bar: number,
+  left: number,
+  right: number,
+  y: number,
+  ground: Ground,
+  stretches: Stretch[],
+): void {
   if (stretches.length === 0) {
     label(brush, scene, bar, left, right, y, ground);
     return;
@@ -153,16 +206,36 @@ function labelOver(brush: Brush, scene: Scene, bar: number, left: number, right:
     const isResting = stretch.doing !== "working";
     brush.save();
     brush.beginPath();
-    brush.rect(stretch.left, y, Math.min(stretch.right, right) - stretch.left, isResting ? BAR_PX - FOOT_PX : BAR_PX);
+    brush.rect(
+      stretch.left,
+      y,
+      Math.min(stretch.right, right) - stretch.left,
+      isResting ? BAR_PX - FOOT_PX : BAR_PX,
+    );
     brush.clip();
-    free = label(brush, scene, bar, left, right, y, isResting ? restingGround(scene, ground, stretch) : ground);
+    free = label(
+      brush,
+      scene,
+      bar,
+      left,
+      right,
+      y,
+      isResting ? restingGround(scene, ground, stretch) : ground,
+    );
     brush.restore();
   }
   for (const stretch of stretches) nameStretch(brush, scene, stretch, free, y, ground);
 }
 
 /** What was done in a stretch, where the bar's own text leaves room. */
-function nameStretch(brush: Brush, scene: Scene, stretch: Stretch, free: { from: number; to: number }, y: number, ground: Ground): void {
+function nameStretch(
+  brush: Brush,
+  scene: Scene,
+  stretch: Stretch,
+  free: { from: number; to: number },
+  y: number,
+  ground: Ground,
+): void {
   if (stretch.doing === "working") return;
   const from = Math.max(stretch.left, free.from) + 5;
   const room = Math.min(stretch.right, free.to) - from - 4;
@@ -173,7 +246,14 @@ function nameStretch(brush: Brush, scene: Scene, stretch: Stretch, free: { from:
 }
 
 /** Text, with no texture behind it. */
-function write(brush: Brush, scene: Scene, ground: Ground, text: string, left: number, y: number): void {
+function write(
+  brush: Brush,
+  scene: Scene,
+  ground: Ground,
+  text: string,
+  left: number,
+  y: number,
+): void {
   if (ground.texture) {
     const length = measure(brush, text);
     brush.save();
@@ -188,17 +268,30 @@ function write(brush: Brush, scene: Scene, ground: Ground, text: string, left: n
 }
 
 /** The frame's sign, name and size. Returns from where to where there is no text. */
-function label(brush: Brush, scene: Scene, bar: number, left: number, right: number, y: number, ground: Ground): { from: number; to: number } {
+function label(
+  brush: Brush,
+  scene: Scene,
+  bar: number,
+  left: number,
+  right: number,
+  y: number,
+  ground: Ground,
+): { from: number; to: number } {
   const { shown, scale } = scene;
   const status = shown.frames.status.codes[bar]!;
   // A bar that begins out of sight keeps its name in sight.
   const from = Math.max(left, 0) + 7;
   const room = Math.min(right, scale.width) - from - 5;
-  const text = shorten(brush, `${glyph(FRAME_STATUSES[status]!)} ${shown.frames.title.get(bar)}`, room);
+  const text = shorten(
+    brush,
+    `${glyph(FRAME_STATUSES[status]!)} ${shown.frames.title.get(bar)}`,
+    room,
+  );
   if (text === "") return { from: left, to: right };
   write(brush, scene, ground, text, from, y);
   const length = measure(brush, text);
-  if (status === INVALIDATED) brush.fillRect(from + 14, Math.round(y + BAR_PX / 2), Math.max(length - 14, 0), 1);
+  if (status === INVALIDATED)
+    brush.fillRect(from + 14, Math.round(y + BAR_PX / 2), Math.max(length - 14, 0), 1);
   const free = { from: from + length, to: right };
   if (shown.layout.kind[bar] === FUTURE) return free;
   const size = sizeOf(scene, bar);

@@ -64,7 +64,12 @@ export function createCamera(source: Source): Camera {
     const { layout, width } = source.shown();
     if (width !== "time") {
       const extent = { from: 0, now: layout.to, to: layout.to };
-      return { now_ms: layout.to, axis: STRAIGHT, extent, view: resolve(viewport(), extent, STRAIGHT) };
+      return {
+        now_ms: layout.to,
+        axis: STRAIGHT,
+        extent,
+        view: resolve(viewport(), extent, STRAIGHT),
+      };
     }
     const now_ms = Math.max(source.now(), layout.to);
     const axis = axisOf(source.work(), now_ms, idle().folded, idle().others);
@@ -75,14 +80,29 @@ export function createCamera(source: Source): Camera {
   function scale({ now_ms, axis, view }: Look, width: number): Scale {
     const { layout } = source.shown();
     const slot_ms = layout.slots === 0 ? 0 : slotLength(layout, axis, now_ms);
-    return { axis, left: view.from, perPixel: view.span / Math.max(width, 1), width, now_ms, slot_ms };
+    return {
+      axis,
+      left: view.from,
+      perPixel: view.span / Math.max(width, 1),
+      width,
+      now_ms,
+      slot_ms,
+    };
   }
 
   const show = (view: View) => setViewport(keep(view, look().axis));
 
-  keepInAddress(viewport, look, (range) => show(between(look().extent, look().axis.at(range[0]), look().axis.at(range[1]))));
+  keepInAddress(viewport, look, (range) =>
+    show(between(look().extent, look().axis.at(range[0]), look().axis.at(range[1]))),
+  );
   // A stretch of one unit is none of another.
-  createEffect(on(() => source.shown().width, () => setViewport(WHOLE), { defer: true }));
+  createEffect(
+    on(
+      () => source.shown().width,
+      () => setViewport(WHOLE),
+      { defer: true },
+    ),
+  );
 
   return {
     look,
@@ -91,33 +111,42 @@ export function createCamera(source: Source): Camera {
     mode: () => viewport().mode,
     setMode: (mode) => setViewport({ ...keep(look().view, look().axis), mode }),
     idle,
-    toggleIdle: () => batch(() => {
-      setOthers(new Set<number>());
-      const folds = !idleFolded();
-      setQuery("idle", folds === settings().foldIdle ? null : folds ? "fold" : "show");
-    }),
-    toggleGap: (from_ms) => setOthers((before) => {
-      const after = new Set(before);
-      if (!after.delete(from_ms)) after.add(from_ms);
-      return after;
-    }),
+    toggleIdle: () =>
+      batch(() => {
+        setOthers(new Set<number>());
+        const folds = !idleFolded();
+        setQuery("idle", folds === settings().foldIdle ? null : folds ? "fold" : "show");
+      }),
+    toggleGap: (from_ms) =>
+      setOthers((before) => {
+        const after = new Set(before);
+        if (!after.delete(from_ms)) after.add(from_ms);
+        return after;
+      }),
   };
 }
 
 /** Begins with the stretch that the address names, and names there the one that is set. */
-function keepInAddress(viewport: () => Viewport, look: () => Look, begin: (range: [from: number, to: number]) => void): void {
+function keepInAddress(
+  viewport: () => Viewport,
+  look: () => Look,
+  begin: (range: [from: number, to: number]) => void,
+): void {
   const range = ["from", "to"].map((name) => Number(place().query.get(name) ?? NaN));
   if (range.every(Number.isFinite)) begin(range as [number, number]);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const write = () => {
     timer = undefined;
     const { view, axis } = look();
-    const name = (at: number) => (viewport().mode === "free" ? String(Number(axis.moment(at).toPrecision(14))) : null);
+    const name = (at: number) =>
+      viewport().mode === "free" ? String(Number(axis.moment(at).toPrecision(14))) : null;
     batch(() => {
       setQuery("from", name(view.from));
       setQuery("to", name(view.from + view.span));
     });
   };
-  createEffect(on(viewport, () => (timer ??= setTimeout(write, ADDRESS_DELAY_MS)), { defer: true }));
+  createEffect(
+    on(viewport, () => (timer ??= setTimeout(write, ADDRESS_DELAY_MS)), { defer: true }),
+  );
   onCleanup(() => clearTimeout(timer));
 }

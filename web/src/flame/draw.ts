@@ -38,7 +38,8 @@ export function draw(brush: Brush, scene: Scene): void {
   for (let row = first; row <= last; row++) drawRow(brush, scene, row);
   for (const gap of gaps) drawBreak(brush, scene, gap);
   if (scene.hovered >= 0 && scene.hovered !== scene.selected) drawHover(brush, scene);
-  if (scene.selected >= 0 && shown.layout.y[scene.selected]! >= 0) drawRing(brush, scene, scene.selected, 2);
+  if (scene.selected >= 0 && shown.layout.y[scene.selected]! >= 0)
+    drawRing(brush, scene, scene.selected, 2);
   brush.restore();
   if (shown.width === "time") drawNow(brush, scene);
 }
@@ -89,14 +90,21 @@ function isActive({ shown: { layout, frames } }: Scene, bar: number): boolean {
 
 /** Above what is planned within a frame that has begun: that it belongs there. */
 function drawReaches(brush: Brush, scene: Scene, row: number, y: number): void {
-  const { shown: { layout, frames }, scale, palette } = scene;
+  const {
+    shown: { layout, frames },
+    scale,
+    palette,
+  } = scene;
   if (layout.slots === 0) return;
   const left = Math.max(Math.round(toPixel(scale.now_ms, scale)), -9);
   if (left >= scale.width) return;
   for (let i = layout.rowStart[row]!; i < layout.rowStart[row + 1]!; i++) {
     const bar = layout.byRow[i]!;
     if (layout.reach[bar] === 0) continue;
-    const right = Math.min(Math.round(toPixel(scale.now_ms + layout.reach[bar]! * scale.slot_ms, scale)), scale.width + 9);
+    const right = Math.min(
+      Math.round(toPixel(scale.now_ms + layout.reach[bar]! * scale.slot_ms, scale)),
+      scale.width + 9,
+    );
     if (right - left < 2) continue;
     brush.fillStyle = palette.fills[frames.status.codes[bar]!]!;
     brush.globalAlpha = 0.09;
@@ -128,7 +136,9 @@ function ticksOf({ shown, scale }: Scene, gaps: readonly GapInSight[]): Tick[] {
   const [from, to] = [toMoment(0, scale), toMoment(scale.width, scale)];
   if (shown.width !== "time") {
     const { width } = shown;
-    return countTicks(from, Math.min(to, shown.layout.to), spacing, (value) => amount(value, width));
+    return countTicks(from, Math.min(to, shown.layout.to), spacing, (value) =>
+      amount(value, width),
+    );
   }
   const offset_ms = -new Date(scale.now_ms).getTimezoneOffset() * 60_000;
   const made: Tick[] = [];
@@ -137,7 +147,13 @@ function ticksOf({ shown, scale }: Scene, gaps: readonly GapInSight[]): Tick[] {
     const end = Math.min(gap?.from_ms ?? Infinity, to, scale.now_ms);
     const found = end > at ? ticks(at, end, spacing, offset_ms) : [];
     const isOtherDay = at > from && day(at) !== day(made.at(-1)?.at ?? from);
-    found.forEach((tick, i) => made.push(i === 0 && isOtherDay && !tick.label.startsWith(day(tick.at)) ? { at: tick.at, label: `${day(tick.at)} ${tick.label}` } : tick));
+    found.forEach((tick, i) =>
+      made.push(
+        i === 0 && isOtherDay && !tick.label.startsWith(day(tick.at))
+          ? { at: tick.at, label: `${day(tick.at)} ${tick.label}` }
+          : tick,
+      ),
+    );
     if (gap) at = Math.max(gap.to_ms, from);
   }
   return made;
@@ -187,7 +203,10 @@ function drawNow(brush: Brush, scene: Scene): void {
 
 /** The bar's box in pixels, cut a little outside of the chart. */
 function boxOf(scene: Scene, bar: number): [left: number, y: number, width: number] {
-  const { shown: { layout }, scale } = scene;
+  const {
+    shown: { layout },
+    scale,
+  } = scene;
   const left = Math.max(Math.round(toPixel(startOf(layout, bar, scale), scale)), -9);
   const right = Math.min(Math.round(toPixel(endOf(layout, bar, scale), scale)), scale.width + 9);
   return [left, rowTop(scene, layout.y[bar]!), Math.max(right - left - 1, 3)];
@@ -207,7 +226,12 @@ function drawRing(brush: Brush, scene: Scene, bar: number, strength: 1 | 2): voi
   const inner = strength / 2;
   brush.lineWidth = strength;
   brush.strokeStyle = scene.palette.background;
-  brush.strokeRect(left + inner - 0.5, y + inner - 0.5, Math.max(width - strength + 1, 1), BAR_PX - strength + 1);
+  brush.strokeRect(
+    left + inner - 0.5,
+    y + inner - 0.5,
+    Math.max(width - strength + 1, 1),
+    BAR_PX - strength + 1,
+  );
   brush.strokeStyle = scene.palette.focus;
   brush.strokeRect(left - inner, y - inner, width + strength, BAR_PX + strength);
 }

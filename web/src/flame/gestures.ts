@@ -29,7 +29,10 @@ export function gestures(element: () => HTMLElement, does: Gestures) {
 
   const middle = (): Finger => {
     const all = [...fingers.values()];
-    const sum = all.reduce((total, { x, y }) => ({ x: total.x + x, y: total.y + y }), { x: 0, y: 0 });
+    const sum = all.reduce((total, { x, y }) => ({ x: total.x + x, y: total.y + y }), {
+      x: 0,
+      y: 0,
+    });
     return { x: sum.x / all.length, y: sum.y / all.length };
   };
   const spread = (): number => {
@@ -60,7 +63,8 @@ export function gestures(element: () => HTMLElement, does: Gestures) {
       [finger.x, finger.y] = [event.clientX, event.clientY];
       const { x, y } = middle();
       moved ||= Math.abs(x - began.x) + Math.abs(y - began.y) > DRAG_PX;
-      if (fingers.size === 2) does.pinch(spread() / apart, began.x - element().getBoundingClientRect().left, x - began.x);
+      if (fingers.size === 2)
+        does.pinch(spread() / apart, began.x - element().getBoundingClientRect().left, x - began.x);
       else if (moved) does.drag(x - began.x, y - began.y);
     },
     onPointerUp(event: PointerEvent): void {

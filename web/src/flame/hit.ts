@@ -9,7 +9,13 @@ import { RANK } from "../model/status.ts";
 const REACH_PX = 2;
 
 /** The bar at `x` in a chart row; where several are as close, the worst of them; -1 for none. */
-export function barAt(layout: Layout, codes: Uint8Array, scale: Scale, x: number, row: number): number {
+export function barAt(
+  layout: Layout,
+  codes: Uint8Array,
+  scale: Scale,
+  x: number,
+  row: number,
+): number {
   if (row < 0 || row >= layout.rows) return -1;
   const about = { ...scale, left: scale.left + (x - REACH_PX) * scale.perPixel };
   let found = -1;

@@ -39,14 +39,18 @@ export function profileOf(shown: Shown, scale: Scale): Profile {
     const begin = pixelAt(startOf(layout, bar, scale), scale, pixels);
     // Also what begins or ends now has its place before it, and what is next, after it.
     const first = isAfter ? Math.max(begin, Math.min(now, pixels - 1)) : Math.min(begin, now - 1);
-    const last = Math.max(Math.min(pixelAt(endOf(layout, bar, scale), scale, pixels), isAfter ? pixels : now) - 1, first);
+    const last = Math.max(
+      Math.min(pixelAt(endOf(layout, bar, scale), scale, pixels), isAfter ? pixels : now) - 1,
+      first,
+    );
     // Those that only hold others say nothing of how much goes on, unless they stand for them.
     if (groups[bar] === 0 || fold.count[bar]! > 0) {
       counts[code * stride + first]! += 1;
       counts[code * stride + last + 1]! -= 1;
     }
     // Failed goes over blocked; dimmed codes are neither.
-    if ((code === FAILED || (code === BLOCKED && marks[last] === 0)) && !isAfter) marks[last] = code + 1;
+    if ((code === FAILED || (code === BLOCKED && marks[last] === 0)) && !isAfter)
+      marks[last] = code + 1;
   }
   const all = new Int32Array(pixels);
   for (let code = 0; code < 2 * DIMMED; code++) {
@@ -76,24 +80,36 @@ function pixelAt(moment_ms: number, scale: Scale, pixels: number): number {
 }
 
 /** From the ground up: what is well, then what is not. */
-const STACK = ["completed", "planned", "invalidated", "in_progress", "blocked", "failed"].map((status) => FRAME_STATUSES.indexOf(status as never));
+const STACK = ["completed", "planned", "invalidated", "in_progress", "blocked", "failed"].map(
+  (status) => FRAME_STATUSES.indexOf(status as never),
+);
 /** How high failures are marked. */
 const MARK_PX = 5;
 
-export function drawProfile(brush: Brush, profile: Profile, palette: Palette, width: number, height: number): void {
+export function drawProfile(
+  brush: Brush,
+  profile: Profile,
+  palette: Palette,
+  width: number,
+  height: number,
+): void {
   brush.globalAlpha = 1;
   brush.fillStyle = palette.background;
   brush.fillRect(0, 0, width, height);
   const room = height - MARK_PX - 2;
   const below = new Float64Array(Math.ceil(width));
-  for (const [layers, strength] of [[profile.found, 0.85], [profile.dimmed, 0.22]] as const) {
+  for (const [layers, strength] of [
+    [profile.found, 0.85],
+    [profile.dimmed, 0.22],
+  ] as const) {
     brush.globalAlpha = strength;
     for (const status of STACK) {
       brush.fillStyle = palette.fills[status]!;
       const counts = layers[status]!;
       for (let x = 0; x < below.length; x++) {
         if (counts[x] === 0) continue;
-        const tall = (counts[x]! / (x < profile.now ? profile.mostBefore : profile.mostAfter)) * room;
+        const tall =
+          (counts[x]! / (x < profile.now ? profile.mostBefore : profile.mostAfter)) * room;
         brush.fillRect(x, height - (below[x]! + tall), 1, tall);
         below[x]! += tall;
       }

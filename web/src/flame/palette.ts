@@ -47,8 +47,14 @@ export function onForcedColours(redraw: () => void): void {
 /** `pixelRatio` is how many pixels the screen has to one of CSS. */
 function readPalette(element: Element, pixelRatio: number): Palette {
   const { fontFamily } = getComputedStyle(element);
-  const fills = colours(element, FRAME_STATUSES.map((status) => `status-${status.replace("_", "-")}`));
-  const [onFill, background, surface, raised, line, text, muted, focus] = colours(element, INKS) as Eight;
+  const fills = colours(
+    element,
+    FRAME_STATUSES.map((status) => `status-${status.replace("_", "-")}`),
+  );
+  const [onFill, background, surface, raised, line, text, muted, focus] = colours(
+    element,
+    INKS,
+  ) as Eight;
   const made = new Map<string, CanvasPattern | null>();
   // Most charts show few of them.
   const once = <P extends CanvasPattern | null>(name: string, make: () => P): P => {
@@ -56,9 +62,22 @@ function readPalette(element: Element, pixelRatio: number): Palette {
     return made.get(name) as P;
   };
   return {
-    fills, onFill, background, surface, raised, line, text, muted, focus, font: fontFamily,
-    texture: (status) => once(`status ${status}`, () => texture(statusStrokes(status), onFill, 0.3, pixelRatio)),
-    faintTexture: (status) => once(`faint ${status}`, () => texture(statusStrokes(status), fills[status]!, 0.45, pixelRatio)),
+    fills,
+    onFill,
+    background,
+    surface,
+    raised,
+    line,
+    text,
+    muted,
+    focus,
+    font: fontFamily,
+    texture: (status) =>
+      once(`status ${status}`, () => texture(statusStrokes(status), onFill, 0.3, pixelRatio)),
+    faintTexture: (status) =>
+      once(`faint ${status}`, () =>
+        texture(statusStrokes(status), fills[status]!, 0.45, pixelRatio),
+      ),
     resting: (doing) => once(doing, () => texture(DOING_STROKES[doing], text, 0.34, pixelRatio)),
   };
 }
@@ -100,9 +119,24 @@ const DOING_STROKES: Record<Resting, Strokes> = {
   queued: dots,
 };
 
-function texture(strokes: Strokes, ink: string, strength: number, pixelRatio: number): CanvasPattern;
-function texture(strokes: Strokes | null, ink: string, strength: number, pixelRatio: number): CanvasPattern | null;
-function texture(strokes: Strokes | null, ink: string, strength: number, pixelRatio: number): CanvasPattern | null {
+function texture(
+  strokes: Strokes,
+  ink: string,
+  strength: number,
+  pixelRatio: number,
+): CanvasPattern;
+function texture(
+  strokes: Strokes | null,
+  ink: string,
+  strength: number,
+  pixelRatio: number,
+): CanvasPattern | null;
+function texture(
+  strokes: Strokes | null,
+  ink: string,
+  strength: number,
+  pixelRatio: number,
+): CanvasPattern | null {
   if (strokes === null) return null;
   const tile = document.createElement("canvas");
   tile.width = tile.height = Math.round(TILE_PX * pixelRatio);
@@ -129,11 +163,23 @@ function dots(brush: CanvasRenderingContext2D): void {
 /** Lines through the tile at 45 degrees that meet their likes in the next tile. */
 function diagonal(brush: CanvasRenderingContext2D, slope: number): void {
   for (const shift of [-TILE_PX, 0, TILE_PX]) {
-    line(brush, shift - 2, slope > 0 ? TILE_PX + 2 : -2, shift + TILE_PX + 2, slope > 0 ? -2 : TILE_PX + 2);
+    line(
+      brush,
+      shift - 2,
+      slope > 0 ? TILE_PX + 2 : -2,
+      shift + TILE_PX + 2,
+      slope > 0 ? -2 : TILE_PX + 2,
+    );
   }
 }
 
-function line(brush: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {
+function line(
+  brush: CanvasRenderingContext2D,
+  x0: number,
+  y0: number,
+  x1: number,
+  y1: number,
+): void {
   brush.beginPath();
   brush.moveTo(x0, y0);
   brush.lineTo(x1, y1);

@@ -58,7 +58,8 @@ export function resolve(viewport: Viewport, extent: Extent, axis: Axis): View {
     const span = Math.max(extent.to - extent.from, shortest(extent));
     return { mode, from: extent.from - span * MARGIN, span: span * (1 + 2 * MARGIN) };
   }
-  if (mode === "follow") return { mode, from: extent.now - viewport.span * 0.85, span: viewport.span };
+  if (mode === "follow")
+    return { mode, from: extent.now - viewport.span * 0.85, span: viewport.span };
   return { mode, from: axis.at(viewport.from_ms), span: viewport.span };
 }
 
@@ -88,7 +89,14 @@ export function fit(extent: Extent, from: number, to: number): View {
 
 /** Shows just the stretch from one place to another. */
 export function between(extent: Extent, from: number, to: number): View {
-  return within({ mode: "free", from: Math.min(from, to), span: Math.max(Math.abs(to - from), shortest(extent)) }, extent);
+  return within(
+    {
+      mode: "free",
+      from: Math.min(from, to),
+      span: Math.max(Math.abs(to - from), shortest(extent)),
+    },
+    extent,
+  );
 }
 
 /** Moves the stretch as little as shows at least the begin of what is from one place to another. */
@@ -98,7 +106,10 @@ export function reveal(view: View, extent: Extent, from: number, to: number): Vi
 }
 
 function shortest(extent: Extent): number {
-  return Math.min(SHORTEST_SPAN_MS, Math.max(extent.to - extent.from, Number.MIN_VALUE) * SHORTEST_PART);
+  return Math.min(
+    SHORTEST_SPAN_MS,
+    Math.max(extent.to - extent.from, Number.MIN_VALUE) * SHORTEST_PART,
+  );
 }
 
 /** Something of the run stays in sight. */

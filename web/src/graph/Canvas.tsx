@@ -1,6 +1,15 @@
 // The graph as a drawing: how mouse, fingers and keys move it, and what of it is in sight.
 
-import { createMemo, createSignal, For, on, createEffect, onCleanup, onMount, Show } from "solid-js";
+import {
+  createMemo,
+  createSignal,
+  For,
+  on,
+  createEffect,
+  onCleanup,
+  onMount,
+  Show,
+} from "solid-js";
 import { FRAME_STATUSES, word } from "../model/status.ts";
 import type { ViewProps } from "../routes/view.ts";
 import { Edge, Node, Textures } from "./Node.tsx";
@@ -65,31 +74,53 @@ export function Canvas(props: Props) {
     onCleanup(() => resized.disconnect());
   });
   // At first, what could be read: of a large graph its begin.
-  createEffect(on(size, ([width, height]) => {
-    if (kept?.root === root || width === 0) return;
-    const whole = fitAll(places().size, [width, height]);
-    move(whole.scale >= FIRST_SCALE ? null : { x: -20 / FIRST_SCALE, y: places().size[1] / 2 - height / 2 / FIRST_SCALE, scale: FIRST_SCALE });
-  }));
+  createEffect(
+    on(size, ([width, height]) => {
+      if (kept?.root === root || width === 0) return;
+      const whole = fitAll(places().size, [width, height]);
+      move(
+        whole.scale >= FIRST_SCALE
+          ? null
+          : {
+              x: -20 / FIRST_SCALE,
+              y: places().size[1] / 2 - height / 2 / FIRST_SCALE,
+              scale: FIRST_SCALE,
+            },
+      );
+    }),
+  );
   // What is chosen elsewhere is brought into sight.
-  createEffect(on([chosen, size], ([node]) => {
-    if (node < 0 || free() === null || size()[0] === 0) return;
-    const at = places();
-    const shown = reveal(viewport(), size(), at.x[node]!, at.y[node]!, at.width[node]!, at.height[node]!);
-    if (shown.x !== viewport().x || shown.y !== viewport().y) move(shown);
-  }));
+  createEffect(
+    on([chosen, size], ([node]) => {
+      if (node < 0 || free() === null || size()[0] === 0) return;
+      const at = places();
+      const shown = reveal(
+        viewport(),
+        size(),
+        at.x[node]!,
+        at.y[node]!,
+        at.width[node]!,
+        at.height[node]!,
+      );
+      if (shown.x !== viewport().x || shown.y !== viewport().y) move(shown);
+    }),
+  );
 
-  const choose = (node: number) => props.onSelect(node < 0 ? null : props.frames.id.get(graph().rows[node]!));
+  const choose = (node: number) =>
+    props.onSelect(node < 0 ? null : props.frames.id.get(graph().rows[node]!));
   const at = (event: MouseEvent) => {
     const { left, top } = box.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top] as const;
   };
-  const zoomAt = (factor: number, x: number, y: number) => move(zoom(viewport(), places().size, size(), factor, x, y));
+  const zoomAt = (factor: number, x: number, y: number) =>
+    move(zoom(viewport(), places().size, size(), factor, x, y));
 
   function onWheel(event: WheelEvent): void {
     event.preventDefault();
     const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : event.ctrlKey ? 5 : 1;
     const [dx, dy] = [event.deltaX * unit, event.deltaY * unit];
-    if (event.shiftKey || Math.abs(dx) > Math.abs(dy)) move(pan(viewport(), places().size, size(), dx || dy, 0));
+    if (event.shiftKey || Math.abs(dx) > Math.abs(dy))
+      move(pan(viewport(), places().size, size(), dx || dy, 0));
     else zoomAt(Math.exp(-Math.min(Math.max(dy, -300), 300) * 0.0018), ...at(event));
   }
 
@@ -97,12 +128,21 @@ export function Canvas(props: Props) {
   function under(x: number, y: number) {
     const [gx, gy] = [viewport().x + x / viewport().scale, viewport().y + y / viewport().scale];
     const node = nodeAt(places(), gx, gy);
-    return { node, row: graph().rows[node] ?? -1, left: gx - places().x[node]!, top: gy - places().y[node]! };
+    return {
+      node,
+      row: graph().rows[node] ?? -1,
+      left: gx - places().x[node]!,
+      top: gy - places().y[node]!,
+    };
   }
 
   function press(x: number, y: number): void {
     const { node, row, left, top } = under(x, y);
-    const isFold = row >= 0 && props.sums.count[row]! > 0 && left < FOLD_WIDTH && (graph().open[node] === 0 || top < HEAD);
+    const isFold =
+      row >= 0 &&
+      props.sums.count[row]! > 0 &&
+      left < FOLD_WIDTH &&
+      (graph().open[node] === 0 || top < HEAD);
     if (isFold) props.onFoldNode(row);
     else choose(node);
   }
@@ -152,11 +192,36 @@ export function Canvas(props: Props) {
       <div class="chart-tools">
         <span class="muted graph-note">{props.note}</span>
         <span class="spacer" />
-        <button class="quiet" onClick={() => props.onFoldAll(false)}>Close groups</button>
-        <button class="quiet" onClick={() => props.onFoldAll(true)}>Open groups</button>
-        <button class="quiet" title="Zoom out (−)" aria-label="Zoom out" onClick={() => act({ do: "zoom", factor: 1 / 1.4 })}>−</button>
-        <button class="quiet" title="Zoom in (+)" aria-label="Zoom in" onClick={() => act({ do: "zoom", factor: 1.4 })}>+</button>
-        <button class="quiet" title="Show the whole graph (0)" aria-pressed={free() === null} onClick={() => act({ do: "fit" })}>Fit</button>
+        <button class="quiet" onClick={() => props.onFoldAll(false)}>
+          Close groups
+        </button>
+        <button class="quiet" onClick={() => props.onFoldAll(true)}>
+          Open groups
+        </button>
+        <button
+          class="quiet"
+          title="Zoom out (−)"
+          aria-label="Zoom out"
+          onClick={() => act({ do: "zoom", factor: 1 / 1.4 })}
+        >
+          −
+        </button>
+        <button
+          class="quiet"
+          title="Zoom in (+)"
+          aria-label="Zoom in"
+          onClick={() => act({ do: "zoom", factor: 1.4 })}
+        >
+          +
+        </button>
+        <button
+          class="quiet"
+          title="Show the whole graph (0)"
+          aria-pressed={free() === null}
+          onClick={() => act({ do: "fit" })}
+        >
+          Fit
+        </button>
       </div>
       <div
         ref={box}
@@ -171,16 +236,32 @@ export function Canvas(props: Props) {
         }}
         {...pointers}
       >
-        <svg role={DOCUMENT} aria-roledescription="graph" aria-label="What waits for what" width={size()[0]} height={size()[1]}>
+        <svg
+          role={DOCUMENT}
+          aria-roledescription="graph"
+          aria-label="What waits for what"
+          width={size()[0]}
+          height={size()[1]}
+        >
           <Textures />
           <g transform={`scale(${viewport().scale}) translate(${-viewport().x} ${-viewport().y})`}>
             <Show when={props.placed} keyed>
-              {(placed) => <Drawing {...props} placed={placed} viewport={viewport()} size={size()} chosen={chosen()} />}
+              {(placed) => (
+                <Drawing
+                  {...props}
+                  placed={placed}
+                  viewport={viewport()}
+                  size={size()}
+                  chosen={chosen()}
+                />
+              )}
             </Show>
           </g>
         </svg>
       </div>
-      <p class="unseen" aria-live="polite"><Show when={chosen() >= 0}>{spoken(props, graph().rows[chosen()]!)}</Show></p>
+      <p class="unseen" aria-live="polite">
+        <Show when={chosen() >= 0}>{spoken(props, graph().rows[chosen()]!)}</Show>
+      </p>
     </>
   );
 }
@@ -188,31 +269,62 @@ export function Canvas(props: Props) {
 /** What is in sight of a graph at its places: boxes below the lines, nodes above. */
 function Drawing(props: Props & { viewport: Viewport; size: Size; chosen: number }) {
   const { graph, places } = props.placed;
-  const isDim = (node: number) => props.matching !== null && props.matching[graph.rows[node]!] !== 1;
-  const text = createMemo(() => (props.viewport.scale >= WHOLE_TEXT ? "whole" : props.viewport.scale >= TITLES_ONLY ? "title" : "none"));
+  const isDim = (node: number) =>
+    props.matching !== null && props.matching[graph.rows[node]!] !== 1;
+  const text = createMemo(() =>
+    props.viewport.scale >= WHOLE_TEXT
+      ? "whole"
+      : props.viewport.scale >= TITLES_ONLY
+        ? "title"
+        : "none",
+  );
   const inSight = createMemo(() => {
     const { x, y, scale } = props.viewport;
     const [right, lower] = [x + props.size[0] / scale, y + props.size[1] / scale];
     return Array.from(graph.rows.keys()).filter((node) => {
       const [left, top] = [places.x[node]!, places.y[node]!];
-      return left < right && left + places.width[node]! > x && top < lower && top + places.height[node]! > y;
+      return (
+        left < right &&
+        left + places.width[node]! > x &&
+        top < lower &&
+        top + places.height[node]! > y
+      );
     });
   });
   const edges = Array.from(places.lines.keys());
   const edgesInSight = createMemo(() => {
     const sight = new Set(inSight());
-    return sight.size === graph.rows.length ? edges : edges.filter((edge) => sight.has(graph.edges[edge * 2]!) || sight.has(graph.edges[edge * 2 + 1]!));
+    return sight.size === graph.rows.length
+      ? edges
+      : edges.filter(
+          (edge) => sight.has(graph.edges[edge * 2]!) || sight.has(graph.edges[edge * 2 + 1]!),
+        );
   });
   const nodes = (open: number) => (
     <For each={inSight().filter((node) => graph.open[node] === open)}>
-      {(node) => <Node {...props} node={node} chosen={props.chosen === node} dim={isDim(node)} text={text()} />}
+      {(node) => (
+        <Node
+          {...props}
+          node={node}
+          chosen={props.chosen === node}
+          dim={isDim(node)}
+          text={text()}
+        />
+      )}
     </For>
   );
   return (
     <>
       {nodes(1)}
       <For each={edgesInSight()}>
-        {(edge) => <Edge placed={props.placed} edge={edge} chosen={props.chosen} dim={isDim(graph.edges[edge * 2]!) || isDim(graph.edges[edge * 2 + 1]!)} />}
+        {(edge) => (
+          <Edge
+            placed={props.placed}
+            edge={edge}
+            chosen={props.chosen}
+            dim={isDim(graph.edges[edge * 2]!) || isDim(graph.edges[edge * 2 + 1]!)}
+          />
+        )}
       </For>
       {nodes(0)}
     </>
@@ -225,7 +337,11 @@ function spoken(props: Props, row: number): string {
 }
 
 /** One pointer drags, two pinch, and one that does not move presses. */
-function createPointers(does: { pan(dx: number, dy: number): void; zoom(factor: number, at: PointerEvent): void; press(event: PointerEvent): void }) {
+function createPointers(does: {
+  pan(dx: number, dy: number): void;
+  zoom(factor: number, at: PointerEvent): void;
+  press(event: PointerEvent): void;
+}) {
   const down = new Map<number, { x: number; y: number }>();
   let travelled = 0;
   const spread = () => {

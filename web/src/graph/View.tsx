@@ -35,7 +35,9 @@ export function GraphView(props: ViewProps) {
     return rows;
   });
   const nodes = createMemo(() => countNodes(structure().layout, open(), shown()));
-  const graph = createMemo(() => (nodes() > MOST_NODES ? null : graphOf(structure().frames, structure().layout, open(), shown())));
+  const graph = createMemo(() =>
+    nodes() > MOST_NODES ? null : graphOf(structure().frames, structure().layout, open(), shown()),
+  );
   const placing = createPlacing(graph);
   const sums = createMemo(() => within(props.frames, props.layout));
 
@@ -47,19 +49,37 @@ export function GraphView(props: ViewProps) {
 
   function foldAll(isOpen: boolean): void {
     if (isOpen) setFolds(new Map());
-    else setFolds(new Map([...open()].filter((row) => props.layout.parent[row]! >= 0).map((row) => [props.frames.id.get(row), false])));
+    else
+      setFolds(
+        new Map(
+          [...open()]
+            .filter((row) => props.layout.parent[row]! >= 0)
+            .map((row) => [props.frames.id.get(row), false]),
+        ),
+      );
   }
 
   return (
     <section class="graph" aria-label="Graph">
-      <Show
-        when={props.layout.count > 0}
-        fallback={<p class="hint">There are no frames yet.</p>}
-      >
+      <Show when={props.layout.count > 0} fallback={<p class="hint">There are no frames yet.</p>}>
         <Show when={placing.placed()}>
-          {(placed) => <Canvas {...props} placed={placed()} sums={sums()} onFoldNode={fold} onFoldAll={foldAll} note={note()} />}
+          {(placed) => (
+            <Canvas
+              {...props}
+              placed={placed()}
+              sums={sums()}
+              onFoldNode={fold}
+              onFoldAll={foldAll}
+              note={note()}
+            />
+          )}
         </Show>
-        <Progress placing={placing} tooMany={nodes() > MOST_NODES ? nodes() : 0} onCloseAll={() => foldAll(false)} onUndo={() => setFolds(new Map())} />
+        <Progress
+          placing={placing}
+          tooMany={nodes() > MOST_NODES ? nodes() : 0}
+          onCloseAll={() => foldAll(false)}
+          onUndo={() => setFolds(new Map())}
+        />
       </Show>
     </section>
   );
@@ -68,27 +88,42 @@ export function GraphView(props: ViewProps) {
     const all = props.layout.count;
     if (nodes() === all) return "";
     const part = `${nodes().toLocaleString()} of ${all.toLocaleString()} frames.`;
-    return shown() ? `${part} The others do not match the filter.` : `${part} A closed group stands for what is within it.`;
+    return shown()
+      ? `${part} The others do not match the filter.`
+      : `${part} A closed group stands for what is within it.`;
   }
 }
 
 /** What goes on where there is nothing to see yet, or nothing new. */
-function Progress(props: { placing: ReturnType<typeof createPlacing>; tooMany: number; onCloseAll(): void; onUndo(): void }) {
+function Progress(props: {
+  placing: ReturnType<typeof createPlacing>;
+  tooMany: number;
+  onCloseAll(): void;
+  onUndo(): void;
+}) {
   return (
     <Switch>
       <Match when={props.tooMany > 0}>
         <p class="graph-notice" role="status">
-          {props.tooMany.toLocaleString()} frames are too many for a picture. Filter them, or leave groups closed.{" "}
-          <button onClick={() => props.onUndo()}>Close what was opened</button>
+          {props.tooMany.toLocaleString()} frames are too many for a picture. Filter them, or leave
+          groups closed. <button onClick={() => props.onUndo()}>Close what was opened</button>
         </p>
       </Match>
       <Match when={props.placing.failed()}>
-        {(why) => <p class="graph-notice" role="status">There is no new picture: {why()}. <button onClick={() => props.onCloseAll()}>Close all groups</button></p>}
+        {(why) => (
+          <p class="graph-notice" role="status">
+            There is no new picture: {why()}.{" "}
+            <button onClick={() => props.onCloseAll()}>Close all groups</button>
+          </p>
+        )}
       </Match>
       <Match when={props.placing.progress()}>
         {(progress) => (
           <p class="graph-notice graph-progress" role="status">
-            <label>Laying out {progress().of.toLocaleString()} frames <progress max={progress().of} value={progress().done} /></label>
+            <label>
+              Laying out {progress().of.toLocaleString()} frames{" "}
+              <progress max={progress().of} value={progress().done} />
+            </label>
             <button onClick={() => props.placing.cancel()}>Cancel</button>
           </p>
         )}
@@ -107,8 +142,12 @@ function createStructure(now: () => [FrameTable, Layout]): () => Structure {
   let dependencies = 0;
   return createMemo<Structure>((before) => {
     const [frames, layout] = now();
-    const isSame = before !== undefined && before.frames === frames && before.layout.count === layout.count
-      && dependencies === frames.dependsOn.changes && layout.parent.every((up, row) => up === before.layout.parent[row]);
+    const isSame =
+      before !== undefined &&
+      before.frames === frames &&
+      before.layout.count === layout.count &&
+      dependencies === frames.dependsOn.changes &&
+      layout.parent.every((up, row) => up === before.layout.parent[row]);
     if (isSame) return before;
     dependencies = frames.dependsOn.changes;
     return { frames, layout };
@@ -119,7 +158,8 @@ function createStructure(now: () => [FrameTable, Layout]): () => Structure {
 function aboutMatching(layout: Layout, matching: Uint8Array): Uint8Array {
   const reached = new Uint8Array(layout.count);
   matching.forEach((found, row) => {
-    for (let up = found === 1 ? row : -1; up >= 0 && reached[up] === 0; up = layout.parent[up]!) reached[up] = 1;
+    for (let up = found === 1 ? row : -1; up >= 0 && reached[up] === 0; up = layout.parent[up]!)
+      reached[up] = 1;
   });
   return reached;
 }

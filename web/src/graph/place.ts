@@ -31,7 +31,10 @@ interface Lifted {
   readonly to: number;
 }
 
-export function place(graph: Graph, progress: (done: number, of: number) => void = () => {}): Places {
+export function place(
+  graph: Graph,
+  progress: (done: number, of: number) => void = () => {},
+): Places {
   const count = graph.rows.length;
   const x = new Float64Array(count);
   const y = new Float64Array(count);
@@ -39,7 +42,10 @@ export function place(graph: Graph, progress: (done: number, of: number) => void
   const height = new Float64Array(count).fill(NODE_HEIGHT);
   const inside = contents(graph);
   const lifted = lift(graph);
-  const lines: Float64Array[] = Array.from({ length: graph.edges.length / 2 }, () => new Float64Array(0));
+  const lines: Float64Array[] = Array.from(
+    { length: graph.edges.length / 2 },
+    () => new Float64Array(0),
+  );
   let done = 0;
   const arrangeIn = (owner: number): readonly [number, number] => {
     const nodes = inside[owner + 1]!;
@@ -90,21 +96,41 @@ function lift(graph: Graph): Map<number, Lifted[]> {
 type Draft = Omit<Places, "size">;
 
 /** Places the nodes of one box, from its content's corner on; says how much room they take. */
-function arrange(nodes: readonly number[], edges: readonly Lifted[], draft: Draft): readonly [number, number] {
+function arrange(
+  nodes: readonly number[],
+  edges: readonly Lifted[],
+  draft: Draft,
+): readonly [number, number] {
   const joined = new Set(edges.flatMap(({ from, to }) => [from, to]));
   const inLayers = nodes.filter((node) => joined.has(node));
   const alone = nodes.filter((node) => !joined.has(node));
-  const [w, h] = inLayers.length === 0 ? [0, 0] : inLayers.length > DAGRE_NODES ? plainLayers(inLayers, edges, draft) : byDagre(inLayers, edges, draft);
+  const [w, h] =
+    inLayers.length === 0
+      ? [0, 0]
+      : inLayers.length > DAGRE_NODES
+        ? plainLayers(inLayers, edges, draft)
+        : byDagre(inLayers, edges, draft);
   const below = h === 0 ? 0 : h + GAP;
   const [w2, h2] = alone.length === 0 ? [0, 0] : inRows(alone, w, below, draft);
   return [Math.max(w, w2), h2 === 0 ? h : below + h2];
 }
 
-function byDagre(nodes: readonly number[], edges: readonly Lifted[], draft: Draft): readonly [number, number] {
+function byDagre(
+  nodes: readonly number[],
+  edges: readonly Lifted[],
+  draft: Draft,
+): readonly [number, number] {
   const dagre = new Dagre({ multigraph: false });
-  dagre.setGraph({ rankdir: "LR", nodesep: GAP, ranksep: LAYER_GAP, edgesep: 8, ranker: nodes.length > 300 ? "longest-path" : "network-simplex" });
+  dagre.setGraph({
+    rankdir: "LR",
+    nodesep: GAP,
+    ranksep: LAYER_GAP,
+    edgesep: 8,
+    ranker: nodes.length > 300 ? "longest-path" : "network-simplex",
+  });
   dagre.setDefaultEdgeLabel(() => ({}));
-  for (const node of nodes) dagre.setNode(String(node), { width: draft.width[node]!, height: draft.height[node]! });
+  for (const node of nodes)
+    dagre.setNode(String(node), { width: draft.width[node]!, height: draft.height[node]! });
   for (const { from, to } of edges) dagre.setEdge(String(from), String(to));
   layDagre(dagre);
   let [w, h] = [0, 0];
@@ -116,14 +142,21 @@ function byDagre(nodes: readonly number[], edges: readonly Lifted[], draft: Draf
     h = Math.max(h, at.y + draft.height[node]! / 2);
   }
   for (const { edge, from, to } of edges) {
-    const { points } = dagre.edge(String(from), String(to)) as { points?: { x: number; y: number }[] };
-    if (points) draft.lines[edge] = Float64Array.from(points.flatMap((point) => [point.x, point.y]));
+    const { points } = dagre.edge(String(from), String(to)) as {
+      points?: { x: number; y: number }[];
+    };
+    if (points)
+      draft.lines[edge] = Float64Array.from(points.flatMap((point) => [point.x, point.y]));
   }
   return [w, h];
 }
 
 /** A column for each length of the longest chain up to a node; of a circle, what is left comes last. */
-function plainLayers(nodes: readonly number[], edges: readonly Lifted[], draft: Draft): readonly [number, number] {
+function plainLayers(
+  nodes: readonly number[],
+  edges: readonly Lifted[],
+  draft: Draft,
+): readonly [number, number] {
   const level = new Map(nodes.map((node) => [node, 0]));
   const waits = new Map(nodes.map((node) => [node, 0]));
   const next = new Map<number, number[]>(nodes.map((node) => [node, []]));
@@ -158,12 +191,25 @@ function plainLayers(nodes: readonly number[], edges: readonly Lifted[], draft: 
 }
 
 /** Row after row, each as long as gives the whole a good shape, or as what stands above is wide. */
-function inRows(nodes: readonly number[], above: number, from: number, draft: Draft): readonly [number, number] {
-  const area = nodes.reduce((sum, node) => sum + (draft.width[node]! + GAP) * (draft.height[node]! + GAP), 0);
-  const longest = Math.max(above, Math.sqrt(area * SHAPE), ...nodes.slice(0, 1_000).map((node) => draft.width[node]!));
+function inRows(
+  nodes: readonly number[],
+  above: number,
+  from: number,
+  draft: Draft,
+): readonly [number, number] {
+  const area = nodes.reduce(
+    (sum, node) => sum + (draft.width[node]! + GAP) * (draft.height[node]! + GAP),
+    0,
+  );
+  const longest = Math.max(
+    above,
+    Math.sqrt(area * SHAPE),
+    ...nodes.slice(0, 1_000).map((node) => draft.width[node]!),
+  );
   let [left, top, tallest, w] = [0, from, 0, 0];
   for (const node of nodes) {
-    if (left > 0 && left + draft.width[node]! > longest) [left, top, tallest] = [0, top + tallest + GAP, 0];
+    if (left > 0 && left + draft.width[node]! > longest)
+      [left, top, tallest] = [0, top + tallest + GAP, 0];
     [draft.x[node], draft.y[node]] = [left, top];
     left += draft.width[node]! + GAP;
     tallest = Math.max(tallest, draft.height[node]!);
@@ -190,9 +236,15 @@ function drawLines(graph: Graph, lifted: Map<number, Lifted[]>, draft: Draft): v
       const line = lines[edge]!;
       if (line.length > 0 && first === from && last === to) {
         const [dx, dy] = box < 0 ? [0, 0] : [x[box]! + PADDING, y[box]! + HEAD];
-        for (let i = 0; i < line.length; i += 2) [line[i], line[i + 1]] = [line[i]! + dx, line[i + 1]! + dy];
+        for (let i = 0; i < line.length; i += 2)
+          [line[i], line[i + 1]] = [line[i]! + dx, line[i + 1]! + dy];
       } else {
-        lines[edge] = Float64Array.of(x[first]! + width[first]!, y[first]! + height[first]! / 2, x[last]!, y[last]! + height[last]! / 2);
+        lines[edge] = Float64Array.of(
+          x[first]! + width[first]!,
+          y[first]! + height[first]! / 2,
+          x[last]!,
+          y[last]! + height[last]! / 2,
+        );
       }
     }
   }

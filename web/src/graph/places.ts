@@ -32,25 +32,27 @@ export function createPlacing(graph: () => Graph | null): Placing {
     worker = null;
     setProgress(null);
   };
-  createEffect(on(graph, (wanted) => {
-    end();
-    setFailed(null);
-    if (!wanted) return;
-    worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-    setProgress({ done: 0, of: wanted.rows.length });
-    worker.onmessage = (event: MessageEvent<FromWorker>) => {
-      if (event.data.type === "progress") setProgress(event.data);
-      else {
-        setPlaced({ graph: wanted, places: event.data.places });
-        end();
-      }
-    };
-    worker.onerror = (event) => {
-      setFailed(event.message || "it could not be laid out");
+  createEffect(
+    on(graph, (wanted) => {
       end();
-    };
-    worker.postMessage(wanted);
-  }));
+      setFailed(null);
+      if (!wanted) return;
+      worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+      setProgress({ done: 0, of: wanted.rows.length });
+      worker.onmessage = (event: MessageEvent<FromWorker>) => {
+        if (event.data.type === "progress") setProgress(event.data);
+        else {
+          setPlaced({ graph: wanted, places: event.data.places });
+          end();
+        }
+      };
+      worker.onerror = (event) => {
+        setFailed(event.message || "it could not be laid out");
+        end();
+      };
+      worker.postMessage(wanted);
+    }),
+  );
   onCleanup(end);
   const cancel = () => {
     end();

@@ -40,7 +40,8 @@ function downwards(layout: Layout): Int32Array {
   const order = new Int32Array(count);
   let filled = 0;
   const add = (owner: number) => {
-    for (let i = childStart[owner]!; i < childStart[owner + 1]!; i++) order[filled++] = children[i]!;
+    for (let i = childStart[owner]!; i < childStart[owner + 1]!; i++)
+      order[filled++] = children[i]!;
   };
   add(count);
   for (let read = 0; read < filled; read++) add(order[read]!);
@@ -61,7 +62,11 @@ export function within(frames: FrameTable, layout: Layout): Within {
 }
 
 /** Rows to open at first, so that not more than so many nodes are shown: level by level from the top. */
-export function openAtFirst(layout: Layout, shown: ((row: number) => boolean) | null, limit: number): Set<number> {
+export function openAtFirst(
+  layout: Layout,
+  shown: ((row: number) => boolean) | null,
+  limit: number,
+): Set<number> {
   const { childStart, children, count } = layout;
   const visible = (owner: number) => {
     const mine = children.subarray(childStart[owner]!, childStart[owner + 1]!);
@@ -81,23 +86,37 @@ export function openAtFirst(layout: Layout, shown: ((row: number) => boolean) | 
 }
 
 /** How many nodes there are with these open. */
-export function countNodes(layout: Layout, open: ReadonlySet<number>, shown: ((row: number) => boolean) | null): number {
+export function countNodes(
+  layout: Layout,
+  open: ReadonlySet<number>,
+  shown: ((row: number) => boolean) | null,
+): number {
   return visibleRows(layout, open, shown).length;
 }
 
 /** Rows that are nodes, each after its parent. */
-function visibleRows(layout: Layout, open: ReadonlySet<number>, shown: ((row: number) => boolean) | null): number[] {
+function visibleRows(
+  layout: Layout,
+  open: ReadonlySet<number>,
+  shown: ((row: number) => boolean) | null,
+): number[] {
   const { childStart, children, count } = layout;
   const rows: number[] = [];
   const add = (owner: number) => {
-    for (let i = childStart[owner]!; i < childStart[owner + 1]!; i++) if (!shown || shown(children[i]!)) rows.push(children[i]!);
+    for (let i = childStart[owner]!; i < childStart[owner + 1]!; i++)
+      if (!shown || shown(children[i]!)) rows.push(children[i]!);
   };
   add(count);
   for (let read = 0; read < rows.length; read++) if (open.has(rows[read]!)) add(rows[read]!);
   return rows;
 }
 
-export function graphOf(frames: FrameTable, layout: Layout, open: ReadonlySet<number>, shown: ((row: number) => boolean) | null): Graph {
+export function graphOf(
+  frames: FrameTable,
+  layout: Layout,
+  open: ReadonlySet<number>,
+  shown: ((row: number) => boolean) | null,
+): Graph {
   const rows = Int32Array.from(visibleRows(layout, open, shown));
   const nodeOf = new Int32Array(layout.count).fill(-1);
   rows.forEach((row, node) => (nodeOf[row] = node));
@@ -105,7 +124,8 @@ export function graphOf(frames: FrameTable, layout: Layout, open: ReadonlySet<nu
   const parent = rows.map((row) => (layout.parent[row]! < 0 ? -1 : nodeOf[layout.parent[row]!]!));
   // A frame that is not shown is stood for by the closed one around it.
   for (const row of downwards(layout)) {
-    if (nodeOf[row]! < 0 && layout.parent[row]! >= 0 && (!shown || shown(row))) nodeOf[row] = nodeOf[layout.parent[row]!]!;
+    if (nodeOf[row]! < 0 && layout.parent[row]! >= 0 && (!shown || shown(row)))
+      nodeOf[row] = nodeOf[layout.parent[row]!]!;
   }
   return { rows, parent, open: Uint8Array.from(isOpen), edges: edges(frames, nodeOf, parent) };
 }
@@ -120,7 +140,8 @@ function edges(frames: FrameTable, nodeOf: Int32Array, parent: Int32Array): Int3
       const dependency = frames.row(id);
       const from = dependency === undefined ? -1 : nodeOf[dependency]!;
       const key = from * nodeOf.length + to;
-      if (from < 0 || known.has(key) || isWithin(parent, from, to) || isWithin(parent, to, from)) continue;
+      if (from < 0 || known.has(key) || isWithin(parent, from, to) || isWithin(parent, to, from))
+        continue;
       known.add(key);
       found.push(from, to);
     }

@@ -6,7 +6,7 @@ function wide(letter: string): number {
   const code = letter.codePointAt(0)!;
   if (code >= 0x1100) return 1;
   if ("ijl.,;:'|!".includes(letter)) return 0.3;
-  if ("ftrI()[]{}- \"/\\".includes(letter)) return 0.4;
+  if ('ftrI()[]{}- "/\\'.includes(letter)) return 0.4;
   if ("mwMW@%—".includes(letter)) return 0.95;
   if (code >= 65 && code <= 90) return 0.7;
   return 0.6;
@@ -29,5 +29,7 @@ export function fitText(text: string, room_px: number, font_px: number): string 
 
 /** A text in one line: breaks and other controls are blanks, and nothing turns its direction. */
 export function oneLine(text: string): string {
-  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
+  return text
+    .replace(/[\u202a-\u202e\u2066-\u2069]/g, "")
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ");
 }

@@ -13,19 +13,27 @@ export function step(graph: Graph, places: Places, node: number, way: Way): numb
   if (way === "in") return firstIn(graph, places, node) ?? node;
   if (way === "left" || way === "right") {
     const linked = neighbours(graph, node, way);
-    if (linked.length > 0) return nearest(places, node, linked, (dx, dy) => Math.abs(dy) * 4 + Math.abs(dx)) ?? node;
+    if (linked.length > 0)
+      return nearest(places, node, linked, (dx, dy) => Math.abs(dy) * 4 + Math.abs(dx)) ?? node;
   }
-  const others = Array.from(graph.rows.keys()).filter((other) => other !== node && graph.open[other] === 0);
-  return nearest(places, node, others, (dx, dy) => {
-    const [ahead, aside] = { left: [-dx, dy], right: [dx, dy], up: [-dy, dx], down: [dy, dx] }[way] as [number, number];
-    return ahead > 1 ? ahead + Math.abs(aside) * 3 : Infinity;
-  }) ?? node;
+  const others = Array.from(graph.rows.keys()).filter(
+    (other) => other !== node && graph.open[other] === 0,
+  );
+  return (
+    nearest(places, node, others, (dx, dy) => {
+      const [ahead, aside] = { left: [-dx, dy], right: [dx, dy], up: [-dy, dx], down: [dy, dx] }[
+        way
+      ] as [number, number];
+      return ahead > 1 ? ahead + Math.abs(aside) * 3 : Infinity;
+    }) ?? node
+  );
 }
 
 function neighbours({ edges }: Graph, node: number, way: "left" | "right"): number[] {
   const [mine, theirs] = way === "right" ? [0, 1] : [1, 0];
   const found: number[] = [];
-  for (let i = 0; i < edges.length; i += 2) if (edges[i + mine] === node) found.push(edges[i + theirs]!);
+  for (let i = 0; i < edges.length; i += 2)
+    if (edges[i + mine] === node) found.push(edges[i + theirs]!);
   return found;
 }
 
@@ -33,13 +41,24 @@ function neighbours({ edges }: Graph, node: number, way: "left" | "right"): numb
 function firstIn(graph: Graph, places: Places, box: number): number | undefined {
   let found: number | undefined;
   graph.parent.forEach((up, node) => {
-    if (up === box && (found === undefined || places.x[node]! + places.y[node]! < places.x[found]! + places.y[found]!)) found = node;
+    if (
+      up === box &&
+      (found === undefined ||
+        places.x[node]! + places.y[node]! < places.x[found]! + places.y[found]!)
+    )
+      found = node;
   });
   return found;
 }
 
-function nearest(places: Places, node: number, others: readonly number[], far: (dx: number, dy: number) => number): number | undefined {
-  const middle = (of: number) => [places.x[of]! + places.width[of]! / 2, places.y[of]! + places.height[of]! / 2] as const;
+function nearest(
+  places: Places,
+  node: number,
+  others: readonly number[],
+  far: (dx: number, dy: number) => number,
+): number | undefined {
+  const middle = (of: number) =>
+    [places.x[of]! + places.width[of]! / 2, places.y[of]! + places.height[of]! / 2] as const;
   const [x, y] = middle(node);
   let found: number | undefined;
   let least = Infinity;
@@ -55,7 +74,8 @@ function nearest(places: Places, node: number, others: readonly number[], far: (
 export function nodeAt(places: Places, x: number, y: number): number {
   for (let node = places.x.length - 1; node >= 0; node--) {
     const [left, top] = [places.x[node]!, places.y[node]!];
-    if (x >= left && x < left + places.width[node]! && y >= top && y < top + places.height[node]!) return node;
+    if (x >= left && x < left + places.width[node]! && y >= top && y < top + places.height[node]!)
+      return node;
   }
   return -1;
 }

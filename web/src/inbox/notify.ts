@@ -28,18 +28,20 @@ export async function askToNotify(): Promise<boolean> {
 export function startNotifying(): void {
   const shown = new Map<string, Notification>();
   createRoot(() => {
-    createEffect(on([inbox, inboxSnapshots] as const, ([now, count], before) => {
-      const ids = new Set(now.map((item) => item.id));
-      for (const [id, notification] of shown) {
-        if (ids.has(id)) continue;
-        notification.close();
-        shown.delete(id);
-      }
-      // What was there when the page was opened is no news.
-      if (before === undefined || before[1] === 0 || count === 0) return;
-      const known = new Set(before[0].map((item) => item.id));
-      for (const item of now) if (!known.has(item.id)) void tell(item, shown);
-    }));
+    createEffect(
+      on([inbox, inboxSnapshots] as const, ([now, count], before) => {
+        const ids = new Set(now.map((item) => item.id));
+        for (const [id, notification] of shown) {
+          if (ids.has(id)) continue;
+          notification.close();
+          shown.delete(id);
+        }
+        // What was there when the page was opened is no news.
+        if (before === undefined || before[1] === 0 || count === 0) return;
+        const known = new Set(before[0].map((item) => item.id));
+        for (const item of now) if (!known.has(item.id)) void tell(item, shown);
+      }),
+    );
   });
 }
 
@@ -47,7 +49,8 @@ export function startNotifying(): void {
 function inSight(item: InboxItem): boolean {
   if (document.visibilityState !== "visible" || !document.hasFocus()) return false;
   const { path, query } = place();
-  if (path === "/inbox") return query.get("project") === null || query.get("project") === item.project;
+  if (path === "/inbox")
+    return query.get("project") === null || query.get("project") === item.project;
   return item.link === location.pathname + location.search;
 }
 
@@ -57,8 +60,14 @@ async function tell(item: InboxItem, shown: Map<string, Notification>): Promise<
   if (!seen) await new Promise((resolve) => setTimeout(resolve, YIELD_MS));
   const isFirst = await claim(item.id);
   if (!isFirst || seen || inSight(item) || !inbox().some(({ id }) => id === item.id)) return;
-  const where = [projects[item.project]?.name, item.run, item.frame].filter((part) => part != null).join(" › ");
-  const notification = new Notification(KIND_WORDS[item.kind], { body: `${where}\n${item.text.slice(0, 200)}`, tag: item.id, icon: "/favicon-waiting.svg" });
+  const where = [projects[item.project]?.name, item.run, item.frame]
+    .filter((part) => part != null)
+    .join(" › ");
+  const notification = new Notification(KIND_WORDS[item.kind], {
+    body: `${where}\n${item.text.slice(0, 200)}`,
+    tag: item.id,
+    icon: "/favicon-waiting.svg",
+  });
   notification.onclick = () => {
     window.focus();
     navigate(item.link ?? "/inbox");

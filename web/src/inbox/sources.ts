@@ -6,7 +6,8 @@ import type { FrameTable, TaskTable } from "../model/columns.ts";
 import { COMPLETED, INVALIDATED, TASK_STATES } from "../model/status.ts";
 import { runPath } from "../paths.ts";
 
-export type Kind = "question" | "approval" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
+export type Kind =
+  "question" | "approval" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
 
 /** One thing that waits. */
 export interface InboxItem {
@@ -31,7 +32,12 @@ export interface InboxItem {
 export type Reply =
   /** One of the options; any text where there are none. */
   | { readonly type: "answer"; readonly checkpoint: string; readonly options: readonly string[] }
-  | { readonly type: "decide"; readonly task: string; readonly permission: string; readonly decisions: readonly Decision[] }
+  | {
+      readonly type: "decide";
+      readonly task: string;
+      readonly permission: string;
+      readonly decisions: readonly Decision[];
+    }
   | { readonly type: "tell"; readonly task: string }
   | { readonly type: "retry"; readonly target: string }
   | { readonly type: "none" };
@@ -45,19 +51,35 @@ export interface OpenRun {
 
 export type RunSource = (open: OpenRun) => InboxItem[];
 
-const item = (open: OpenRun, row: number, kind: Kind, id: string, text: string, since_ms: number | null, reply: Reply): InboxItem => {
+const item = (
+  open: OpenRun,
+  row: number,
+  kind: Kind,
+  id: string,
+  text: string,
+  since_ms: number | null,
+  reply: Reply,
+): InboxItem => {
   const { run, frames } = open;
   const frame = frames.id.get(row);
   return {
-    id: `${kind}/${run.project}/${id}`, kind, project: run.project, run: run.name, frame: frames.title.get(row), text, since_ms,
-    link: runPath(run.project, run.id, frame), reply,
+    id: `${kind}/${run.project}/${id}`,
+    kind,
+    project: run.project,
+    run: run.name,
+    frame: frames.title.get(row),
+    text,
+    since_ms,
+    link: runPath(run.project, run.id, frame),
+    reply,
   };
 };
 
 /** Since when a frame waits for a human: the last moment at which it began to. */
 function waitsSince(frames: FrameTable, row: number): number {
   const spans = frames.spans.get(row);
-  for (let i = spans.length - 1; i >= 0; i--) if (spans[i]!.doing === "waiting") return spans[i]!.from_ms;
+  for (let i = spans.length - 1; i >= 0; i--)
+    if (spans[i]!.doing === "waiting") return spans[i]!.from_ms;
   return frames.started.get(row) ?? frames.created.get(row);
 }
 
@@ -68,7 +90,17 @@ export const asked: RunSource = (open) => {
   for (const row of frames.asks.filled(frames.length)) {
     for (const ask of frames.asks.get(row)) {
       const reply: Reply = { type: "answer", checkpoint: ask.id, options: ask.options ?? [] };
-      found.push(item(open, row, ask.kind, `${run.id}/${ask.id}`, ask.question, waitsSince(frames, row), reply));
+      found.push(
+        item(
+          open,
+          row,
+          ask.kind,
+          `${run.id}/${ask.id}`,
+          ask.question,
+          waitsSince(frames, row),
+          reply,
+        ),
+      );
     }
   }
   return found;
@@ -82,7 +114,10 @@ const LOST = TASK_STATES.indexOf("lost");
 export const agentsWait: RunSource = (open) => {
   const { frames, tasks } = open;
   const found: InboxItem[] = [];
-  const { state: { codes }, idle: { bits } } = tasks;
+  const {
+    state: { codes },
+    idle: { bits },
+  } = tasks;
   for (let at = 0; at < tasks.length; at++) {
     const state = codes[at]!;
     const idle = bits[at] === 1;
@@ -91,12 +126,29 @@ export const agentsWait: RunSource = (open) => {
     if (row === undefined) continue;
     const task = tasks.id.get(at);
     for (const wait of tasks.waits.get(at)) {
-      const reply: Reply = { type: "decide", task, permission: wait.id, decisions: ["allow", "always", "deny"] };
-      found.push(item(open, row, "permission", `${task}/${wait.id}`, `${wait.tool}: ${wait.title}`, waitsSince(frames, row), reply));
+      const reply: Reply = {
+        type: "decide",
+        task,
+        permission: wait.id,
+        decisions: ["allow", "always", "deny"],
+      };
+      found.push(
+        item(
+          open,
+          row,
+          "permission",
+          `${task}/${wait.id}`,
+          `${wait.tool}: ${wait.title}`,
+          waitsSince(frames, row),
+          reply,
+        ),
+      );
     }
     if (idle) {
       const text = "Its agent was interrupted and waits to be told something.";
-      found.push(item(open, row, "idle", task, text, waitsSince(frames, row), { type: "tell", task }));
+      found.push(
+        item(open, row, "idle", task, text, waitsSince(frames, row), { type: "tell", task }),
+      );
     }
   }
   return found;
@@ -107,14 +159,24 @@ export const lostTasks: RunSource = (open) => {
   const { frames, tasks } = open;
   const found: InboxItem[] = [];
   const { codes } = tasks.state;
-  for (let at = codes.indexOf(LOST); at >= 0 && at < tasks.length; at = codes.indexOf(LOST, at + 1)) {
+  for (
+    let at = codes.indexOf(LOST);
+    at >= 0 && at < tasks.length;
+    at = codes.indexOf(LOST, at + 1)
+  ) {
     const task = tasks.id.get(at);
     const row = frames.row(tasks.frame.get(at));
     // What was tried again, or is done or dropped, waits no more.
     if (row === undefined || frames.task.get(row) !== task) continue;
-    if (frames.status.codes[row] === COMPLETED || frames.status.codes[row] === INVALIDATED) continue;
+    if (frames.status.codes[row] === COMPLETED || frames.status.codes[row] === INVALIDATED)
+      continue;
     const text = tasks.error.get(at) ?? "It is not known how this task ended.";
-    found.push(item(open, row, "lost", task, text, tasks.ended.get(at), { type: "retry", target: frames.id.get(row) }));
+    found.push(
+      item(open, row, "lost", task, text, tasks.ended.get(at), {
+        type: "retry",
+        target: frames.id.get(row),
+      }),
+    );
   }
   return found;
 };
@@ -130,10 +192,18 @@ export function failedRuns(runs: readonly RunView[]): InboxItem[] {
     const known = newest.get(name);
     if (!known || run.started_ms > known.started_ms) newest.set(name, run);
   }
-  const over = [...newest.values()].filter((run) => run.ended_ms !== null && (run.status === "failed" || run.status === "blocked"));
+  const over = [...newest.values()].filter(
+    (run) => run.ended_ms !== null && (run.status === "failed" || run.status === "blocked"),
+  );
   return over.map((run) => ({
-    id: `failed/${run.project}/${run.id}/${run.ended_ms}`, kind: "failed", project: run.project, run: run.name, frame: null,
-    text: run.reason ?? `The run ${run.status === "failed" ? "failed" : "is blocked"}.`, since_ms: run.ended_ms, link: runPath(run.project, run.id),
+    id: `failed/${run.project}/${run.id}/${run.ended_ms}`,
+    kind: "failed",
+    project: run.project,
+    run: run.name,
+    frame: null,
+    text: run.reason ?? `The run ${run.status === "failed" ? "failed" : "is blocked"}.`,
+    since_ms: run.ended_ms,
+    link: runPath(run.project, run.id),
     reply: { type: "retry", target: run.id },
   }));
 }
@@ -142,12 +212,21 @@ export function failedRuns(runs: readonly RunView[]): InboxItem[] {
 export function problems(projects: readonly ProjectView[]): InboxItem[] {
   const troubled = projects.filter((project) => project.problem !== null);
   return troubled.map((project) => ({
-    id: `problem/${project.id}/${project.problem}`, kind: "problem", project: project.id, run: null, frame: null, text: project.problem!,
-    since_ms: null, link: `/?project=${encodeURIComponent(project.id)}`, reply: { type: "none" },
+    id: `problem/${project.id}/${project.problem}`,
+    kind: "problem",
+    project: project.id,
+    run: null,
+    frame: null,
+    text: project.problem!,
+    since_ms: null,
+    link: `/?project=${encodeURIComponent(project.id)}`,
+    reply: { type: "none" },
   }));
 }
 
 /** What waits longest first; what has waited since nobody knows when, before all. */
 export function byAge(items: readonly InboxItem[]): InboxItem[] {
-  return [...items].sort((a, b) => (a.since_ms ?? 0) - (b.since_ms ?? 0) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  return [...items].sort(
+    (a, b) => (a.since_ms ?? 0) - (b.since_ms ?? 0) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0),
+  );
 }

@@ -20,7 +20,9 @@ const [collected, setCollected] = createSignal<Collected>({ items: [], snapshots
 const [aside, setAside] = createSignal<ReadonlySet<string>>(new Set());
 
 /** What waits, longest first, without what was set aside. */
-export const inbox = createRoot(() => createMemo(() => collected().items.filter((item) => !aside().has(item.id))));
+export const inbox = createRoot(() =>
+  createMemo(() => collected().items.filter((item) => !aside().has(item.id))),
+);
 
 /** How many snapshots had come when it was collected: with none, what waits is not known yet. */
 export const inboxSnapshots = () => collected().snapshots;
@@ -40,13 +42,18 @@ export function startInbox(): void {
     const collectNow = () => {
       timer = undefined;
       last_ms = performance.now();
-      setCollected((before) => ({ items: keepSame(before.items, collect()), snapshots: snapshots() }));
+      setCollected((before) => ({
+        items: keepSame(before.items, collect()),
+        snapshots: snapshots(),
+      }));
     };
-    createEffect(on(news, () => {
-      const wait_ms = last_ms + COLLECT_MS - performance.now();
-      if (wait_ms <= 0 && timer === undefined) collectNow();
-      else timer ??= setTimeout(collectNow, wait_ms);
-    }));
+    createEffect(
+      on(news, () => {
+        const wait_ms = last_ms + COLLECT_MS - performance.now();
+        if (wait_ms <= 0 && timer === undefined) collectNow();
+        else timer ??= setTimeout(collectNow, wait_ms);
+      }),
+    );
   });
 }
 
@@ -64,7 +71,9 @@ function collect(): InboxItem[] {
   const found = [...problems(Object.values(projects)), ...failedRuns(Object.values(runs))];
   for (const [key, run] of Object.entries(runs)) {
     const held = isOpen(run) ? contentOf(key) : null;
-    if (held) for (const source of RUN_SOURCES) found.push(...source({ run, frames: held.content.frames, tasks: held.content.tasks }));
+    if (held)
+      for (const source of RUN_SOURCES)
+        found.push(...source({ run, frames: held.content.frames, tasks: held.content.tasks }));
   }
   return byAge(found);
 }
@@ -76,7 +85,9 @@ function keepSame(before: readonly InboxItem[], after: readonly InboxItem[]): re
     const same = known.get(item.id);
     return same !== undefined && JSON.stringify(same) === JSON.stringify(item) ? same : item;
   });
-  return kept.length === before.length && kept.every((item, i) => item === before[i]) ? before : kept;
+  return kept.length === before.length && kept.every((item, i) => item === before[i])
+    ? before
+    : kept;
 }
 
 /** Takes an item out of the inbox without doing anything about it. */

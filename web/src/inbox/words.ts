@@ -15,5 +15,12 @@ export const KIND_WORDS: Record<Kind, string> = {
 
 /** A sign for each, so that one sees at a glance what is what. */
 export const KIND_SIGNS: Record<Kind, string> = {
-  question: "✎", approval: "⚑", limit: "▲", permission: "⚑", idle: "…", lost: "?", failed: "✕", problem: "!",
+  question: "✎",
+  approval: "⚑",
+  limit: "▲",
+  permission: "⚑",
+  idle: "…",
+  lost: "?",
+  failed: "✕",
+  problem: "!",
 };

@@ -58,11 +58,13 @@ export function Find(props: Props) {
   }
 
   // As one types, the nearest is shown as soon as it is found.
-  createEffect(on(props.finder.version, () => {
-    const { finder } = props;
-    if (finder.current >= 0 || finder.hits.length === 0) return;
-    if (finder.isOver || finder.hits.at(-1)!.offset >= place) props.onShow(finder.step(1, place));
-  }));
+  createEffect(
+    on(props.finder.version, () => {
+      const { finder } = props;
+      if (finder.current >= 0 || finder.hits.length === 0) return;
+      if (finder.isOver || finder.hits.at(-1)!.offset >= place) props.onShow(finder.step(1, place));
+    }),
+  );
   onMount(() => {
     place = props.place();
     input.focus();
@@ -71,15 +73,65 @@ export function Find(props: Props) {
 
   return (
     <div class="log-find" role="search">
-      <input ref={input} type="search" aria-label="Find in the whole log" placeholder="Find in the whole log" maxlength="300" spellcheck={false} autocomplete="off" onInput={beginSoon} onKeyDown={onKeyDown} />
-      <button class="quiet" aria-pressed={regex()} aria-label="Regular expression" title="Regular expression" onClick={() => { setRegex(!regex()); begin(); }}>.*</button>
-      <button class="quiet" aria-label="Line before" title="Line before (Shift Enter)" onClick={() => void step(-1)}>↑</button>
-      <button class="quiet" aria-label="Next line" title="Next line (Enter)" onClick={() => void step(1)}>↓</button>
-      <span class="log-found" role="status">{said()}</span>
+      <input
+        ref={input}
+        type="search"
+        aria-label="Find in the whole log"
+        placeholder="Find in the whole log"
+        maxlength="300"
+        spellcheck={false}
+        autocomplete="off"
+        onInput={beginSoon}
+        onKeyDown={onKeyDown}
+      />
+      <button
+        class="quiet"
+        aria-pressed={regex()}
+        aria-label="Regular expression"
+        title="Regular expression"
+        onClick={() => {
+          setRegex(!regex());
+          begin();
+        }}
+      >
+        .*
+      </button>
+      <button
+        class="quiet"
+        aria-label="Line before"
+        title="Line before (Shift Enter)"
+        onClick={() => void step(-1)}
+      >
+        ↑
+      </button>
+      <button
+        class="quiet"
+        aria-label="Next line"
+        title="Next line (Enter)"
+        onClick={() => void step(1)}
+      >
+        ↓
+      </button>
+      <span class="log-found" role="status">
+        {said()}
+      </span>
       <span class="muted">{progress()}</span>
       <span class="spacer" />
-      <button class="quiet" aria-label="Close the search" title="Close (Esc)" onClick={() => props.onClose()}>✕</button>
-      <Show when={outOfSight()}>{(hit) => <p class="log-found-text"><span class="muted">further on in this line:</span> {hit().text}</p>}</Show>
+      <button
+        class="quiet"
+        aria-label="Close the search"
+        title="Close (Esc)"
+        onClick={() => props.onClose()}
+      >
+        ✕
+      </button>
+      <Show when={outOfSight()}>
+        {(hit) => (
+          <p class="log-found-text">
+            <span class="muted">further on in this line:</span> {hit().text}
+          </p>
+        )}
+      </Show>
     </div>
   );
 
@@ -89,7 +141,8 @@ export function Find(props: Props) {
     const { query, error, lines, current, isOver, from } = props.finder;
     if (error !== null) return error.message;
     if (query === null) return "";
-    if (current >= 0) return `${current + 1} of ${isOver ? plural(lines, "line") : "…"}${from > 0 ? " from here on" : ""}`;
+    if (current >= 0)
+      return `${current + 1} of ${isOver ? plural(lines, "line") : "…"}${from > 0 ? " from here on" : ""}`;
     return isOver ? "No line has it" : "";
   }
 

@@ -30,7 +30,9 @@ export function FrameLog(props: Props) {
   const task = () => named() ?? tasks().at(-1);
   const taskId = createMemo(() => task()?.id);
   // Lines are those of a certain log: of another they would be other lines.
-  const lines = createMemo(() => (named() ? readLines(place().hash) : null), null, { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
+  const lines = createMemo(() => (named() ? readLines(place().hash) : null), null, {
+    equals: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+  });
 
   return (
     <Show when={taskId()} keyed fallback={<p class="hint">{whyNone()}</p>}>
@@ -39,9 +41,16 @@ export function FrameLog(props: Props) {
           <div class="log-head">
             <StreamTabs stream={streamOf()} onChoose={(stream) => showLog(id, stream)} />
             <Show when={tasks().length > 1} fallback={<span class="mono muted">{id}</span>}>
-              <select aria-label="Attempt" onChange={(event) => showLog(event.currentTarget.value, streamOf())}>
+              <select
+                aria-label="Attempt"
+                onChange={(event) => showLog(event.currentTarget.value, streamOf())}
+              >
                 <For each={tasks()}>
-                  {(each) => <option value={each.id} selected={each.id === id}>attempt {each.attempt}: {word(each.state)}</option>}
+                  {(each) => (
+                    <option value={each.id} selected={each.id === id}>
+                      attempt {each.attempt}: {word(each.state)}
+                    </option>
+                  )}
                 </For>
               </select>
             </Show>
@@ -64,7 +73,8 @@ export function FrameLog(props: Props) {
     const { frames } = props.content.content;
     const row = props.frame === null ? undefined : frames.row(props.frame);
     if (row === undefined) return "Choose a frame to read what its task writes.";
-    if (frames.group.bits[row] === 1) return "This frame holds others together and has no task of its own. Choose one within it.";
+    if (frames.group.bits[row] === 1)
+      return "This frame holds others together and has no task of its own. Choose one within it.";
     return "No task of this frame has started yet, so there is nothing to read.";
   }
 }
@@ -91,7 +101,14 @@ export function StreamTabs(props: { stream: Stream; onChoose(stream: Stream): vo
     <div class="tabs small" role="tablist" aria-label="Which output" onKeyDown={onKeyDown}>
       <For each={STREAMS}>
         {(name) => (
-          <button role="tab" aria-selected={props.stream === name} tabindex={props.stream === name ? 0 : -1} onClick={() => props.onChoose(name)}>{TITLES[name]}</button>
+          <button
+            role="tab"
+            aria-selected={props.stream === name}
+            tabindex={props.stream === name ? 0 : -1}
+            onClick={() => props.onChoose(name)}
+          >
+            {TITLES[name]}
+          </button>
         )}
       </For>
     </div>

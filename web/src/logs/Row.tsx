@@ -50,7 +50,10 @@ export function Row(props: { row: Row; onNumber(number: number, extend: boolean)
   const { row } = props;
   const { spans } = parseLine(row.raw, row.look);
   return (
-    <div class="log-line" classList={{ linked: row.isLinked, current: row.isCurrent, "from-stderr": row.isStderr }}>
+    <div
+      class="log-line"
+      classList={{ linked: row.isLinked, current: row.isCurrent, "from-stderr": row.isStderr }}
+    >
       <Show when={row.number} fallback={<span class="log-number" />}>
         {(number) => (
           <button
@@ -62,8 +65,14 @@ export function Row(props: { row: Row; onNumber(number: number, extend: boolean)
           />
         )}
       </Show>
-      <span class="log-text"><For each={pieces(spans, row.from, row.to, row.hit?.marks ?? [])}>{(piece) => <LogPiece piece={piece} />}</For></span>
-      <Show when={row.hidden > 0}><i class="log-cut">… {size(row.hidden)} more in this line</i></Show>
+      <span class="log-text">
+        <For each={pieces(spans, row.from, row.to, row.hit?.marks ?? [])}>
+          {(piece) => <LogPiece piece={piece} />}
+        </For>
+      </span>
+      <Show when={row.hidden > 0}>
+        <i class="log-cut">… {size(row.hidden)} more in this line</i>
+      </Show>
     </div>
   );
 }
@@ -73,12 +82,19 @@ function LogPiece(props: { piece: Piece }) {
   if (found) return <mark>{text}</mark>;
   if (look === PLAIN) return text;
   const [fg, bg] = look.inverse ? [look.bg, look.fg] : [look.fg, look.bg];
-  const colour = fg === null ? (look.inverse ? "var(--background)" : undefined) : css(fg, bg !== null);
+  const colour =
+    fg === null ? (look.inverse ? "var(--background)" : undefined) : css(fg, bg !== null);
   const ground = bg === null ? (look.inverse ? "var(--text)" : undefined) : css(bg);
   return (
     <span
       style={{ color: colour, "background-color": ground }}
-      classList={{ bold: look.bold, dim: look.dim, italic: look.italic, underline: look.underline, strike: look.strike }}
+      classList={{
+        bold: look.bold,
+        dim: look.dim,
+        italic: look.italic,
+        underline: look.underline,
+        strike: look.strike,
+      }}
     >
       {text}
     </span>

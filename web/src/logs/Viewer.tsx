@@ -1,7 +1,16 @@
 // Shows a log: opens at its end or at a line, pages back as one scrolls up, follows while one looks at the
 // end. Only the rows in sight are in the document.
 
-import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createSignal,
+  For,
+  on,
+  onCleanup,
+  onMount,
+  Show,
+} from "solid-js";
 import { bytes as size } from "../format.ts";
 import { connection } from "../state.ts";
 import { tellDone, tellFailed } from "../ui/Toast.tsx";
@@ -68,7 +77,12 @@ function View(props: LogProps) {
     log.version();
     const { window, lines } = log;
     const isMore = held.window === window && held.from === window.from && lines >= held.lines;
-    rows.update(lines, wrap() ? cells() : null, (line) => text(line), isMore ? Math.max(0, held.lines - 1) : 0);
+    rows.update(
+      lines,
+      wrap() ? cells() : null,
+      (line) => text(line),
+      isMore ? Math.max(0, held.lines - 1) : 0,
+    );
     held = { window, from: window.from, lines };
     return rows.count;
   });
@@ -77,7 +91,9 @@ function View(props: LogProps) {
     finder.version();
     log.version();
     const last = Math.min(count(), Math.ceil((scroll() + height()) / LINE_PX) + OVERSCAN);
-    return cache.take(Array.from({ length: Math.max(0, last - first()) }, (_, i) => row(first() + i)));
+    return cache.take(
+      Array.from({ length: Math.max(0, last - first()) }, (_, i) => row(first() + i)),
+    );
   });
   const digits = createMemo(() => {
     log.version();
@@ -85,7 +101,10 @@ function View(props: LogProps) {
   });
 
   const parse = (index: number) => parseLine(log.window.line(index).text, log.look(index));
-  const text = (index: number) => parse(index).spans.map((span) => span.text).join("");
+  const text = (index: number) =>
+    parse(index)
+      .spans.map((span) => span.text)
+      .join("");
 
   function row(at: number): Row {
     const index = rows.lineOf(at);
@@ -105,7 +124,11 @@ function View(props: LogProps) {
       hidden: part === starts.length - 1 ? hidden : 0,
       hit,
       isCurrent: hit !== undefined && hit === finder.hits[finder.current],
-      isLinked: number !== null && props.lines !== null && number >= props.lines.from && number <= props.lines.to,
+      isLinked:
+        number !== null &&
+        props.lines !== null &&
+        number >= props.lines.from &&
+        number <= props.lines.to,
       isStderr: source.stream === "stderr" ? false : log.streams.isStderr(offset),
     };
   }
@@ -122,7 +145,12 @@ function View(props: LogProps) {
   }
 
   /** The place in the log at the top of what is in sight. */
-  const top = () => (log.lines === 0 ? 0 : log.window.lineAt(Math.min(rows.lineOf(Math.floor(box.scrollTop / LINE_PX)), log.lines - 1)));
+  const top = () =>
+    log.lines === 0
+      ? 0
+      : log.window.lineAt(
+          Math.min(rows.lineOf(Math.floor(box.scrollTop / LINE_PX)), log.lines - 1),
+        );
 
   function staying(change: () => void): void {
     const at = top();
@@ -152,7 +180,8 @@ function View(props: LogProps) {
     shownLines = hashOf(lines);
     setNote(null);
     const found = await log.openLine(lines.from);
-    if (found !== null && found.line < lines.from) setNote(`There is no line ${lines.from}: this is the last${props.running ? " so far" : ""}.`);
+    if (found !== null && found.line < lines.from)
+      setNote(`There is no line ${lines.from}: this is the last${props.running ? " so far" : ""}.`);
   }
 
   function choose(lines: Lines): void {
@@ -188,8 +217,13 @@ function View(props: LogProps) {
   };
 
   function onKeyDown(event: KeyboardEvent): void {
-    const isFind = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "f";
-    const action = isFind ? ACTIONS["/"] : event.ctrlKey || event.metaKey || event.altKey || event.target !== box ? undefined : ACTIONS[event.key];
+    const isFind =
+      (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "f";
+    const action = isFind
+      ? ACTIONS["/"]
+      : event.ctrlKey || event.metaKey || event.altKey || event.target !== box
+        ? undefined
+        : ACTIONS[event.key];
     if (!action) return;
     event.preventDefault();
     action();
@@ -203,7 +237,9 @@ function View(props: LogProps) {
   }
 
   onMount(() => {
-    const seen = new IntersectionObserver(([entry]) => setVisible(entry!.isIntersecting && !document.hidden));
+    const seen = new IntersectionObserver(([entry]) =>
+      setVisible(entry!.isIntersecting && !document.hidden),
+    );
     const resized = new ResizeObserver(() => {
       const isAtEnd = !log.paused();
       staying(measure);
@@ -223,25 +259,47 @@ function View(props: LogProps) {
     if (props.lines === null) void log.open();
   });
 
-  createEffect(on(() => props.lines, (lines) => {
-    if (lines !== null && hashOf(lines) !== shownLines) void goToLines(lines);
-  }));
+  createEffect(
+    on(
+      () => props.lines,
+      (lines) => {
+        if (lines !== null && hashOf(lines) !== shownLines) void goToLines(lines);
+      },
+    ),
+  );
   createEffect(on([digits, log.opened], () => measure(), { defer: true }));
   // Hidden, it holds no connection: a browser has only six. One that broke with the daemon is opened
   // again when the daemon is back.
-  createEffect(on([visible, () => props.running, () => connection() === "live"], ([isVisible, , isLive]) => {
-    if (!isVisible) log.unfollow();
-    else if (isLive) log.follow();
-  }));
+  createEffect(
+    on([visible, () => props.running, () => connection() === "live"], ([isVisible, , isLive]) => {
+      if (!isVisible) log.unfollow();
+      else if (isLive) log.follow();
+    }),
+  );
   // The last that was written may have come between the stream's end and the task's.
-  createEffect(on(() => props.running, (running, before) => {
-    if (before && !running && !log.paused()) void log.open();
-  }));
+  createEffect(
+    on(
+      () => props.running,
+      (running, before) => {
+        if (before && !running && !log.paused()) void log.open();
+      },
+    ),
+  );
 
   return (
     <div class="log" onKeyDown={onKeyDown} style={{ "--digits": `${digits()}ch` }}>
       <Show when={finding()}>
-        <Find finder={finder} total={log.total()} place={top} onShow={show} onClose={() => { setFinding(false); finder.clear(); box.focus(); }} />
+        <Find
+          finder={finder}
+          total={log.total()}
+          place={top}
+          onShow={show}
+          onClose={() => {
+            setFinding(false);
+            finder.clear();
+            box.focus();
+          }}
+        />
       </Show>
       <div
         ref={box}
@@ -252,8 +310,14 @@ function View(props: LogProps) {
         aria-keyshortcuts="Control+F / n N g G w :"
         onScroll={onScroll}
       >
-        <span class="log-ruler" ref={ruler} aria-hidden="true">{"0".repeat(100)}</span>
-        <div class="log-lines" classList={{ wrapped: wrap() }} style={{ height: `${count() * LINE_PX}px` }}>
+        <span class="log-ruler" ref={ruler} aria-hidden="true">
+          {"0".repeat(100)}
+        </span>
+        <div
+          class="log-lines"
+          classList={{ wrapped: wrap() }}
+          style={{ height: `${count() * LINE_PX}px` }}
+        >
           <div class="log-shown" style={{ transform: `translateY(${first() * LINE_PX}px)` }}>
             <For each={shown()}>{(shownRow) => <Row row={shownRow} onNumber={onNumber} />}</For>
           </div>
@@ -261,15 +325,23 @@ function View(props: LogProps) {
         <Show when={log.opened() && log.total() === 0 && !log.error()}>
           <p class="log-empty">{props.running ? "Nothing written yet." : "Nothing was written."}</p>
         </Show>
-        <Show when={log.error()}>{(problem) => (
-          <div class="log-empty" role="alert">
-            <p>{problem().message}</p>
-            <p class="muted">{problem().help}</p>
-            <button onClick={() => void log.open()}>Try again</button>
-          </div>
-        )}</Show>
+        <Show when={log.error()}>
+          {(problem) => (
+            <div class="log-empty" role="alert">
+              <p>{problem().message}</p>
+              <p class="muted">{problem().help}</p>
+              <button onClick={() => void log.open()}>Try again</button>
+            </div>
+          )}
+        </Show>
       </div>
-      <Show when={note() ?? unordered()}>{(text) => <p class="log-note" role="status">{text()}</p>}</Show>
+      <Show when={note() ?? unordered()}>
+        {(text) => (
+          <p class="log-note" role="status">
+            {text()}
+          </p>
+        )}
+      </Show>
       <Foot />
     </div>
   );
@@ -278,20 +350,59 @@ function View(props: LogProps) {
     return (
       <footer class="log-foot">
         <span class="muted">{range()}</span>
-        <Show when={log.paused()} fallback={<span class="muted">{props.running ? "following" : ""}</span>}>
+        <Show
+          when={log.paused()}
+          fallback={<span class="muted">{props.running ? "following" : ""}</span>}
+        >
           <button onClick={() => void log.open()}>Jump to end ↓</button>
         </Show>
         <span class="spacer" />
-        <form onSubmit={(event) => { event.preventDefault(); submitLines(event.currentTarget); }}>
-          <input class="log-goto" name="lines" aria-label="Go to line, or lines such as 120-140" placeholder="line" autocomplete="off" inputmode="numeric" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            submitLines(event.currentTarget);
+          }}
+        >
+          <input
+            class="log-goto"
+            name="lines"
+            aria-label="Go to line, or lines such as 120-140"
+            placeholder="line"
+            autocomplete="off"
+            inputmode="numeric"
+          />
         </form>
         <Show when={props.lines}>
-          {(lines) => <button onClick={() => void copyLink()}>Copy link to {lines().from === lines().to ? `line ${lines().from}` : `lines ${lines().from} to ${lines().to}`}</button>}
+          {(lines) => (
+            <button onClick={() => void copyLink()}>
+              Copy link to{" "}
+              {lines().from === lines().to
+                ? `line ${lines().from}`
+                : `lines ${lines().from} to ${lines().to}`}
+            </button>
+          )}
         </Show>
-        <button class="quiet" aria-pressed={finding()} onClick={() => setFinding(true)}>Find</button>
-        <button class="quiet" aria-pressed={wrap()} onClick={toggleWrap}>Wrap</button>
-        <Show when={props.own}>{(own) => <a class="quiet" href={own()} title="Open in a page of its own" aria-label="Open in a page of its own">⤢</a>}</Show>
-        <a class="quiet" href={source.url()} download={`${props.task}.${props.stream}.log`}>Save</a>
+        <button class="quiet" aria-pressed={finding()} onClick={() => setFinding(true)}>
+          Find
+        </button>
+        <button class="quiet" aria-pressed={wrap()} onClick={toggleWrap}>
+          Wrap
+        </button>
+        <Show when={props.own}>
+          {(own) => (
+            <a
+              class="quiet"
+              href={own()}
+              title="Open in a page of its own"
+              aria-label="Open in a page of its own"
+            >
+              ⤢
+            </a>
+          )}
+        </Show>
+        <a class="quiet" href={source.url()} download={`${props.task}.${props.stream}.log`}>
+          Save
+        </a>
       </footer>
     );
   }
@@ -324,7 +435,8 @@ function View(props: LogProps) {
     log.version();
     const { orderedTo } = log.streams;
     if (source.stream !== "merged" || orderedTo === null) return null;
-    if (orderedTo >= log.window.to && !(props.running && orderedTo === 0 && log.total() === 0)) return null;
+    if (orderedTo >= log.window.to && !(props.running && orderedTo === 0 && log.total() === 0))
+      return null;
     return orderedTo === 0
       ? "This task writes its outputs itself, so their order is not known: standard output comes first."
       : "From some place on, the order of the two is not known: there, standard output comes first.";

@@ -19,7 +19,14 @@ export interface Span {
 }
 
 export const PLAIN: Look = {
-  fg: null, bg: null, bold: false, dim: false, italic: false, underline: false, inverse: false, strike: false,
+  fg: null,
+  bg: null,
+  bold: false,
+  dim: false,
+  italic: false,
+  underline: false,
+  inverse: false,
+  strike: false,
 };
 
 // An escape sequence: CSI; OSC, DCS and the like, to their terminator or to the end; two characters
@@ -50,14 +57,26 @@ export function parseLine(line: string, look: Look): { spans: Span[]; look: Look
 
 /** How a text ends, without making spans of it. */
 export function lookAfter(text: string, look: Look): Look {
-  for (const [, parameters] of text.matchAll(/(?:\x1b\[|\x9b)([0-?]*)m/g)) look = changed(look, parameters!);
+  for (const [, parameters] of text.matchAll(/(?:\x1b\[|\x9b)([0-?]*)m/g))
+    look = changed(look, parameters!);
   return look;
 }
 
 const FLAGS: Record<number, Partial<Look>> = {
-  1: { bold: true }, 2: { dim: true }, 3: { italic: true }, 4: { underline: true }, 7: { inverse: true }, 9: { strike: true },
-  21: { underline: true }, 22: { bold: false, dim: false }, 23: { italic: false }, 24: { underline: false },
-  27: { inverse: false }, 29: { strike: false }, 39: { fg: null }, 49: { bg: null },
+  1: { bold: true },
+  2: { dim: true },
+  3: { italic: true },
+  4: { underline: true },
+  7: { inverse: true },
+  9: { strike: true },
+  21: { underline: true },
+  22: { bold: false, dim: false },
+  23: { italic: false },
+  24: { underline: false },
+  27: { inverse: false },
+  29: { strike: false },
+  39: { fg: null },
+  49: { bg: null },
 };
 
 function changed(look: Look, parameters: string): Look {
@@ -80,13 +99,20 @@ function changed(look: Look, parameters: string): Look {
 }
 
 /** `5;N` or `2;R;G;B` after 38 or 48. */
-function extended(codes: readonly number[], at: number): { colour: number | string | null; taken: number } {
-  const isByte = (value: number | undefined): value is number => value !== undefined && value >= 0 && value <= 255;
+function extended(
+  codes: readonly number[],
+  at: number,
+): { colour: number | string | null; taken: number } {
+  const isByte = (value: number | undefined): value is number =>
+    value !== undefined && value >= 0 && value <= 255;
   if (codes[at] === 5) return { colour: isByte(codes[at + 1]) ? codes[at + 1]! : null, taken: 2 };
   if (codes[at] !== 2) return { colour: null, taken: 1 };
   const parts = codes.slice(at + 1, at + 4);
   const isWhole = parts.length === 3 && parts.every(isByte);
-  return { colour: isWhole ? `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}` : null, taken: 4 };
+  return {
+    colour: isWhole ? `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}` : null,
+    taken: 4,
+  };
 }
 
 /** A colour of the 256 as CSS; the first 16 are the theme's. `onColour` says that it stands on another. */
@@ -98,7 +124,10 @@ export function css(colour: number | string, onColour = false): string {
   if (colour < 16) return `var(--ansi-${colour})`;
   // Greys are what dims text: they are drawn towards the theme's text, so that they can be read on either
   // ground.
-  if (colour >= 232) return onColour ? grey(8 + (colour - 232) * 10) : `color-mix(in srgb, ${grey(8 + (colour - 232) * 10)} 75%, var(--text))`;
+  if (colour >= 232)
+    return onColour
+      ? grey(8 + (colour - 232) * 10)
+      : `color-mix(in srgb, ${grey(8 + (colour - 232) * 10)} 75%, var(--text))`;
   const level = (step: number) => (step === 0 ? 0 : 55 + step * 40);
   const cube = colour - 16;
   return `rgb(${level(Math.floor(cube / 36))} ${level(Math.floor(cube / 6) % 6)} ${level(cube % 6)})`;

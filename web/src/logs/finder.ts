@@ -60,7 +60,11 @@ export class Finder {
     this.isOver = false;
     const last = this.hits.at(-1);
     this.#searching = new AbortController();
-    await this.#take(this.query, Math.max(this.searched, last === undefined ? 0 : last.offset + 1), this.#searching);
+    await this.#take(
+      this.query,
+      Math.max(this.searched, last === undefined ? 0 : last.offset + 1),
+      this.#searching,
+    );
   }
 
   /** The next hit, or the one before, seen from a place where none is chosen yet. Goes around at the ends. */

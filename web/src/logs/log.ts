@@ -62,7 +62,13 @@ export class Log {
     this.paused = paused;
     this.error = error;
     this.streams = new Ownership(source, () => setVersion((before) => before + 1));
-    this.#set = { version: setVersion, total: setTotal, opened: setOpened, paused: setPaused, error: setError };
+    this.#set = {
+      version: setVersion,
+      total: setTotal,
+      opened: setOpened,
+      paused: setPaused,
+      error: setError,
+    };
   }
 
   /** How many lines there are to show: after the last newline there is nothing yet. */
@@ -78,7 +84,8 @@ export class Log {
 
   look(index: number): Look {
     const looks = this.#looks;
-    for (let at = looks.length; at <= index; at++) looks[at] = lookAfter(this.window.line(at - 1).text, looks[at - 1]!);
+    for (let at = looks.length; at <= index; at++)
+      looks[at] = lookAfter(this.window.line(at - 1).text, looks[at - 1]!);
     return looks[index]!;
   }
 
@@ -100,7 +107,11 @@ export class Log {
     this.#set.paused(true);
     if (!this.#holds(offset)) {
       await this.#guarded(async (signal) => {
-        const page = await this.source.page(Math.max(0, offset - PAGE_BYTES / 2), offset + PAGE_BYTES, signal);
+        const page = await this.source.page(
+          Math.max(0, offset - PAGE_BYTES / 2),
+          offset + PAGE_BYTES,
+          signal,
+        );
         this.#load(page.from, page.bytes, page.size, line);
       });
       if (!this.#holds(offset)) return;
@@ -132,7 +143,11 @@ export class Log {
   async pageBack(): Promise<void> {
     if (this.window.from === 0 || !this.opened()) return;
     await this.#guarded(async (signal) => {
-      const page = await this.source.page(Math.max(0, this.window.from - PAGE_BYTES), this.window.from, signal);
+      const page = await this.source.page(
+        Math.max(0, this.window.from - PAGE_BYTES),
+        this.window.from,
+        signal,
+      );
       if (page.bytes.length === 0) return;
       // Reading on while following would cut off what one is looking at.
       this.unfollow();
@@ -168,7 +183,8 @@ export class Log {
 
   /** Follows what is written, where that is wanted. */
   follow(): void {
-    if (this.#following || !this.wanted() || this.paused() || !this.opened() || this.error()) return;
+    if (this.#following || !this.wanted() || this.paused() || !this.opened() || this.error())
+      return;
     const mine = new AbortController();
     this.#following = mine;
     void (async () => {

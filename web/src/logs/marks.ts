@@ -7,12 +7,20 @@ export interface Piece extends Span {
 }
 
 /** The text of spans from one place up to another, cut where marks begin and end. */
-export function pieces(spans: readonly Span[], from: number, to: number, marks: readonly (readonly [number, number])[]): Piece[] {
+export function pieces(
+  spans: readonly Span[],
+  from: number,
+  to: number,
+  marks: readonly (readonly [number, number])[],
+): Piece[] {
   const made: Piece[] = [];
   let at = 0;
   for (const { text, look } of spans) {
     const [begin, end] = [Math.max(from, at), Math.min(to, at + text.length)];
-    const edges = marks.flat().filter((edge) => edge > begin && edge < end).sort((a, b) => a - b);
+    const edges = marks
+      .flat()
+      .filter((edge) => edge > begin && edge < end)
+      .sort((a, b) => a - b);
     let start = begin;
     for (const edge of [...edges, end]) {
       if (edge <= start) continue;

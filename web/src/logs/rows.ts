@@ -4,12 +4,13 @@
 /** How wide a tab may be, in cells. */
 const TAB = 8;
 const PLAIN = /^[\x20-\x7e]*$/;
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const NARROW = /[\p{M}\ufe00-\ufe0f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u;
 
 /** Where each row of a text begins, in a width of so many cells; one row where that is null. */
 export function rowStarts(text: string, width: number | null): number[] {
-  if (width === null || text.length * 2 <= width && !text.includes("\t")) return [0];
+  if (width === null || (text.length * 2 <= width && !text.includes("\t"))) return [0];
   const starts = [0];
   if (PLAIN.test(text)) {
     for (let at = width; at < text.length; at += width) starts.push(at);
@@ -46,7 +47,9 @@ export class Rows {
     this.#width = width;
     this.#before.length = Math.min(this.#before.length, kept + 1, lines + 1);
     for (let line = this.#before.length - 1; line < lines; line++) {
-      this.#before.push(this.#before[line]! + (width === null ? 1 : rowStarts(text(line), width).length));
+      this.#before.push(
+        this.#before[line]! + (width === null ? 1 : rowStarts(text(line), width).length),
+      );
     }
   }
 

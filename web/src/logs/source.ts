@@ -97,17 +97,25 @@ export class LogSource {
   /** Searches from the first line that begins at a place or behind it, to the end. */
   async *search(query: Query, from: number, signal: AbortSignal): AsyncGenerator<Hit | Progress> {
     const { pattern, regex } = query;
-    const response = await ask(this.#address(["search"], { pattern, regex, offset: from, limit: HITS_MAX }), { signal });
+    const response = await ask(
+      this.#address(["search"], { pattern, regex, offset: from, limit: HITS_MAX }),
+      { signal },
+    );
     for await (const line of readLines(response)) yield JSON.parse(line) as Hit | Progress;
   }
 
   /** Which bytes of a stretch are whose. */
   async streams(from: number, to: number, signal: AbortSignal): Promise<Streams> {
-    return (await ask(this.#address(["streams"], { from, to }), { signal })).json() as Promise<Streams>;
+    return (
+      await ask(this.#address(["streams"], { from, to }), { signal })
+    ).json() as Promise<Streams>;
   }
 
   #address(parts: readonly string[], query: Record<string, string | number | boolean>): string {
-    return address(["tasks", this.task, "logs", this.stream, ...parts], { project: this.project, ...query });
+    return address(["tasks", this.task, "logs", this.stream, ...parts], {
+      project: this.project,
+      ...query,
+    });
   }
 
   url(more: Record<string, string | number | boolean> = {}): string {
@@ -120,13 +128,20 @@ export class LogSource {
       response = await ask(this.url(), { headers: { range }, signal });
     } catch (error) {
       // Nothing there (yet): the end of the log.
-      if (error instanceof ApiError && error.status === 416) return { from: 0, bytes: new Uint8Array(0), size: 0 };
+      if (error instanceof ApiError && error.status === 416)
+        return { from: 0, bytes: new Uint8Array(0), size: 0 };
       throw error;
     }
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (response.status === 200) return { from: 0, bytes, size: bytes.length };
-    const [, from, size] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
-    if (from === undefined) throw new ApiError(response.status, "The daemon did not say which part of the log it sent.", null);
+    const [, from, size] =
+      /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+    if (from === undefined)
+      throw new ApiError(
+        response.status,
+        "The daemon did not say which part of the log it sent.",
+        null,
+      );
     return { from: Number(from), bytes, size: Number(size) };
   }
 }

@@ -43,7 +43,8 @@ export class LogWindow {
     const joined = join(this.#bytes, bytes);
     // What the last line was to begin with may have been the log's end.
     if (this.#starts.length === 0 && joined.length > 0) this.#starts.push(0);
-    for (let at = joined.indexOf(NEWLINE, before); at >= 0; at = joined.indexOf(NEWLINE, at + 1)) this.#starts.push(at + 1);
+    for (let at = joined.indexOf(NEWLINE, before); at >= 0; at = joined.indexOf(NEWLINE, at + 1))
+      this.#starts.push(at + 1);
     this.#bytes = joined;
     return this.#cutHead();
   }
@@ -69,7 +70,9 @@ export class LogWindow {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     // `stream` leaves out a character that is cut at the end, be it by us or because the rest is to come.
     const isCut = shown < end || next === undefined;
-    const text = decoder.decode(this.#bytes.subarray(this.#charStart(start), shown), { stream: isCut });
+    const text = decoder.decode(this.#bytes.subarray(this.#charStart(start), shown), {
+      stream: isCut,
+    });
     return { text, hidden: end - shown };
   }
 
@@ -114,7 +117,8 @@ export class LogWindow {
 
   #find(): void {
     this.#starts = this.#bytes.length === 0 ? [] : [0];
-    for (let at = this.#bytes.indexOf(NEWLINE); at >= 0; at = this.#bytes.indexOf(NEWLINE, at + 1)) this.#starts.push(at + 1);
+    for (let at = this.#bytes.indexOf(NEWLINE); at >= 0; at = this.#bytes.indexOf(NEWLINE, at + 1))
+      this.#starts.push(at + 1);
   }
 
   #cutHead(): number {

@@ -91,7 +91,13 @@ class Table<V extends { id: string }> {
   /** The table for another thread, to which its buffers may be given: it is not to be used here any more. */
   pack(): PackedTable {
     const columns = this.#columns.map(([, column]) => column.pack());
-    return { length: this.length, room: this.#room, ids: this.ids.texts.pack(), rows: this.ids.rows, columns };
+    return {
+      length: this.length,
+      room: this.#room,
+      ids: this.ids.texts.pack(),
+      rows: this.ids.rows,
+      columns,
+    };
   }
 
   /** Takes over what was packed, in a table that is empty. */

@@ -44,15 +44,25 @@ function isUnpriced(usage: Usage): boolean {
 
 /** The dearest first; of what costs the same, or is not known, what used most. */
 export function dearestFirst(one: CostRow, other: CostRow): number {
-  return (other.within.cost_usd ?? 0) - (one.within.cost_usd ?? 0) || allTokens(other.within) - allTokens(one.within) || (one.key < other.key ? -1 : 1);
+  return (
+    (other.within.cost_usd ?? 0) - (one.within.cost_usd ?? 0) ||
+    allTokens(other.within) - allTokens(one.within) ||
+    (one.key < other.key ? -1 : 1)
+  );
 }
 
 function rowsOf(sums: Map<string, Sum>): CostRow[] {
-  return [...sums].map(([key, sum]) => ({ key, ...sum })).filter((row) => allTokens(row.within) > 0 || row.within.cost_usd !== null);
+  return [...sums]
+    .map(([key, sum]) => ({ key, ...sum }))
+    .filter((row) => allTokens(row.within) > 0 || row.within.cost_usd !== null);
 }
 
 /** Frames that used something, or hold one that did. What one used itself, it used once. */
-export function byFrame(frames: FrameTable, layout: Layout, matching: Uint8Array | null): CostRow[] {
+export function byFrame(
+  frames: FrameTable,
+  layout: Layout,
+  matching: Uint8Array | null,
+): CostRow[] {
   const count = Math.min(layout.count, frames.length);
   const sums: Sum[] = Array.from({ length: count }, nothing);
   const tasks = new Int32Array(count);
@@ -66,32 +76,53 @@ export function byFrame(frames: FrameTable, layout: Layout, matching: Uint8Array
       tasks[up]! += 1;
     }
   }
-  return rowsOf(new Map(sums.map((sum, row) => [frames.id.get(row), { ...sum, tasks: tasks[row]! }])));
+  return rowsOf(
+    new Map(sums.map((sum, row) => [frames.id.get(row), { ...sum, tasks: tasks[row]! }])),
+  );
 }
 
 /** Tasks of frames that the filter finds. */
-function* tasksOf(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null): Generator<readonly [task: number, usage: Usage]> {
+function* tasksOf(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+): Generator<readonly [task: number, usage: Usage]> {
   for (let task = 0; task < tasks.length; task++) {
     const usage = tasks.usage.get(task);
     const frame = frames.row(tasks.frame.get(task));
-    if (usage && (matching === null || (frame !== undefined && matching[frame] === 1))) yield [task, usage];
+    if (usage && (matching === null || (frame !== undefined && matching[frame] === 1)))
+      yield [task, usage];
   }
 }
 
-export function byTool(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null): CostRow[] {
+export function byTool(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+): CostRow[] {
   const sums = new Map<string, Sum>();
-  for (const [task, usage] of tasksOf(frames, tasks, matching)) add(sums, tasks.tool.get(task), usage);
+  for (const [task, usage] of tasksOf(frames, tasks, matching))
+    add(sums, tasks.tool.get(task), usage);
   return rowsOf(sums);
 }
 
-export function byModel(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null): CostRow[] {
+export function byModel(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+): CostRow[] {
   const sums = new Map<string, Sum>();
-  for (const [task, usage] of tasksOf(frames, tasks, matching)) add(sums, tasks.model.get(task) ?? "", usage);
+  for (const [task, usage] of tasksOf(frames, tasks, matching))
+    add(sums, tasks.model.get(task) ?? "", usage);
   return rowsOf(sums);
 }
 
 /** Frames that were tried again: what all but their first tries used. */
-export function byRetries(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null): CostRow[] {
+export function byRetries(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+): CostRow[] {
   const sums = new Map<string, Sum>();
   for (const [task, usage] of tasksOf(frames, tasks, matching)) {
     if (tasks.attempt.values[task]! > 1) add(sums, tasks.frame.get(task), usage);
@@ -106,7 +137,13 @@ const LONGEST_BY_HOUR_MS = 3 * DAY_MS;
 
 /** What fell into each hour or day, of local time: a task's usage is spread over the time that it took.
  *  `offset_ms` is how far local time is ahead of UTC. In the order of time, gaps left out. */
-export function byTime(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null, now_ms: number, offset_ms: number): { step_ms: number; rows: CostRow[] } {
+export function byTime(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+  now_ms: number,
+  offset_ms: number,
+): { step_ms: number; rows: CostRow[] } {
   const all = [...tasksOf(frames, tasks, matching)].map(([task, usage]) => {
     const from = tasks.started.get(task) ?? tasks.queued.get(task);
     return { from, to: Math.max(tasks.ended.get(task) ?? now_ms, from), usage };

@@ -19,10 +19,15 @@ export interface Filter {
 export function parseFilter(text: string): Filter {
   const fields: Partial<Record<FilterField, string[]>> = {};
   const words: string[] = [];
-  for (const [, name, value = "", quoted, plain = ""] of text.matchAll(/(?:(\w+):("[^"]*"|\S+))|"([^"]*)"|(\S+)/g)) {
+  for (const [, name, value = "", quoted, plain = ""] of text.matchAll(
+    /(?:(\w+):("[^"]*"|\S+))|"([^"]*)"|(\S+)/g,
+  )) {
     const field = FILTER_FIELDS.find((each) => each === name);
     if (field) {
-      const values = value.replaceAll('"', "").split(",").filter((each) => each !== "");
+      const values = value
+        .replaceAll('"', "")
+        .split(",")
+        .filter((each) => each !== "");
       fields[field] = [...(fields[field] ?? []), ...values];
     } else {
       const word = quoted ?? (name === undefined ? plain : `${name}:${value}`);
@@ -40,25 +45,39 @@ export function writeFilter(filter: Filter): string {
     const list = values.join(",");
     return [`${field}:${/\s/.test(list) ? `"${list}"` : list}`];
   });
-  return [...parts, ...filter.words.map((word) => (/\s|:/.test(word) ? `"${word}"` : word))].join(" ");
+  return [...parts, ...filter.words.map((word) => (/\s|:/.test(word) ? `"${word}"` : word))].join(
+    " ",
+  );
 }
 
 export function isEmpty(filter: Filter): boolean {
-  return filter.words.length === 0 && FILTER_FIELDS.every((field) => (filter.fields[field] ?? []).length === 0);
+  return (
+    filter.words.length === 0 &&
+    FILTER_FIELDS.every((field) => (filter.fields[field] ?? []).length === 0)
+  );
 }
 
 /** By row: 1 for frames that the filter finds. Null where it finds all. */
 export function matching(frames: FrameTable, filter: Filter): Uint8Array | null {
   if (isEmpty(filter)) return null;
   const found = new Uint8Array(frames.length);
-  const statuses = filter.fields.status?.map((status) => FRAME_STATUSES.findIndex((each) => each === status));
+  const statuses = filter.fields.status?.map((status) =>
+    FRAME_STATUSES.findIndex((each) => each === status),
+  );
   const { tool, role, phase } = filter.fields;
-  const has = (wanted: readonly string[] | undefined, value: string | null) => wanted === undefined || (value !== null && wanted.includes(value));
+  const has = (wanted: readonly string[] | undefined, value: string | null) =>
+    wanted === undefined || (value !== null && wanted.includes(value));
   for (let row = 0; row < frames.length; row++) {
     if (statuses && !statuses.includes(frames.status.codes[row]!)) continue;
-    if (!has(tool, frames.tool.get(row)) || !has(role, frames.agentRole.get(row)) || !has(phase, frames.phase.get(row))) continue;
+    if (
+      !has(tool, frames.tool.get(row)) ||
+      !has(role, frames.agentRole.get(row)) ||
+      !has(phase, frames.phase.get(row))
+    )
+      continue;
     if (filter.words.length > 0) {
-      const text = `${frames.title.get(row)}\n${frames.key.get(row)}\n${frames.id.get(row)}\n${frames.reason.get(row) ?? ""}`.toLowerCase();
+      const text =
+        `${frames.title.get(row)}\n${frames.key.get(row)}\n${frames.id.get(row)}\n${frames.reason.get(row) ?? ""}`.toLowerCase();
       if (!filter.words.every((word) => text.includes(word))) continue;
     }
     found[row] = 1;

@@ -33,7 +33,8 @@ export function foldOf(frames: FrameTable, folding: Folding): Fold {
   const count = frames.length;
   const statuses = frames.status.codes;
   const parent = frames.parent.allRows(count);
-  const folded = (folding.completed ?? count > LARGE) ? completedWithin(frames, parent) : new Uint8Array(count);
+  const folded =
+    (folding.completed ?? count > LARGE) ? completedWithin(frames, parent) : new Uint8Array(count);
   for (const [id, isFolded] of folding.byHand) {
     const row = frames.row(id);
     if (row !== undefined) folded[row] = isFolded ? 1 : 0;
@@ -58,7 +59,10 @@ export function foldOf(frames: FrameTable, folding: Folding): Fold {
  *  anew can tell. */
 export function restated(before: Fold, frames: FrameTable, rows: readonly number[]): Fold {
   if (rows.length === 0) return before;
-  const fold = before.into.length < frames.length ? withNew(before, frames) : { ...before, worst: before.worst.slice() };
+  const fold =
+    before.into.length < frames.length
+      ? withNew(before, frames)
+      : { ...before, worst: before.worst.slice() };
   const { worst } = fold;
   for (const row of rows) {
     const top = fold.into[row]! >= 0 ? fold.into[row]! : row;
@@ -74,7 +78,11 @@ function withNew(fold: Fold, frames: FrameTable): Fold {
   const length = frames.length;
   const into = new Int32Array(length).fill(-1);
   const count = new Int32Array(length);
-  const [folded, worst, hidden] = [new Uint8Array(length), new Uint8Array(length), new Uint8Array(length)];
+  const [folded, worst, hidden] = [
+    new Uint8Array(length),
+    new Uint8Array(length),
+    new Uint8Array(length),
+  ];
   into.set(fold.into);
   count.set(fold.count);
   folded.set(fold.folded);
@@ -113,7 +121,7 @@ export function foldByHand(folding: Folding, ids: readonly string[], isFolded: b
 /** The frames above one, from its parent up. */
 export function above(frames: FrameTable, id: string): string[] {
   const ids: string[] = [];
-  for (let row = frames.row(id); row !== undefined; ) {
+  for (let row = frames.row(id); row !== undefined;) {
     const up = frames.parent.get(row);
     if (up === null || ids.length > frames.length) break;
     ids.push(up);
@@ -133,7 +141,9 @@ function completedWithin(frames: FrameTable, parent: Int32Array): Uint8Array {
     if (frames.status.codes[row] === COMPLETED) continue;
     for (let at = row; at >= 0 && open[at] === 0; at = parent[at]!) open[at] = 1;
   }
-  return holds.map((holdsOthers, row) => (holdsOthers === 1 && open[row] === 0 && parent[row]! >= 0 ? 1 : 0));
+  return holds.map((holdsOthers, row) =>
+    holdsOthers === 1 && open[row] === 0 && parent[row]! >= 0 ? 1 : 0,
+  );
 }
 
 function foldedInto(parent: Int32Array, folded: Uint8Array): Int32Array {

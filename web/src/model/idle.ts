@@ -51,7 +51,8 @@ export function workOf(frames: FrameTable, layout: Layout): Work {
   if (!(layout.to > layout.from)) return NO_WORK;
   const worked = new Stretches();
   for (let bar = 0; bar < layout.count; bar++) {
-    if (layout.kind[bar] !== FUTURE && !holdsOnly(frames, layout, bar)) eachWorked(frames, layout, bar, (from_ms, to_ms) => worked.add(from_ms, to_ms));
+    if (layout.kind[bar] !== FUTURE && !holdsOnly(frames, layout, bar))
+      eachWorked(frames, layout, bar, (from_ms, to_ms) => worked.add(from_ms, to_ms));
   }
   const { idle, over_ms } = worked.gaps(layout.from);
   if (over_ms === -Infinity) return NO_WORK;
@@ -60,11 +61,19 @@ export function workOf(frames: FrameTable, layout: Layout): Work {
 
 /** A run's root stands for the run; a group for what is in it. */
 function holdsOnly(frames: FrameTable, layout: Layout, bar: number): boolean {
-  return frames.group.bits[bar] === 1 || (layout.parent[bar]! < 0 && layout.childStart[bar + 1]! > layout.childStart[bar]!);
+  return (
+    frames.group.bits[bar] === 1 ||
+    (layout.parent[bar]! < 0 && layout.childStart[bar + 1]! > layout.childStart[bar]!)
+  );
 }
 
 /** Each stretch of a bar in which it was worked on. */
-export function eachWorked(frames: FrameTable, layout: Layout, bar: number, take: (from_ms: number, to_ms: number) => void): void {
+export function eachWorked(
+  frames: FrameTable,
+  layout: Layout,
+  bar: number,
+  take: (from_ms: number, to_ms: number) => void,
+): void {
   const end_ms = layout.kind[bar] === RUNNING ? Infinity : layout.end[bar]!;
   if (frames.spans.isEmpty(bar)) return take(layout.start[bar]!, end_ms);
   const spans = frames.spans.get(bar);
@@ -81,10 +90,16 @@ export function eachWorked(frames: FrameTable, layout: Layout, bar: number, take
  * a moment of `others` are not as the rest. What has been idle until now grows no further once it is as
  * long as a folded stretch, so nothing jumps while time goes on.
  */
-export function axisOf(work: Work, now_ms: number, isFolded: boolean, others: ReadonlySet<number>): Axis {
+export function axisOf(
+  work: Work,
+  now_ms: number,
+  isFolded: boolean,
+  others: ReadonlySet<number>,
+): Axis {
   const gaps: Gap[] = [];
   const add = (from_ms: number, to_ms: number) => {
-    if (to_ms - from_ms > work.fold_ms) gaps.push({ from_ms, to_ms, folded: isFolded !== others.has(from_ms) });
+    if (to_ms - from_ms > work.fold_ms)
+      gaps.push({ from_ms, to_ms, folded: isFolded !== others.has(from_ms) });
   };
   for (let i = 0; i < work.idle.length; i += 2) add(work.idle[i]!, work.idle[i + 1]!);
   if (Number.isFinite(work.over_ms)) add(work.over_ms, now_ms);
@@ -134,7 +149,9 @@ function lastUpTo(ascending: Float64Array, value: number): number {
 
 /** How long each idle stretch is drawn: all of them together take no more than their share. */
 function foldLength(idle: Float64Array, whole_ms: number): number {
-  const lengths = new Float64Array(idle.length / 2).map((_, i) => idle[2 * i + 1]! - idle[2 * i]!).sort();
+  const lengths = new Float64Array(idle.length / 2)
+    .map((_, i) => idle[2 * i + 1]! - idle[2 * i]!)
+    .sort();
   const worked_ms = lengths.reduce((rest, length) => rest - length, whole_ms);
   // As water fills vessels: what the short ones leave is shared by the long ones.
   let left_ms = worked_ms * ALL_FOLDS_SHARE;

@@ -83,7 +83,8 @@ export class LayoutKeeper {
       this.#cancel = null;
     }
     if (isOther) this.#takeUp(frames);
-    if (!isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies) this.#isStale = true;
+    if (!isSame(hidden, this.#hidden) || frames.dependsOn.changes !== this.#dependencies)
+      this.#isStale = true;
     this.#hidden = hidden;
     this.#catchUp();
     this.#refresh();
@@ -95,7 +96,13 @@ export class LayoutKeeper {
     this.#cancel?.();
     if (this.#layout === null) return;
     const isStale = this.#isStale || this.#isMaking;
-    kept.set(this.#frames!, { layout: this.#layout, seen: this.#seen, hidden: this.#hidden, dependencies: this.#dependencies, isStale });
+    kept.set(this.#frames!, {
+      layout: this.#layout,
+      seen: this.#seen,
+      hidden: this.#hidden,
+      dependencies: this.#dependencies,
+      isStale,
+    });
   }
 
   /** Goes on with another table: as the last keeper of it left it, where there was one. */
@@ -156,7 +163,8 @@ export class LayoutKeeper {
     const upTo = frames.changes;
     this.made.layouts += 1;
     const hidden = this.#hidden;
-    const here = () => this.#take(layOut(frames, hidden), upTo, REST * (this.#helper.now_ms() - began_ms));
+    const here = () =>
+      this.#take(layOut(frames, hidden), upTo, REST * (this.#helper.now_ms() - began_ms));
     if (frames.length <= LARGE) {
       here();
       return;
@@ -170,7 +178,8 @@ export class LayoutKeeper {
       this.#refresh();
     };
     this.#helper.layOut(givenOf(frames, hidden)).then(
-      (layout) => ready(() => this.#take(layout, upTo, REST_ELSEWHERE * (this.#helper.now_ms() - began_ms))),
+      (layout) =>
+        ready(() => this.#take(layout, upTo, REST_ELSEWHERE * (this.#helper.now_ms() - began_ms))),
       () => ready(here),
     );
   }
@@ -187,6 +196,11 @@ export class LayoutKeeper {
 
 /** Keeps the tree of the layout before where it is the same, so that what is made of it is not made anew. */
 function withOld(layout: Layout, before: Layout | null): Layout {
-  if (before === null || !isSame(layout.children, before.children) || !isSame(layout.childStart, before.childStart)) return layout;
+  if (
+    before === null ||
+    !isSame(layout.children, before.children) ||
+    !isSame(layout.childStart, before.childStart)
+  )
+    return layout;
   return { ...layout, children: before.children, childStart: before.childStart };
 }

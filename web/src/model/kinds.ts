@@ -5,7 +5,8 @@ import { Texts } from "./texts.ts";
 import type { PackedTexts } from "./texts.ts";
 
 /** What goes from thread to thread: buffers, texts, and lists of them. */
-export type Packed = Uint8Array | Uint32Array | Float64Array | string | PackedTexts | readonly Packed[];
+export type Packed =
+  Uint8Array | Uint32Array | Float64Array | string | PackedTexts | readonly Packed[];
 
 /** One field of all rows. What `pack` makes is for `unpack` of a column of the same kind. */
 export interface Column<T> {
@@ -58,7 +59,12 @@ export class TextColumn<T extends string | null> implements Column<T> {
     const number = this.#texts.find(text);
     const rows: number[] = [];
     if (number < 0) return rows;
-    for (let row = this.#numbers.indexOf(number); row >= 0 && row < length; row = this.#numbers.indexOf(number, row + 1)) rows.push(row);
+    for (
+      let row = this.#numbers.indexOf(number);
+      row >= 0 && row < length;
+      row = this.#numbers.indexOf(number, row + 1)
+    )
+      rows.push(row);
     return rows;
   }
 
@@ -118,7 +124,8 @@ export class Words<T extends string> implements Column<T> {
 
   set(row: number, value: T): void {
     const code = this.#words.indexOf(value);
-    if (code < 0) throw new RangeError(`${JSON.stringify(value)} is none of ${this.#words.join(", ")}`);
+    if (code < 0)
+      throw new RangeError(`${JSON.stringify(value)} is none of ${this.#words.join(", ")}`);
     this.codes[row] = code;
   }
 
@@ -217,7 +224,15 @@ export class Usages implements Column<Usage | null> {
   readonly reasoning = new Numbers<number>();
   readonly cost = new Numbers<number | null>();
   readonly estimated = new Flags();
-  readonly #all = [this.input, this.output, this.cacheRead, this.cacheWrite, this.reasoning, this.cost, this.estimated];
+  readonly #all = [
+    this.input,
+    this.output,
+    this.cacheRead,
+    this.cacheWrite,
+    this.reasoning,
+    this.cost,
+    this.estimated,
+  ];
 
   get(row: number): Usage | null {
     const input = this.input.get(row);
@@ -237,7 +252,9 @@ export class Usages implements Column<Usage | null> {
   tokens(row: number): number {
     const input = this.input.values[row]!;
     if (Number.isNaN(input)) return 0;
-    return input + this.output.values[row]! + this.cacheRead.values[row]! + this.cacheWrite.values[row]!;
+    return (
+      input + this.output.values[row]! + this.cacheRead.values[row]! + this.cacheWrite.values[row]!
+    );
   }
 
   /** In US dollars; 0 where it is not known. */
@@ -282,7 +299,8 @@ export class Ids {
   /** The number of an id. */
   number(id: string): number {
     const number = this.texts.add(id);
-    if (number >= this.rows.length) this.rows = grown(this.rows, new Uint32Array(Math.max(16, number * 2)));
+    if (number >= this.rows.length)
+      this.rows = grown(this.rows, new Uint32Array(Math.max(16, number * 2)));
     return number;
   }
 
@@ -321,7 +339,8 @@ export class Ref<T extends string | null> implements Column<T> {
     const numbers = this.#numbers;
     const { rows } = this.#ids;
     const named = new Int32Array(length);
-    for (let row = 0; row < length; row++) named[row] = numbers[row] === NONE ? -1 : rows[numbers[row]!]! - 1;
+    for (let row = 0; row < length; row++)
+      named[row] = numbers[row] === NONE ? -1 : rows[numbers[row]!]! - 1;
     return named;
   }
 
@@ -353,21 +372,29 @@ export class Refs implements Column<string[]> {
   }
 
   get(row: number): string[] {
-    return Array.from(this.#numbers.subarray(this.#from[row], this.#to[row]), (number) => this.#ids.texts.get(number));
+    return Array.from(this.#numbers.subarray(this.#from[row], this.#to[row]), (number) =>
+      this.#ids.texts.get(number),
+    );
   }
 
   set(row: number, value: string[]): void {
     const before = this.#numbers.subarray(this.#from[row], this.#to[row]);
-    if (before.length === value.length && value.every((id, i) => this.#ids.number(id) === before[i])) return;
+    if (
+      before.length === value.length &&
+      value.every((id, i) => this.#ids.number(id) === before[i])
+    )
+      return;
     this.changes += 1;
     // In its old place where there is room.
     if (value.length > before.length) {
       this.#from[row] = this.#length;
       this.#length += value.length;
-      if (this.#length > this.#numbers.length) this.#numbers = grown(this.#numbers, new Uint32Array(Math.max(16, this.#length * 2)));
+      if (this.#length > this.#numbers.length)
+        this.#numbers = grown(this.#numbers, new Uint32Array(Math.max(16, this.#length * 2)));
     }
     this.#to[row] = this.#from[row]! + value.length;
-    for (let i = 0; i < value.length; i++) this.#numbers[this.#from[row]! + i] = this.#ids.number(value[i]!);
+    for (let i = 0; i < value.length; i++)
+      this.#numbers[this.#from[row]! + i] = this.#ids.number(value[i]!);
   }
 
   /** Calls with each row that is named and is here. */
@@ -388,7 +415,11 @@ export class Refs implements Column<string[]> {
   }
 
   unpack(packed: Packed): void {
-    [this.#from, this.#to, this.#numbers] = packed as [Uint32Array<ArrayBuffer>, Uint32Array<ArrayBuffer>, Uint32Array<ArrayBuffer>];
+    [this.#from, this.#to, this.#numbers] = packed as [
+      Uint32Array<ArrayBuffer>,
+      Uint32Array<ArrayBuffer>,
+      Uint32Array<ArrayBuffer>,
+    ];
     this.#length = this.#numbers.length;
   }
 }

@@ -73,12 +73,19 @@ export function givenOf(frames: FrameTable, hidden: Uint8Array | null = null): G
   const waitStart = new Int32Array(count + 1);
   const waits: number[] = [];
   for (let bar = 0; bar < count; bar++) {
-    if (isFuture(frames.status.codes[bar]!, frames.started.values[bar]!)) frames.dependsOn.each(bar, (other) => waits.push(other));
+    if (isFuture(frames.status.codes[bar]!, frames.started.values[bar]!))
+      frames.dependsOn.each(bar, (other) => waits.push(other));
     waitStart[bar + 1] = waits.length;
   }
   return {
-    count, parent: frames.parent.allRows(count), waitStart, waits: Int32Array.from(waits), hidden: hidden && hidden.slice(),
-    status: frames.status.codes.slice(0, count), started: frames.started.values.slice(0, count), ended: frames.ended.values.slice(0, count),
+    count,
+    parent: frames.parent.allRows(count),
+    waitStart,
+    waits: Int32Array.from(waits),
+    hidden: hidden && hidden.slice(),
+    status: frames.status.codes.slice(0, count),
+    started: frames.started.values.slice(0, count),
+    ended: frames.ended.values.slice(0, count),
   };
 }
 
@@ -96,7 +103,9 @@ export function kindOf(status: number, started: number): number {
 /** Where a bar that is not of the future ends. */
 export function endOfPast(status: number, started: number, ended: number): number {
   // At least a millisecond, the clock's step, so that each bar has a place of its own.
-  return status === IN_PROGRESS ? Infinity : Math.max(Number.isNaN(ended) ? started : ended, started + 1);
+  return status === IN_PROGRESS
+    ? Infinity
+    : Math.max(Number.isNaN(ended) ? started : ended, started + 1);
 }
 
 /** `hidden`: see `Given`. */
@@ -125,7 +134,24 @@ export function layOutGiven(given: Given): Layout {
   const reach = reaches(kind, parent, order, end);
   const { y, rows } = stack(kind, start, end, parent, childStart, children, order, hidden);
   const { rowStart, byRow } = byRows(kind, start, y, rows);
-  return { count, kind, start, end, reach, y, parent, depth, rows, slots, from, to, rowStart, byRow, childStart, children };
+  return {
+    count,
+    kind,
+    start,
+    end,
+    reach,
+    y,
+    parent,
+    depth,
+    rows,
+    slots,
+    from,
+    to,
+    rowStart,
+    byRow,
+    childStart,
+    children,
+  };
 }
 
 /** A bar's place on one line on which the future follows upon all that has been. */
@@ -226,7 +252,12 @@ function placeFuture(
  * slot in which it may begin and the one after it is done, each the most of what it waits for. Walked
  * with a stack of our own: a chain of dependencies may be longer than the engine's.
  */
-function futureLevels({ count, parent, waitStart, waits }: Given, kind: Uint8Array, childStart: Int32Array, children: Int32Array): Int32Array {
+function futureLevels(
+  { count, parent, waitStart, waits }: Given,
+  kind: Uint8Array,
+  childStart: Int32Array,
+  children: Int32Array,
+): Int32Array {
   const done = count;
   const value = new Int32Array(count * 2);
   const state = new Uint8Array(count * 2);
@@ -268,7 +299,12 @@ function futureLevels({ count, parent, waitStart, waits }: Given, kind: Uint8Arr
   return value.subarray(0, done);
 }
 
-function reaches(kind: Uint8Array, parent: Int32Array, order: Int32Array, end: Float64Array): Float64Array {
+function reaches(
+  kind: Uint8Array,
+  parent: Int32Array,
+  order: Int32Array,
+  end: Float64Array,
+): Float64Array {
   const reach = new Float64Array(parent.length);
   for (let i = order.length - 1; i >= 0; i--) {
     const bar = order[i]!;
@@ -316,7 +352,8 @@ function stack(
   }
   const rows = packChildren(count);
   const y = new Int32Array(count);
-  for (const bar of order) y[bar] = hidden?.[bar] === 1 ? -1 : top[bar]! + (parent[bar]! < 0 ? 0 : y[parent[bar]!]! + 1);
+  for (const bar of order)
+    y[bar] = hidden?.[bar] === 1 ? -1 : top[bar]! + (parent[bar]! < 0 ? 0 : y[parent[bar]!]! + 1);
   return { y, rows };
 }
 
@@ -334,7 +371,8 @@ function byRows(kind: Uint8Array, start: Float64Array, y: Int32Array, rows: numb
     places[bar] = packedStart(kind, start, bar);
     byRow[next[y[bar]!]!++] = bar;
   }
-  for (let row = 0; row < rows; row++) sortBy(byRow.subarray(rowStart[row]!, rowStart[row + 1]!), places);
+  for (let row = 0; row < rows; row++)
+    sortBy(byRow.subarray(rowStart[row]!, rowStart[row + 1]!), places);
   return { rowStart, byRow };
 }
 
@@ -343,7 +381,8 @@ function byRows(kind: Uint8Array, start: Float64Array, y: Int32Array, rows: numb
 function sortBy(bars: Int32Array, places: Float64Array): void {
   for (let i = 1; i < bars.length; i++) {
     const [before, bar] = [bars[i - 1]!, bars[i]!];
-    if (places[before]! < places[bar]! || (places[before] === places[bar] && before < bar)) continue;
+    if (places[before]! < places[bar]! || (places[before] === places[bar] && before < bar))
+      continue;
     bars.sort((a, b) => places[a]! - places[b]! || a - b);
     return;
   }

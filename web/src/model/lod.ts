@@ -25,7 +25,9 @@ export interface Scale {
 export const WIDE_PX = 4;
 
 export function startOf(layout: Layout, bar: number, scale: Scale): number {
-  return layout.kind[bar] === FUTURE ? scale.now_ms + layout.start[bar]! * scale.slot_ms : layout.start[bar]!;
+  return layout.kind[bar] === FUTURE
+    ? scale.now_ms + layout.start[bar]! * scale.slot_ms
+    : layout.start[bar]!;
 }
 
 export function endOf(layout: Layout, bar: number, scale: Scale): number {
@@ -51,7 +53,13 @@ export interface RowPainter {
 }
 
 /** Draws a chart row. `codes` are the statuses of the bars, with DIMMED for those not looked for. */
-export function paintRow(layout: Layout, codes: Uint8Array, row: number, scale: Scale, painter: RowPainter): void {
+export function paintRow(
+  layout: Layout,
+  codes: Uint8Array,
+  row: number,
+  scale: Scale,
+  painter: RowPainter,
+): void {
   const width = Math.ceil(scale.width);
   const worst = scratch(width);
   let joined = false;
@@ -62,7 +70,11 @@ export function paintRow(layout: Layout, codes: Uint8Array, row: number, scale: 
     if (x0 >= width) break;
     const x1 = toPixel(endOf(layout, bar, scale), scale);
     if (x1 - x0 >= WIDE_PX) {
-      painter.wide(bar, Math.max(Math.round(x0), -WIDE_PX), Math.min(Math.round(x1), width + WIDE_PX));
+      painter.wide(
+        bar,
+        Math.max(Math.round(x0), -WIDE_PX),
+        Math.min(Math.round(x1), width + WIDE_PX),
+      );
       continue;
     }
     joined = true;
@@ -92,7 +104,7 @@ export function firstVisible(layout: Layout, row: number, scale: Scale): number 
 /** Each stretch without a gap as a whole in the code that it has most of, and over that what is otherwise: where
  *  codes alternate from pixel to pixel, half of what is drawn is saved. */
 function paintJoined(worst: Uint8Array, width: number, painter: RowPainter): void {
-  for (let from = 0; from < width; ) {
+  for (let from = 0; from < width;) {
     let to = from + 1;
     if (worst[from] === 0) {
       from = to;
@@ -101,7 +113,7 @@ function paintJoined(worst: Uint8Array, width: number, painter: RowPainter): voi
     while (to < width && worst[to] !== 0) to += 1;
     const most = mostOf(worst, from, to);
     painter.joined(most - 1, from, to);
-    for (let left = from; left < to; ) {
+    for (let left = from; left < to;) {
       const code = worst[left]!;
       let right = left + 1;
       while (right < to && worst[right] === code) right += 1;

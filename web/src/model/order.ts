@@ -9,7 +9,8 @@ export function inOrder(layout: Layout, folded: Uint8Array | null = null): Int32
   const stack = new Int32Array(count);
   let [shown, high] = [0, 0];
   const below = (owner: number) => {
-    for (let i = childStart[owner + 1]! - 1; i >= childStart[owner]!; i--) stack[high++] = children[i]!;
+    for (let i = childStart[owner + 1]! - 1; i >= childStart[owner]!; i--)
+      stack[high++] = children[i]!;
   };
   below(count);
   while (high > 0) {

@@ -14,7 +14,12 @@ type Mutable = { -readonly [F in keyof Layout]: Layout[F] };
  * Says false where only a new layout shows it as it should be; what is
  * there holds what a layout promises all the same: no two bars overlap, rows are in order.
  */
-export function patch(layout: Mutable, frames: FrameTable, bar: number, shown: Int32Array): boolean {
+export function patch(
+  layout: Mutable,
+  frames: FrameTable,
+  bar: number,
+  shown: Int32Array,
+): boolean {
   if (bar >= layout.count || frames.parent.row(bar) !== layout.parent[bar]) return false;
   const [status, started] = [frames.status.codes[bar]!, frames.started.values[bar]!];
   const kind = kindOf(status, started);
@@ -31,7 +36,10 @@ export function patch(layout: Mutable, frames: FrameTable, bar: number, shown: I
   const next = nextInRow(layout, bar);
   const [kindBefore, endBefore] = [layout.kind[bar]!, layout.end[bar]!];
   [layout.kind[bar], layout.end[bar]] = [kind, end];
-  if (next >= 0 && packedEnd(layout.kind, layout.end, bar) > packedStart(layout.kind, layout.start, next)) {
+  if (
+    next >= 0 &&
+    packedEnd(layout.kind, layout.end, bar) > packedStart(layout.kind, layout.start, next)
+  ) {
     [layout.kind[bar], layout.end[bar]] = [kindBefore, endBefore];
     return false;
   }
@@ -41,20 +49,39 @@ export function patch(layout: Mutable, frames: FrameTable, bar: number, shown: I
 }
 
 /** Moves a bar from the future to where its row is free, if it is. */
-function begin(layout: Mutable, bar: number, kind: number, start: number, end: number, shown: Int32Array): void {
+function begin(
+  layout: Mutable,
+  bar: number,
+  kind: number,
+  start: number,
+  end: number,
+  shown: Int32Array,
+): void {
   const { byRow, rowStart, y } = layout;
   const row = y[bar]!;
   if (row >= 0) {
     const place = firstAfter(layout, byRow, rowStart[row]!, rowStart[row + 1]!, start);
     const own = byRow.indexOf(bar, place);
     const after = place === own ? place + 1 : place;
-    if (place > rowStart[row]! && packedEnd(layout.kind, layout.end, byRow[place - 1]!) > start) return;
-    if (kind === PAST && after < rowStart[row + 1]! && packedStart(layout.kind, layout.start, byRow[after]!) < end) return;
+    if (place > rowStart[row]! && packedEnd(layout.kind, layout.end, byRow[place - 1]!) > start)
+      return;
+    if (
+      kind === PAST &&
+      after < rowStart[row + 1]! &&
+      packedStart(layout.kind, layout.start, byRow[after]!) < end
+    )
+      return;
     move(byRow, own, place);
   }
   // In a copy, so that whoever keeps what is made of the order of children knows by it.
   const owner = layout.parent[bar]! < 0 ? layout.count : layout.parent[bar]!;
-  const place = firstAfter(layout, layout.children, layout.childStart[owner]!, layout.childStart[owner + 1]!, start);
+  const place = firstAfter(
+    layout,
+    layout.children,
+    layout.childStart[owner]!,
+    layout.childStart[owner + 1]!,
+    start,
+  );
   const own = layout.children.indexOf(bar, layout.childStart[owner]!);
   if (own > place) {
     if (layout.children === shown) layout.children = shown.slice();
@@ -69,7 +96,13 @@ function begin(layout: Mutable, bar: number, kind: number, start: number, end: n
 }
 
 /** The first place of a stretch of bars, sorted by start, whose bar begins after a moment. */
-function firstAfter(layout: Layout, bars: Int32Array, from: number, to: number, moment: number): number {
+function firstAfter(
+  layout: Layout,
+  bars: Int32Array,
+  from: number,
+  to: number,
+  moment: number,
+): number {
   while (from < to) {
     const middle = (from + to) >> 1;
     if (packedStart(layout.kind, layout.start, bars[middle]!) > moment) to = middle;
@@ -84,7 +117,13 @@ function nextInRow(layout: Layout, bar: number): number {
   if (row < 0) return -1;
   // Starts differ within a row: no bar is without length.
   const to = layout.rowStart[row + 1]!;
-  const place = firstAfter(layout, layout.byRow, layout.rowStart[row]!, to, packedStart(layout.kind, layout.start, bar));
+  const place = firstAfter(
+    layout,
+    layout.byRow,
+    layout.rowStart[row]!,
+    to,
+    packedStart(layout.kind, layout.start, bar),
+  );
   return place < to ? layout.byRow[place]! : -1;
 }
 

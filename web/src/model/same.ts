@@ -4,12 +4,14 @@ type Numbers = Uint8Array | Int32Array | Float64Array;
 
 export function isSame(one: Numbers | null, other: Numbers | null): boolean {
   if (one === other || one === null || other === null) return one === other;
-  if (one.length !== other.length || one.BYTES_PER_ELEMENT !== other.BYTES_PER_ELEMENT) return false;
+  if (one.length !== other.length || one.BYTES_PER_ELEMENT !== other.BYTES_PER_ELEMENT)
+    return false;
   // Four bytes at a time where they lie so, whatever they are: a loop for one kind of list is many times as fast as one for all.
   const words = (one.byteOffset | other.byteOffset) % 4 === 0 ? one.byteLength >> 2 : 0;
   const [oneWords, otherWords] = [wordsOf(one, words), wordsOf(other, words)];
   for (let i = 0; i < words; i++) if (oneWords[i] !== otherWords[i]) return false;
-  for (let i = (words * 4) / one.BYTES_PER_ELEMENT; i < one.length; i++) if (one[i] !== other[i]) return false;
+  for (let i = (words * 4) / one.BYTES_PER_ELEMENT; i < one.length; i++)
+    if (one[i] !== other[i]) return false;
   return true;
 }
 
@@ -22,7 +24,8 @@ function wordsOf({ buffer, byteOffset }: Numbers, words: number): Int32Array {
 export function keepSame<T>(made: T, before: T): T {
   if (Object.is(made, before)) return before;
   if (isNumbers(made)) return isNumbers(before) && isSame(made, before) ? before : made;
-  if (!isPlain(made) || !isPlain(before) || Array.isArray(made) !== Array.isArray(before)) return made;
+  if (!isPlain(made) || !isPlain(before) || Array.isArray(made) !== Array.isArray(before))
+    return made;
   const keys = Object.keys(made) as (keyof T)[];
   let isAsBefore = keys.length === Object.keys(before).length;
   const kept = (Array.isArray(made) ? [] : {}) as T;
@@ -34,9 +37,16 @@ export function keepSame<T>(made: T, before: T): T {
 }
 
 function isNumbers(value: unknown): value is Numbers {
-  return value instanceof Uint8Array || value instanceof Int32Array || value instanceof Float64Array;
+  return (
+    value instanceof Uint8Array || value instanceof Int32Array || value instanceof Float64Array
+  );
 }
 
 function isPlain(value: unknown): value is object {
-  return Array.isArray(value) || (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype);
+  return (
+    Array.isArray(value) ||
+    (typeof value === "object" &&
+      value !== null &&
+      Object.getPrototypeOf(value) === Object.prototype)
+  );
 }

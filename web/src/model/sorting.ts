@@ -5,7 +5,19 @@ import type { FrameTable, TaskTable } from "./columns.ts";
 import { BADNESS } from "./status.ts";
 import { addUsage, allTokens, NOTHING_USED } from "./usage.ts";
 
-export const SORTABLE = ["status", "title", "tool", "role", "attempt", "started", "took", "tokens", "cost", "turns", "step"] as const;
+export const SORTABLE = [
+  "status",
+  "title",
+  "tool",
+  "role",
+  "attempt",
+  "started",
+  "took",
+  "tokens",
+  "cost",
+  "turns",
+  "step",
+] as const;
 export type Sortable = (typeof SORTABLE)[number];
 
 export interface Sort {
@@ -51,7 +63,13 @@ export function taskOf(frames: FrameTable, tasks: TaskTable, row: number): numbe
 }
 
 /** Rows of frames that do work and that the filter finds, in order; those without the field come last. */
-export function sortedRows(frames: FrameTable, tasks: TaskTable, matching: Uint8Array | null, sort: Sort, now_ms: number): Int32Array {
+export function sortedRows(
+  frames: FrameTable,
+  tasks: TaskTable,
+  matching: Uint8Array | null,
+  sort: Sort,
+  now_ms: number,
+): Int32Array {
   const rows: number[] = [];
   for (let row = 0; row < frames.length; row++) {
     if (frames.group.bits[row] === 0 && (matching === null || matching[row] === 1)) rows.push(row);
@@ -73,13 +91,18 @@ export function sortedRows(frames: FrameTable, tasks: TaskTable, matching: Uint8
   for (const row of rows) keys[row] = number(row);
   const order = (a: number, b: number): number => {
     const [one, other] = [keys[a]!, keys[b]!];
-    if (Number.isNaN(one) || Number.isNaN(other)) return Number(Number.isNaN(one)) - Number(Number.isNaN(other)) || a - b;
+    if (Number.isNaN(one) || Number.isNaN(other))
+      return Number(Number.isNaN(one)) - Number(Number.isNaN(other)) || a - b;
     return (one - other) * sign || a - b;
   };
   return Int32Array.from(rows).sort(order);
 }
 
-function texts(frames: FrameTable, tasks: TaskTable, by: Sortable): ((row: number) => string | null) | null {
+function texts(
+  frames: FrameTable,
+  tasks: TaskTable,
+  by: Sortable,
+): ((row: number) => string | null) | null {
   if (by === "title") return (row) => frames.title.get(row);
   if (by === "tool") return (row) => frames.tool.get(row);
   if (by === "role") return (row) => roleOf(frames, row);
@@ -91,22 +114,34 @@ export function roleOf(frames: FrameTable, row: number): string | null {
   return both.length === 0 ? null : both.join(" · ");
 }
 
-function numbers(frames: FrameTable, tasks: TaskTable, by: Sortable, now_ms: number): (row: number) => number {
+function numbers(
+  frames: FrameTable,
+  tasks: TaskTable,
+  by: Sortable,
+  now_ms: number,
+): (row: number) => number {
   const used = (of: (usage: Usage) => number | null) => (row: number) => {
     const usage = frames.usage.get(row);
     return (usage && of(usage)) ?? NaN;
   };
   switch (by) {
-    case "status": return (row) => BADNESS[frames.status.codes[row]!]!;
-    case "attempt": return (row) => {
-      const task = taskOf(frames, tasks, row);
-      return task < 0 ? NaN : tasks.attempt.values[task]!;
-    };
-    case "took": return (row) => tookOf(frames, row, now_ms);
-    case "tokens": return used(allTokens);
-    case "cost": return used((usage) => usage.cost_usd);
-    case "turns": return (row) => frames.turns.values[row]! || NaN;
-    default: return (row) => frames.started.values[row]!;
+    case "status":
+      return (row) => BADNESS[frames.status.codes[row]!]!;
+    case "attempt":
+      return (row) => {
+        const task = taskOf(frames, tasks, row);
+        return task < 0 ? NaN : tasks.attempt.values[task]!;
+      };
+    case "took":
+      return (row) => tookOf(frames, row, now_ms);
+    case "tokens":
+      return used(allTokens);
+    case "cost":
+      return used((usage) => usage.cost_usd);
+    case "turns":
+      return (row) => frames.turns.values[row]! || NaN;
+    default:
+      return (row) => frames.started.values[row]!;
   }
 }
 

@@ -36,7 +36,9 @@ export const DIMMED = 8;
 /** By status, dimmed or not: which of those that share a pixel is shown. What is found is before what is
  *  not, and then the worse before the better. */
 export const RANK = Uint8Array.from({ length: 2 * DIMMED }, (_, code) => {
-  return code < DIMMED ? (BADNESS[code] ?? 0) + FRAME_STATUSES.length : (BADNESS[code - DIMMED] ?? 0);
+  return code < DIMMED
+    ? (BADNESS[code] ?? 0) + FRAME_STATUSES.length
+    : (BADNESS[code - DIMMED] ?? 0);
 });
 
 export const TASK_STATES = [
@@ -85,7 +87,12 @@ export function word(status: string): string {
 }
 
 /** What is done in a frame that is under way but not worked on. */
-export const NOT_WORKING = ["waiting", "blocked", "paused", "queued"] as const satisfies readonly Doing[];
+export const NOT_WORKING = [
+  "waiting",
+  "blocked",
+  "paused",
+  "queued",
+] as const satisfies readonly Doing[];
 
 const DOING: Record<Doing, { glyph: string; word: string }> = {
   working: { glyph: GLYPHS.in_progress, word: "working" },

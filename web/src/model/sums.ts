@@ -31,7 +31,10 @@ export class Sums {
 
   /** `estimated` where some of it is reckoned from list prices. */
   cost(row: number): { cost_usd: number; estimated: boolean } {
-    return { cost_usd: (this.#within.nanodollars[row] ?? 0) / NANO, estimated: (this.#within.estimates[row] ?? 0) > 0 };
+    return {
+      cost_usd: (this.#within.nanodollars[row] ?? 0) / NANO,
+      estimated: (this.#within.estimates[row] ?? 0) > 0,
+    };
   }
 
   /** Takes in what has changed in the table. */
@@ -69,7 +72,7 @@ export class Sums {
     const { tokens, nanodollars: dollars, estimates } = within;
     for (let leaf = 0; leaf < length; leaf++) {
       // Up from it for as long as it was the last one within.
-      for (let row = leaf; open[row] === 0; ) {
+      for (let row = leaf; open[row] === 0;) {
         open[row] = -1;
         const above = up[row]!;
         if (above < 0) break;
@@ -95,7 +98,8 @@ export class Sums {
     if (tokens === 0 && dollars === 0 && estimates === 0) return;
     this.changes += 1;
     add(own, row, tokens, dollars, estimates);
-    for (let at = row; at >= 0; at = parent.row(at)) add(this.#within, at, tokens, dollars, estimates);
+    for (let at = row; at >= 0; at = parent.row(at))
+      add(this.#within, at, tokens, dollars, estimates);
   }
 }
 
@@ -118,7 +122,11 @@ interface Amounts {
 }
 
 function noAmounts(length: number): Amounts {
-  return { tokens: new Float64Array(length), nanodollars: new Float64Array(length), estimates: new Int32Array(length) };
+  return {
+    tokens: new Float64Array(length),
+    nanodollars: new Float64Array(length),
+    estimates: new Int32Array(length),
+  };
 }
 
 function grown(amounts: Amounts, length: number): Amounts {
@@ -129,7 +137,13 @@ function grown(amounts: Amounts, length: number): Amounts {
   return larger;
 }
 
-function add(amounts: Amounts, row: number, tokens: number, dollars: number, estimates: number): void {
+function add(
+  amounts: Amounts,
+  row: number,
+  tokens: number,
+  dollars: number,
+  estimates: number,
+): void {
   amounts.tokens[row]! += tokens;
   amounts.nanodollars[row]! += dollars;
   amounts.estimates[row]! += estimates;

@@ -2,7 +2,15 @@
 
 import type { Usage } from "../api/types.gen.ts";
 
-export const NOTHING_USED: Usage = { input: 0, output: 0, cache_read: 0, cache_write: 0, reasoning: 0, cost_usd: null, estimated: false };
+export const NOTHING_USED: Usage = {
+  input: 0,
+  output: 0,
+  cache_read: 0,
+  cache_write: 0,
+  reasoning: 0,
+  cost_usd: null,
+  estimated: false,
+};
 
 /** Both together. A cost that is not known does not hide one that is. */
 export function addUsage(one: Usage, other: Usage): Usage {
@@ -12,7 +20,10 @@ export function addUsage(one: Usage, other: Usage): Usage {
     cache_read: one.cache_read + other.cache_read,
     cache_write: one.cache_write + other.cache_write,
     reasoning: one.reasoning + other.reasoning,
-    cost_usd: one.cost_usd === null || other.cost_usd === null ? (one.cost_usd ?? other.cost_usd) : one.cost_usd + other.cost_usd,
+    cost_usd:
+      one.cost_usd === null || other.cost_usd === null
+        ? (one.cost_usd ?? other.cost_usd)
+        : one.cost_usd + other.cost_usd,
     estimated: one.estimated || other.estimated,
   };
 }

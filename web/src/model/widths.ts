@@ -55,8 +55,20 @@ export function layByWidth(frames: FrameTable, layout: Layout, unit: Unit): Coun
     for (let i = childStart[bar]!; i < childStart[bar + 1]!; i++) next = place(children[i]!, next);
   }
   const y = new Int32Array(count).map((_, bar) => (layout.y[bar]! < 0 ? -1 : depth[bar]!));
-  const shape = { kind: new Uint8Array(count), start, end, reach: new Float64Array(count), y, slots: 0, from: 0, to: whole };
-  return { within, layout: { count, parent, depth, children, childStart, ...shape, ...byRows(order, y) } };
+  const shape = {
+    kind: new Uint8Array(count),
+    start,
+    end,
+    reach: new Float64Array(count),
+    y,
+    slots: 0,
+    from: 0,
+    to: whole,
+  };
+  return {
+    within,
+    layout: { count, parent, depth, children, childStart, ...shape, ...byRows(order, y) },
+  };
 
   function place(bar: number, from: number): number {
     start[bar] = from;
@@ -87,7 +99,8 @@ function widths(layout: Layout, order: Int32Array, within: Float64Array, total: 
 
   function own(bar: number): number {
     let rest = within[bar]!;
-    for (let i = childStart[bar]!; i < childStart[bar + 1]!; i++) rest -= within[layout.children[i]!]!;
+    for (let i = childStart[bar]!; i < childStart[bar + 1]!; i++)
+      rest -= within[layout.children[i]!]!;
     return Math.max(rest, 0);
   }
 }

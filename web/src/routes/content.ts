@@ -29,12 +29,14 @@ export function useContent(project: string, id: string): Held {
   const needed = createMemo(() => snapshots() > 0 && content() === null);
 
   // A run that has ended is not in the snapshot with its frames: it is asked for.
-  createEffect(on([needed, snapshots], ([isNeeded]) => {
-    if (!isNeeded) return;
-    const abort = new AbortController();
-    onCleanup(() => abort.abort());
-    void load(abort.signal);
-  }));
+  createEffect(
+    on([needed, snapshots], ([isNeeded]) => {
+      if (!isNeeded) return;
+      const abort = new AbortController();
+      onCleanup(() => abort.abort());
+      void load(abort.signal);
+    }),
+  );
 
   async function load(signal: AbortSignal): Promise<void> {
     setError(null);

@@ -12,10 +12,15 @@ import { createLaidOut } from "./laidout.ts";
 
 /** What the address asks for: `/embed/run/RUN?project=PROJECT`, or `/embed/run/PROJECT/RUN`. */
 function asked(): { project: string | null; run: string } | null {
-  const parts = /^\/embed\/run\/([^/]+)(?:\/([^/]+))?$/.exec(location.pathname)?.slice(1).map((part) => unescaped(part ?? ""));
+  const parts = /^\/embed\/run\/([^/]+)(?:\/([^/]+))?$/
+    .exec(location.pathname)
+    ?.slice(1)
+    .map((part) => unescaped(part ?? ""));
   if (!parts || parts.includes(null)) return null;
   const [first, second] = parts as [string, string];
-  return second === "" ? { project: new URLSearchParams(location.search).get("project"), run: first } : { project: first, run: second };
+  return second === ""
+    ? { project: new URLSearchParams(location.search).get("project"), run: first }
+    : { project: first, run: second };
 }
 
 export function EmbedPage() {
@@ -30,13 +35,32 @@ export function EmbedPage() {
   };
   return (
     <main class="embed">
-      <Switch fallback={<p class="hint" role="status">Asking the daemon…</p>}>
-        <Match when={wanted === null}><p class="hint" role="alert">Such an address names a run: <code>/embed/run/RUN?project=PROJECT</code>.</p></Match>
-        <Match when={connection() === "signed_out" && snapshots() === 0}>
-          <p class="hint" role="alert">This browser is not signed in here. Run <code>fornax open</code>; the page around this one must have the same host name as the link.</p>
+      <Switch
+        fallback={
+          <p class="hint" role="status">
+            Asking the daemon…
+          </p>
+        }
+      >
+        <Match when={wanted === null}>
+          <p class="hint" role="alert">
+            Such an address names a run: <code>/embed/run/RUN?project=PROJECT</code>.
+          </p>
         </Match>
-        <Match when={snapshots() > 0 && project()} keyed>{(id) => <Framed project={id} run={wanted!.run} />}</Match>
-        <Match when={snapshots() > 0}><p class="hint" role="alert">Which project's {wanted!.run}? Add <code>?project=</code> and its id.</p></Match>
+        <Match when={connection() === "signed_out" && snapshots() === 0}>
+          <p class="hint" role="alert">
+            This browser is not signed in here. Run <code>fornax open</code>; the page around this
+            one must have the same host name as the link.
+          </p>
+        </Match>
+        <Match when={snapshots() > 0 && project()} keyed>
+          {(id) => <Framed project={id} run={wanted!.run} />}
+        </Match>
+        <Match when={snapshots() > 0}>
+          <p class="hint" role="alert">
+            Which project's {wanted!.run}? Add <code>?project=</code> and its id.
+          </p>
+        </Match>
       </Switch>
     </main>
   );
@@ -47,7 +71,11 @@ function Framed(props: { project: string; run: string }) {
   return (
     <Show
       when={run() && content()}
-      fallback={<p class="hint" role={error() ? "alert" : "status"}>{error()?.message ?? `Loading ${props.run}…`}</p>}
+      fallback={
+        <p class="hint" role={error() ? "alert" : "status"}>
+          {error()?.message ?? `Loading ${props.run}…`}
+        </p>
+      }
     >
       {(held) => <Shown content={held()} project={props.project} run={props.run} />}
     </Show>
@@ -59,23 +87,50 @@ function Shown(props: { content: Content; project: string; run: string }) {
   const key = runKey(props.project, props.run);
   const run = () => runs[key]!;
   const frames = () => props.content.content.frames;
-  const { laidOut, fold, unfoldAll } = createLaidOut(key, frames, () => props.content.version, selected);
+  const { laidOut, fold, unfoldAll } = createLaidOut(
+    key,
+    frames,
+    () => props.content.version,
+    selected,
+  );
   return (
     <>
       <h1 class="unseen">{run().name}</h1>
       <Show when={laidOut()}>
         {(at) => (
           <FlameChart
-            run={run()} frames={at().frames} tasks={props.content.content.tasks} version={props.content.version}
-            layout={at().layout} fold={at().fold} codes={at().fold.worst} onFold={fold} onUnfoldAll={unfoldAll} matching={null}
-            live={run().ended_ms === null} now={() => run().ended_ms ?? now()}
-            selected={selected()} onSelect={setSelected} onMatch={() => {}} onOpen={() => {}}
+            run={run()}
+            frames={at().frames}
+            tasks={props.content.content.tasks}
+            version={props.content.version}
+            layout={at().layout}
+            fold={at().fold}
+            codes={at().fold.worst}
+            onFold={fold}
+            onUnfoldAll={unfoldAll}
+            matching={null}
+            live={run().ended_ms === null}
+            now={() => run().ended_ms ?? now()}
+            selected={selected()}
+            onSelect={setSelected}
+            onMatch={() => {}}
+            onOpen={() => {}}
           />
         )}
       </Show>
       <p class="embed-foot">
-        <a href={runPath(props.project, props.run, selected() ?? undefined)} target="_blank" rel="noopener">{run().name} in Fornax</a>
-        <Show when={connection() !== "live"}><span class="muted" role="status">not live</span></Show>
+        <a
+          href={runPath(props.project, props.run, selected() ?? undefined)}
+          target="_blank"
+          rel="noopener"
+        >
+          {run().name} in Fornax
+        </a>
+        <Show when={connection() !== "live"}>
+          <span class="muted" role="status">
+            not live
+          </span>
+        </Show>
       </p>
     </>
   );

@@ -35,15 +35,50 @@ export function FilterBar(props: Props) {
   };
   const active = () => !isEmpty(props.filter);
   // What was changed elsewhere, but never what one is writing.
-  createEffect(on(kept, (text) => {
-    if (timer === undefined && writeFilter(parseFilter(input.value)) !== writeFilter(parseFilter(text))) input.value = text;
-  }));
+  createEffect(
+    on(kept, (text) => {
+      if (
+        timer === undefined &&
+        writeFilter(parseFilter(input.value)) !== writeFilter(parseFilter(text))
+      )
+        input.value = text;
+    }),
+  );
   onCleanup(() => clearTimeout(timer));
   useCommands(() => [
-    { id: "filter.focus", title: "Filter frames", group: "Run", keys: ["/"], run: () => input.select() },
-    { id: "filter.next", title: "Next frame that the filter finds", group: "Run", keys: ["]"], repeats: true, unavailable: none, run: () => props.onMatch(1) },
-    { id: "filter.previous", title: "Frame before that the filter finds", group: "Run", keys: ["["], repeats: true, unavailable: none, run: () => props.onMatch(-1) },
-    { id: "filter.clear", title: "Clear the filter", group: "Run", keys: ["f e"], unavailable: none, run: clear },
+    {
+      id: "filter.focus",
+      title: "Filter frames",
+      group: "Run",
+      keys: ["/"],
+      run: () => input.select(),
+    },
+    {
+      id: "filter.next",
+      title: "Next frame that the filter finds",
+      group: "Run",
+      keys: ["]"],
+      repeats: true,
+      unavailable: none,
+      run: () => props.onMatch(1),
+    },
+    {
+      id: "filter.previous",
+      title: "Frame before that the filter finds",
+      group: "Run",
+      keys: ["["],
+      repeats: true,
+      unavailable: none,
+      run: () => props.onMatch(-1),
+    },
+    {
+      id: "filter.clear",
+      title: "Clear the filter",
+      group: "Run",
+      keys: ["f e"],
+      unavailable: none,
+      run: clear,
+    },
   ]);
 
   function none(): string | null {
@@ -70,8 +105,13 @@ export function FilterBar(props: Props) {
 
   function toggle(field: FilterField, value: string): void {
     const values = props.filter.fields[field] ?? [];
-    const next = values.includes(value) ? values.filter((each) => each !== value) : [...values, value];
-    const text = writeFilter({ ...props.filter, fields: { ...props.filter.fields, [field]: next } });
+    const next = values.includes(value)
+      ? values.filter((each) => each !== value)
+      : [...values, value];
+    const text = writeFilter({
+      ...props.filter,
+      fields: { ...props.filter.fields, [field]: next },
+    });
     input.value = text;
     keep(text);
   }
@@ -93,20 +133,55 @@ export function FilterBar(props: Props) {
         onKeyDown={onKeyDown}
       />
       <For each={FILTER_FIELDS}>
-        {(field) => <FieldMenu field={field} frames={props.frames} version={props.version} chosen={props.filter.fields[field] ?? []} onToggle={(value) => toggle(field, value)} />}
+        {(field) => (
+          <FieldMenu
+            field={field}
+            frames={props.frames}
+            version={props.version}
+            chosen={props.filter.fields[field] ?? []}
+            onToggle={(value) => toggle(field, value)}
+          />
+        )}
       </For>
       <Show when={active()}>
-        <span class="filter-found muted" role="status">{props.chosen > 0 ? `${props.chosen} of ` : ""}{plural(props.found, "frame")}</span>
-        <button class="quiet" aria-label="Frame before" title="Frame before (Shift+Enter)" disabled={props.found === 0} onClick={() => props.onMatch(-1)}>↑</button>
-        <button class="quiet" aria-label="Next frame" title="Next frame (Enter)" disabled={props.found === 0} onClick={() => props.onMatch(1)}>↓</button>
-        <button class="quiet" title="Clear the filter (Esc)" onClick={clear}>Clear</button>
+        <span class="filter-found muted" role="status">
+          {props.chosen > 0 ? `${props.chosen} of ` : ""}
+          {plural(props.found, "frame")}
+        </span>
+        <button
+          class="quiet"
+          aria-label="Frame before"
+          title="Frame before (Shift+Enter)"
+          disabled={props.found === 0}
+          onClick={() => props.onMatch(-1)}
+        >
+          ↑
+        </button>
+        <button
+          class="quiet"
+          aria-label="Next frame"
+          title="Next frame (Enter)"
+          disabled={props.found === 0}
+          onClick={() => props.onMatch(1)}
+        >
+          ↓
+        </button>
+        <button class="quiet" title="Clear the filter (Esc)" onClick={clear}>
+          Clear
+        </button>
       </Show>
     </search>
   );
 }
 
 /** The values of a field that there are, each with how many frames have it. */
-function FieldMenu(props: { field: FilterField; frames: FrameTable; version: number; chosen: readonly string[]; onToggle(value: string): void }) {
+function FieldMenu(props: {
+  field: FilterField;
+  frames: FrameTable;
+  version: number;
+  chosen: readonly string[];
+  onToggle(value: string): void;
+}) {
   let menu!: HTMLDetailsElement;
   const [isOpen, setOpen] = createSignal(false);
   const values = createMemo((before: readonly Counted[]) => {
@@ -114,14 +189,16 @@ function FieldMenu(props: { field: FilterField; frames: FrameTable; version: num
     void props.version;
     return keepSame(valuesOf(props.frames, props.field), before);
   }, []);
-  const said = (value: string) => (props.field === "status" ? `${glyph(value as never)} ${word(value)}` : value);
+  const said = (value: string) =>
+    props.field === "status" ? `${glyph(value as never)} ${word(value)}` : value;
   return (
     <details
       ref={menu}
       class="filter-menu"
       onToggle={() => setOpen(menu.open)}
       onFocusOut={(event) => {
-        if (!(event.relatedTarget instanceof Node && menu.contains(event.relatedTarget))) menu.open = false;
+        if (!(event.relatedTarget instanceof Node && menu.contains(event.relatedTarget)))
+          menu.open = false;
       }}
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !menu.open) return;
@@ -130,13 +207,20 @@ function FieldMenu(props: { field: FilterField; frames: FrameTable; version: num
         menu.querySelector("summary")?.focus();
       }}
     >
-      <summary classList={{ active: props.chosen.length > 0 }}>{props.field}{props.chosen.length > 0 ? ` (${props.chosen.length})` : ""}</summary>
+      <summary classList={{ active: props.chosen.length > 0 }}>
+        {props.field}
+        {props.chosen.length > 0 ? ` (${props.chosen.length})` : ""}
+      </summary>
       {/* Takes the focus from a press between its boxes, which would else close it. */}
       <div class="filter-values" role="group" aria-label={props.field} tabindex="-1">
         <For each={values()} fallback={<p class="muted">No frame has a {props.field}.</p>}>
           {([value, count]) => (
             <label>
-              <input type="checkbox" checked={props.chosen.includes(value)} onChange={() => props.onToggle(value)} />
+              <input
+                type="checkbox"
+                checked={props.chosen.includes(value)}
+                onChange={() => props.onToggle(value)}
+              />
               <span class="filter-value">{said(value)}</span>
               <span class="muted number">{count}</span>
             </label>
@@ -150,7 +234,12 @@ function FieldMenu(props: { field: FilterField; frames: FrameTable; version: num
 type Counted = readonly [value: string, count: number];
 
 function valuesOf(frames: FrameTable, field: FilterField): readonly Counted[] {
-  const column = { status: frames.status, tool: frames.tool, role: frames.agentRole, phase: frames.phase }[field];
+  const column = {
+    status: frames.status,
+    tool: frames.tool,
+    role: frames.agentRole,
+    phase: frames.phase,
+  }[field];
   const counts = new Map<string, number>();
   for (let row = 0; row < frames.length; row++) {
     const value = column.get(row);

@@ -43,7 +43,11 @@ const workIn = remembered((layout: Layout, frames: FrameTable) => workOf(frames,
 /** The chart alone. `codes` are what is to be seen of each bar's status. */
 export function FlameChart(props: ViewProps & { codes: Uint8Array }) {
   const width = createMemo(() => readWidth(place().query.get("width")));
-  const work = sparing(() => props.layout, (layout) => workIn(layout, props.frames), () => [props.frames]);
+  const work = sparing(
+    () => props.layout,
+    (layout) => workIn(layout, props.frames),
+    () => [props.frames],
+  );
   const counted = createMemo(() => {
     const unit = width();
     return unit === "time" ? null : layByWidth(props.frames, props.layout, unit);

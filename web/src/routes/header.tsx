@@ -36,27 +36,48 @@ export function RunHeader(props: Props) {
         {props.children}
         <Show when={isOpen() && !isFile()}>
           <Show when={run().status !== "stopping"}>
-            <ActionButton action={run().paused ? UNPAUSE_RUN : PAUSE_RUN} subject={{ run: run() }} />
+            <ActionButton
+              action={run().paused ? UNPAUSE_RUN : PAUSE_RUN}
+              subject={{ run: run() }}
+            />
           </Show>
-          <button disabled={run().status === "stopping"} onClick={() => void perform(STOP_RUN, { run: run() })}>
+          <button
+            disabled={run().status === "stopping"}
+            onClick={() => void perform(STOP_RUN, { run: run() })}
+          >
             <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
           </button>
         </Show>
         <Show when={!isOpen() && !isFile() && run().status !== "completed"}>
-          <button class="primary" onClick={() => void perform(RETRY_RUN, { run: run() })} title="Do again what did not succeed">↻ Retry</button>
+          <button
+            class="primary"
+            onClick={() => void perform(RETRY_RUN, { run: run() })}
+            title="Do again what did not succeed"
+          >
+            ↻ Retry
+          </button>
         </Show>
       </div>
       <p class="run-facts muted">
         <Show when={!isFile()}>
-          <a href="/">Runs</a> <span aria-hidden="true">›</span> <a href={`/?project=${encodeURIComponent(run().project)}`}>{projects[run().project]?.name ?? run().project}</a>
+          <a href="/">Runs</a> <span aria-hidden="true">›</span>{" "}
+          <a href={`/?project=${encodeURIComponent(run().project)}`}>
+            {projects[run().project]?.name ?? run().project}
+          </a>
         </Show>
         <span class="mono">{run().id}</span>
         <Show when={run().plan}>{(plan) => <span class="mono">{plan()}</span>}</Show>
         <span>started {shortMoment(run().started_ms, second())}</span>
         <Show when={isUsed(run().usage)}>
-          <span class="number" title={usageInFull(run().usage)}>{tokens(run().usage)} tokens {cost(run().usage) ?? ""}</span>
+          <span class="number" title={usageInFull(run().usage)}>
+            {tokens(run().usage)} tokens {cost(run().usage) ?? ""}
+          </span>
         </Show>
-        <Show when={isOpen()}><span>{run().tasks_running} running, {run().tasks_queued} queued</span></Show>
+        <Show when={isOpen()}>
+          <span>
+            {run().tasks_running} running, {run().tasks_queued} queued
+          </span>
+        </Show>
       </p>
       <Show when={run().reason}>{(reason) => <p class="run-why">{reason()}</p>}</Show>
     </header>

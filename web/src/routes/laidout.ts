@@ -18,24 +18,42 @@ export interface LaidOut {
 
 function isSameLaidOut(one: LaidOut | null, other: LaidOut | null): boolean {
   if (one === null || other === null) return one === other;
-  return one.frames === other.frames && one.layout === other.layout && keepSame(one.fold, other.fold) === other.fold;
+  return (
+    one.frames === other.frames &&
+    one.layout === other.layout &&
+    keepSame(one.fold, other.fold) === other.fold
+  );
 }
 
 /** What was folded by hand, by run: kept while the page is open. */
 const kept = new Map<string, Folding>();
 
 /** `upTo` is how often the table had changed. */
-const foldedUpTo = remembered((frames: FrameTable, folding: Folding, upTo: number) => ({ frames, folding, upTo, fold: foldOf(frames, folding) }));
+const foldedUpTo = remembered((frames: FrameTable, folding: Folding, upTo: number) => ({
+  frames,
+  folding,
+  upTo,
+  fold: foldOf(frames, folding),
+}));
 
 /** `version` changes whenever a frame does. */
-export function createLaidOut(run: string, frames: () => FrameTable, version: () => number, selected: () => string | null) {
+export function createLaidOut(
+  run: string,
+  frames: () => FrameTable,
+  version: () => number,
+  selected: () => string | null,
+) {
   const [folding, setFolding] = createSignal<Folding>(kept.get(run) ?? NOTHING_FOLDED);
   const change = (next: Folding) => {
     kept.set(run, next);
     setFolding(next);
   };
   const state = createMemo(() => ({ frames: frames(), version: version(), folding: folding() }));
-  const folded = sparing(state, (now) => foldedUpTo(now.frames, now.folding, now.frames.changes), () => [frames(), folding()]);
+  const folded = sparing(
+    state,
+    (now) => foldedUpTo(now.frames, now.folding, now.frames.changes),
+    () => [frames(), folding()],
+  );
   /** What is folded, with what has changed since that was worked out; null while it is of another table. */
   const fold = createMemo(() => {
     const { frames: table } = state();
@@ -49,22 +67,28 @@ export function createLaidOut(run: string, frames: () => FrameTable, version: ()
     return known === null ? null : { mask: known.hidden, choice: folded().folding };
   });
   /** Null until there is a first layout. */
-  const laidOut = createMemo<LaidOut | null>(() => {
-    const now = shown();
-    if (now === null) return null;
-    // For a moment, what is laid out is still another table.
-    const isOfNow = now.frames === state().frames;
-    return { ...now, fold: (isOfNow ? fold() : null) ?? foldOf(now.frames, folding()) };
-  }, null, { equals: isSameLaidOut });
+  const laidOut = createMemo<LaidOut | null>(
+    () => {
+      const now = shown();
+      if (now === null) return null;
+      // For a moment, what is laid out is still another table.
+      const isOfNow = now.frames === state().frames;
+      return { ...now, fold: (isOfNow ? fold() : null) ?? foldOf(now.frames, folding()) };
+    },
+    null,
+    { equals: isSameLaidOut },
+  );
 
   // What is chosen is shown, also where it folds by itself.
   const hiddenChoice = createMemo(() => {
     const row = selected() === null ? undefined : frames().row(selected()!);
     return row !== undefined && (laidOut()?.fold.into[row] ?? -1) >= 0 ? selected() : null;
   });
-  createEffect(on(hiddenChoice, (hidden) => {
-    if (hidden !== null) change(foldByHand(folding(), above(frames(), hidden), false));
-  }));
+  createEffect(
+    on(hiddenChoice, (hidden) => {
+      if (hidden !== null) change(foldByHand(folding(), above(frames(), hidden), false));
+    }),
+  );
 
   return {
     laidOut,

@@ -8,22 +8,28 @@ import type { Helper, Shown } from "../model/keeper.ts";
 import type { Layout } from "../model/layout.ts";
 
 /** `hidden`: see `LayoutKeeper.changed`; null while it is not known. Null until the first layout is made. A table that is replaced is shown until that of the next is. */
-export function keptLayout(state: () => { frames: FrameTable; version: number }, hidden: () => { mask: Uint8Array | null; choice: unknown } | null): () => Shown | null {
+export function keptLayout(
+  state: () => { frames: FrameTable; version: number },
+  hidden: () => { mask: Uint8Array | null; choice: unknown } | null,
+): () => Shown | null {
   const [shown, setShown] = createSignal<Shown | null>(null);
   const keeper = new LayoutKeeper(setShown, browserHelper);
-  createComputed(on([state, hidden], ([{ frames }, known]) => {
-    if (known !== null) keeper.changed(frames, known.mask, known.choice);
-  }));
+  createComputed(
+    on([state, hidden], ([{ frames }, known]) => {
+      if (known !== null) keeper.changed(frames, known.mask, known.choice);
+    }),
+  );
   onCleanup(() => keeper.end());
   return shown;
 }
 
 const browserHelper: Helper = {
-  layOut: (given) => new Promise((resolve, reject) => {
-    worker ??= startWorker();
-    waiting.push({ resolve, reject });
-    worker.postMessage(given, buffersOf(given));
-  }),
+  layOut: (given) =>
+    new Promise((resolve, reject) => {
+      worker ??= startWorker();
+      waiting.push({ resolve, reject });
+      worker.postMessage(given, buffersOf(given));
+    }),
 
   after(delay_ms, then) {
     const timer = setTimeout(then, delay_ms);
@@ -39,7 +45,10 @@ let worker: Worker | null = null;
 const waiting: { resolve(layout: Layout): void; reject(error: Error): void }[] = [];
 
 function startWorker(): Worker {
-  const started = new Worker(new URL("../model/layout.worker.ts", import.meta.url), { type: "module", name: "layout" });
+  const started = new Worker(new URL("../model/layout.worker.ts", import.meta.url), {
+    type: "module",
+    name: "layout",
+  });
   started.onmessage = ({ data }: MessageEvent<Layout>) => waiting.shift()?.resolve(data);
   started.onerror = () => {
     started.terminate();

@@ -31,22 +31,34 @@ export default function LogPage(props: RouteProps) {
   });
   useTitle(() => `Log of ${id()}`);
 
-  createEffect(on(snapshots, () => {
-    const abort = new AbortController();
-    onCleanup(() => abort.abort());
-    getTask(project(), id(), abort.signal).then(
-      ({ task: found }) => { setAsked(found); setError(null); },
-      (reason: unknown) => {
-        if (!abort.signal.aborted) setError(asApiError(reason));
-      },
-    );
-  }));
+  createEffect(
+    on(snapshots, () => {
+      const abort = new AbortController();
+      onCleanup(() => abort.abort());
+      getTask(project(), id(), abort.signal).then(
+        ({ task: found }) => {
+          setAsked(found);
+          setError(null);
+        },
+        (reason: unknown) => {
+          if (!abort.signal.aborted) setError(asApiError(reason));
+        },
+      );
+    }),
+  );
 
   return (
     <Show
       when={task()}
       fallback={
-        <Show when={error()} fallback={<p class="empty muted" role="status">Loading {id()}…</p>}>
+        <Show
+          when={error()}
+          fallback={
+            <p class="empty muted" role="status">
+              Loading {id()}…
+            </p>
+          }
+        >
           {(problem) => <Missing problem={problem()} what="task" href="/logs" all="All logs" />}
         </Show>
       }
@@ -55,10 +67,17 @@ export default function LogPage(props: RouteProps) {
         <section class="log-page" aria-label={`Log of ${found().id}`}>
           <header class="log-head">
             <h1>{titleOf(project(), found())}</h1>
-            <span class="muted">attempt {found().attempt}: {word(found().state)}</span>
-            <a href={runPath(project(), found().run, found().frame)}>{runs[runKey(project(), found().run)]?.name ?? found().run}</a>
+            <span class="muted">
+              attempt {found().attempt}: {word(found().state)}
+            </span>
+            <a href={runPath(project(), found().run, found().frame)}>
+              {runs[runKey(project(), found().run)]?.name ?? found().run}
+            </a>
             <span class="spacer" />
-            <StreamTabs stream={streamOf()} onChoose={(stream) => goTo({ stream: stream === "stdout" ? null : stream }, null)} />
+            <StreamTabs
+              stream={streamOf()}
+              onChoose={(stream) => goTo({ stream: stream === "stdout" ? null : stream }, null)}
+            />
           </header>
           <LogViewer
             project={project()}

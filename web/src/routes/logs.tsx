@@ -30,20 +30,29 @@ export default function LogsPage() {
       if (run.ended_ms !== null || (chosenProject() ?? run.project) !== run.project) continue;
       const tasks = contentOf(key)?.content.tasks;
       for (let row = 0; row < (tasks?.length ?? 0); row++) {
-        if (tasks!.state.get(row) === "running") found.push({ project: run.project, run: run.name, task: tasks!.get(row) });
+        if (tasks!.state.get(row) === "running")
+          found.push({ project: run.project, run: run.name, task: tasks!.get(row) });
       }
     }
     return found.sort((a, b) => (b.task.started_ms ?? 0) - (a.task.started_ms ?? 0));
   });
-  const keys = createMemo(() => running().map(({ project, task }) => `${project}/${task.id}`), [], { equals: (a, b) => a.join() === b.join() });
+  const keys = createMemo(() => running().map(({ project, task }) => `${project}/${task.id}`), [], {
+    equals: (a, b) => a.join() === b.join(),
+  });
   return (
     <Show when={snapshots() > 0} fallback={<Asking />}>
       <div class="page logs">
         <h1>Logs</h1>
-        <p class="muted">What runs now, the newest first. The log of any other task is in its run.</p>
+        <p class="muted">
+          What runs now, the newest first. The log of any other task is in its run.
+        </p>
         <ul class="logs-list">
           <For each={keys()} fallback={<li class="hint">No task runs.</li>}>
-            {(key) => <Show when={running().find(({ project, task }) => `${project}/${task.id}` === key)}>{(each) => <RunningLog {...each()} />}</Show>}
+            {(key) => (
+              <Show when={running().find(({ project, task }) => `${project}/${task.id}` === key)}>
+                {(each) => <RunningLog {...each()} />}
+              </Show>
+            )}
           </For>
         </ul>
       </div>
@@ -77,7 +86,9 @@ function RunningLog(props: Running) {
         <a href={logPath(props.project, props.task.id)}>{titleOf(props.project, props.task)}</a>
         <span class="muted">{props.run}</span>
         <span class="spacer" />
-        <span class="muted mono">{props.task.started_ms === null ? "" : duration(second() - props.task.started_ms)}</span>
+        <span class="muted mono">
+          {props.task.started_ms === null ? "" : duration(second() - props.task.started_ms)}
+        </span>
       </p>
       <p class="logs-last mono">{last() || "Nothing written yet."}</p>
     </li>
@@ -89,7 +100,10 @@ function lastLine(bytes: Uint8Array): string {
   const log = new LogWindow(0);
   log.append(bytes);
   for (let index = log.lines - 1; index >= 0; index--) {
-    const text = parseLine(log.line(index).text, PLAIN).spans.map((span) => span.text).join("").trim();
+    const text = parseLine(log.line(index).text, PLAIN)
+      .spans.map((span) => span.text)
+      .join("")
+      .trim();
     if (text !== "") return text;
   }
   return "";

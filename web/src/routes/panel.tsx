@@ -7,7 +7,13 @@ const Whole = lazy(() => import("../details/Panel.tsx"));
 
 export function Panel(props: PanelProps) {
   return (
-    <Suspense fallback={<section class="panel" ref={props.ref} aria-label="About it"><p class="hint">Loading…</p></section>}>
+    <Suspense
+      fallback={
+        <section class="panel" ref={props.ref} aria-label="About it">
+          <p class="hint">Loading…</p>
+        </section>
+      }
+    >
       <Whole {...props} />
     </Suspense>
   );

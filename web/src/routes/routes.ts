@@ -25,7 +25,18 @@ export const ROUTES: readonly Route[] = [
   { path: /^\/settings$/, page: lazy(() => import("./settings.tsx")) },
   { path: /^\/compare$/, page: lazy(() => import("./compare.tsx")) },
   { path: /^\/import$/, page: lazy(() => import("../export/Import.tsx")) },
-  { path: /^\/runs\/([^/]+)\/([^/]+)$/, page: (props) => RunPage({ get project() { return props.parts[0]!; }, get run() { return props.parts[1]!; } }) },
+  {
+    path: /^\/runs\/([^/]+)\/([^/]+)$/,
+    page: (props) =>
+      RunPage({
+        get project() {
+          return props.parts[0]!;
+        },
+        get run() {
+          return props.parts[1]!;
+        },
+      }),
+  },
 ];
 
 /** The place that a path names; null where there is none. */

@@ -30,16 +30,25 @@ import type { ViewProps } from "./view.ts";
 
 export function RunPage(props: { project: string; run: string }) {
   const { run, content, error } = useContent(props.project, props.run);
-  useTitle(createMemo(() => {
-    const shown = run();
-    return shown ? `${glyph(standing(shown))} ${shown.name}` : props.run;
-  }));
+  useTitle(
+    createMemo(() => {
+      const shown = run();
+      return shown ? `${glyph(standing(shown))} ${shown.name}` : props.run;
+    }),
+  );
 
   return (
     <Show
       when={run() && content()}
       fallback={
-        <Show when={error()} fallback={<p class="empty muted" role="status">Loading {props.run}…</p>}>
+        <Show
+          when={error()}
+          fallback={
+            <p class="empty muted" role="status">
+              Loading {props.run}…
+            </p>
+          }
+        >
           {(problem) => <Missing problem={problem()} what="run" href="/" all="All runs" />}
         </Show>
       }
@@ -55,9 +64,21 @@ const ImportedPanel = lazy(() => import("../export/ImportedPanel.tsx"));
 /** The ways to look at a run. Those that are seldom asked for are loaded when they are. */
 const VIEWS: Record<string, { title: string; keys: string; view: Component<ViewProps> }> = {
   flame: { title: "Flame", keys: "v f", view: FlameView },
-  graph: { title: "Graph", keys: "v g", view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })) },
-  table: { title: "Table", keys: "v t", view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })) },
-  cost: { title: "Cost", keys: "v c", view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })) },
+  graph: {
+    title: "Graph",
+    keys: "v g",
+    view: lazy(async () => ({ default: (await import("../graph/View.tsx")).GraphView })),
+  },
+  table: {
+    title: "Table",
+    keys: "v t",
+    view: lazy(async () => ({ default: (await import("./table.tsx")).TableView })),
+  },
+  cost: {
+    title: "Cost",
+    keys: "v c",
+    view: lazy(async () => ({ default: (await import("./cost.tsx")).CostView })),
+  },
 };
 
 /** A run with its content; `imported`, where both are of a file: then nothing can be done with it. */
@@ -69,15 +90,29 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filterText = createMemo(() => place().query.get("filter") ?? "");
   const filter = createMemo(() => parseFilter(filterText()));
-  const toSearch = createMemo(() => ({ frames: frames(), version: props.content.version, filter: filter() }));
-  const found = sparing(toSearch, (now) => matching(now.frames, now.filter), () => [frames(), filter()]);
+  const toSearch = createMemo(() => ({
+    frames: frames(),
+    version: props.content.version,
+    filter: filter(),
+  }));
+  const found = sparing(
+    toSearch,
+    (now) => matching(now.frames, now.filter),
+    () => [frames(), filter()],
+  );
   const selected = createMemo(() => {
     const wanted = place().query.get("frame");
     return wanted !== null && frames().row(wanted) !== undefined ? wanted : null;
   });
-  const { laidOut, fold, unfoldAll } = createLaidOut(`${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`, frames, () => props.content.version, selected);
+  const { laidOut, fold, unfoldAll } = createLaidOut(
+    `${props.imported ? "a file's " : ""}${runKey(props.run.project, props.run.id)}`,
+    frames,
+    () => props.content.version,
+    selected,
+  );
   const matches = createMemo(() => matchesOf(laidOut()?.layout ?? null, found()));
-  const chosenMatch = () => (selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!));
+  const chosenMatch = () =>
+    selected() === null ? -1 : matches().indexOf(frames().row(selected()!)!);
   const choose = (frame: string | null) => setQuery("frame", frame);
   const chooseMatch = (step: 1 | -1) => {
     const count = matches().length;
@@ -86,24 +121,72 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
     choose(frames().id.get(matches()[(from + step + count) % count]!));
   };
   useCommands(() => [
-    ...Object.entries(VIEWS).map(([name, { title, keys }]) => ({ id: `view.${name}`, title: `Show the run as ${title.toLowerCase()}`, group: "Run", keys: [keys], run: () => showAs(name) })),
-    ...(props.imported ? [] : [{ id: "run.compare", title: "Compare the run with others", group: "Run", keys: ["r c"], run: () => navigate(comparePath([props.run])) }]),
+    ...Object.entries(VIEWS).map(([name, { title, keys }]) => ({
+      id: `view.${name}`,
+      title: `Show the run as ${title.toLowerCase()}`,
+      group: "Run",
+      keys: [keys],
+      run: () => showAs(name),
+    })),
+    ...(props.imported
+      ? []
+      : [
+          {
+            id: "run.compare",
+            title: "Compare the run with others",
+            group: "Run",
+            keys: ["r c"],
+            run: () => navigate(comparePath([props.run])),
+          },
+        ]),
   ]);
   const open = () => panel?.querySelector<HTMLElement>("[role=tab][aria-selected=true]")?.focus();
 
   return (
     <div class="run">
       <RunHeader run={props.run} asOf_ms={props.imported?.at_ms ?? null}>
-        <Show when={!props.imported}><a class="button" href={comparePath([props.run])}>Compare</a></Show>
-        <Suspense><ExportMenu run={props.run} content={props.content} now={() => props.imported?.at_ms ?? now()} events={props.imported?.events ?? null} chart={view() === "flame"} /></Suspense>
+        <Show when={!props.imported}>
+          <a class="button" href={comparePath([props.run])}>
+            Compare
+          </a>
+        </Show>
+        <Suspense>
+          <ExportMenu
+            run={props.run}
+            content={props.content}
+            now={() => props.imported?.at_ms ?? now()}
+            events={props.imported?.events ?? null}
+            chart={view() === "flame"}
+          />
+        </Suspense>
       </RunHeader>
       <div class="run-bar">
         <ViewChooser view={view()} />
-        <FilterBar frames={frames()} version={props.content.version} filter={filter()} found={matches().length} chosen={chosenMatch() + 1} onMatch={chooseMatch} />
+        <FilterBar
+          frames={frames()}
+          version={props.content.version}
+          filter={filter()}
+          found={matches().length}
+          chosen={chosenMatch() + 1}
+          onMatch={chooseMatch}
+        />
       </div>
       <div class="run-body">
-        <Suspense fallback={<p class="hint" role="status">Loading…</p>}>
-          <Show when={laidOut()} fallback={<p class="hint" role="status">Laying out {plural(frames().length, "frame")}…</p>}>
+        <Suspense
+          fallback={
+            <p class="hint" role="status">
+              Loading…
+            </p>
+          }
+        >
+          <Show
+            when={laidOut()}
+            fallback={
+              <p class="hint" role="status">
+                Laying out {plural(frames().length, "frame")}…
+              </p>
+            }
+          >
             {(at) => (
               <Dynamic
                 component={(VIEWS[view()] ?? VIEWS.flame!).view}
@@ -128,9 +211,20 @@ export function Loaded(props: { run: RunView; content: Content; imported?: RunDo
         </Suspense>
         <Show
           when={props.imported}
-          fallback={<Panel ref={(element) => (panel = element)} run={props.run} content={props.content} selected={selected()} />}
+          fallback={
+            <Panel
+              ref={(element) => (panel = element)}
+              run={props.run}
+              content={props.content}
+              selected={selected()}
+            />
+          }
         >
-          {(document) => <Suspense><ImportedPanel document={document()} selected={selected()} /></Suspense>}
+          {(document) => (
+            <Suspense>
+              <ImportedPanel document={document()} selected={selected()} />
+            </Suspense>
+          )}
         </Show>
       </div>
     </div>
@@ -147,7 +241,14 @@ function ViewChooser(props: { view: string }) {
       <nav class="views" aria-label="Views of the run">
         <For each={Object.entries(VIEWS)}>
           {([name, { title, keys }]) => (
-            <button class="quiet" aria-pressed={props.view === name} onClick={() => showAs(name)} title={sayKeys(keys)}>{title}</button>
+            <button
+              class="quiet"
+              aria-pressed={props.view === name}
+              onClick={() => showAs(name)}
+              title={sayKeys(keys)}
+            >
+              {title}
+            </button>
           )}
         </For>
       </nav>
@@ -157,5 +258,7 @@ function ViewChooser(props: { view: string }) {
 
 /** What the filter finds, from top to bottom. */
 function matchesOf(layout: Layout | null, found: Uint8Array | null): Int32Array {
-  return layout === null || found === null ? new Int32Array(0) : inOrder(layout).filter((bar) => found[bar] === 1);
+  return layout === null || found === null
+    ? new Int32Array(0)
+    : inOrder(layout).filter((bar) => found[bar] === 1);
 }

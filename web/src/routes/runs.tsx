@@ -28,7 +28,9 @@ export function RunsPage() {
   const shown = createMemo(() => {
     const all = new Map(older());
     for (const run of Object.values(runs)) all.set(runKey(run.project, run.id), run);
-    const wanted = [...all.values()].filter((run) => project() === null || run.project === project());
+    const wanted = [...all.values()].filter(
+      (run) => project() === null || run.project === project(),
+    );
     return wanted.sort((a, b) => b.started_ms - a.started_ms || (a.id < b.id ? 1 : -1));
   });
   /** Runs to compare. */
@@ -51,13 +53,16 @@ export function RunsPage() {
     setLoading(true);
     try {
       const asked = unfinished();
-      const pages = await Promise.all(asked.map((id) => {
-        const oldest = shown().findLast((run) => run.project === id);
-        return getRuns(id, oldest?.id ?? null);
-      }));
+      const pages = await Promise.all(
+        asked.map((id) => {
+          const oldest = shown().findLast((run) => run.project === id);
+          return getRuns(id, oldest?.id ?? null);
+        }),
+      );
       setOlder((before) => {
         const all = new Map(before);
-        for (const run of pages.flatMap((page) => page.runs)) all.set(runKey(run.project, run.id), run);
+        for (const run of pages.flatMap((page) => page.runs))
+          all.set(runKey(run.project, run.id), run);
         return all;
       });
       setComplete((before) => new Set([...before, ...asked.filter((_, i) => !pages[i]!.more)]));
@@ -81,34 +86,62 @@ export function RunsPage() {
             <h1>Runs</h1>
             <span class="muted">{going() === 0 ? "nothing runs now" : `${going()} going on`}</span>
             <span class="spacer" />
-            <a class="quiet" href="/import">Open an exported run</a>
+            <a class="quiet" href="/import">
+              Open an exported run
+            </a>
           </div>
           <table>
             <caption class="unseen">Runs, newest first</caption>
             <thead>
               <tr>
-                <th scope="col" class="choose wide-only"><span class="unseen">Compare</span></th>
+                <th scope="col" class="choose wide-only">
+                  <span class="unseen">Compare</span>
+                </th>
                 <th scope="col">Status</th>
                 <th scope="col">Run</th>
-                <th scope="col" class="wide-only">Project</th>
+                <th scope="col" class="wide-only">
+                  Project
+                </th>
                 <th scope="col">Frames</th>
-                <th scope="col" class="wide-only">Started</th>
-                <th scope="col" class="number">Took</th>
-                <th scope="col" class="number wide-only">Cost</th>
+                <th scope="col" class="wide-only">
+                  Started
+                </th>
+                <th scope="col" class="number">
+                  Took
+                </th>
+                <th scope="col" class="number wide-only">
+                  Cost
+                </th>
               </tr>
             </thead>
             <tbody>
-              <For each={shown()}>{(run) => <RunRow run={run} chosen={chosen().has(keyOf(run))} onChoose={(isChosen) => choose(run, isChosen)} />}</For>
+              <For each={shown()}>
+                {(run) => (
+                  <RunRow
+                    run={run}
+                    chosen={chosen().has(keyOf(run))}
+                    onChoose={(isChosen) => choose(run, isChosen)}
+                  />
+                )}
+              </For>
             </tbody>
           </table>
           <Show when={compared().length > 0}>
             <p class="runs-chosen">
-              <a class="button" href={comparePath(compared())}>{compared().length === 1 ? "Compare with another" : `Compare ${compared().length} runs`}</a>
-              <button class="quiet" onClick={() => setChosen(new Set<string>())}>Choose none</button>
+              <a class="button" href={comparePath(compared())}>
+                {compared().length === 1
+                  ? "Compare with another"
+                  : `Compare ${compared().length} runs`}
+              </a>
+              <button class="quiet" onClick={() => setChosen(new Set<string>())}>
+                Choose none
+              </button>
             </p>
           </Show>
           <Show when={unfinished().length > 0}>
-            <button class="more" disabled={loading()} onClick={() => void loadMore()}>{loading() ? "Loading…" : "Load more"}</button>
+            <button class="more" disabled={loading()} onClick={() => void loadMore()}>
+              {loading() ? "Loading…" : "Load more"}
+            </button>
           </Show>
         </Show>
       </div>
@@ -124,18 +157,38 @@ function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean
   const run = () => props.run;
   return (
     <tr>
-      <td class="choose wide-only"><input type="checkbox" aria-label={`Compare ${run().name}, ${run().id}`} checked={props.chosen} onChange={(event) => props.onChoose(event.currentTarget.checked)} /></td>
-      <td><Status status={standing(run())} /></td>
+      <td class="choose wide-only">
+        <input
+          type="checkbox"
+          aria-label={`Compare ${run().name}, ${run().id}`}
+          checked={props.chosen}
+          onChange={(event) => props.onChoose(event.currentTarget.checked)}
+        />
+      </td>
+      <td>
+        <Status status={standing(run())} />
+      </td>
       <td class="run-name">
         <a href={runPath(run().project, run().id)}>{run().name}</a>
         <span class="mono muted">{run().id}</span>
         <Show when={run().reason}>{(reason) => <span class="run-reason">{reason()}</span>}</Show>
       </td>
       <td class="wide-only muted">{projects[run().project]?.name ?? run().project}</td>
-      <td><CountsBar counts={run().counts} /></td>
-      <td class="wide-only muted"><time title={moment(run().started_ms)}>{shortMoment(run().started_ms, second())}</time></td>
+      <td>
+        <CountsBar counts={run().counts} />
+      </td>
+      <td class="wide-only muted">
+        <time title={moment(run().started_ms)}>{shortMoment(run().started_ms, second())}</time>
+      </td>
       <td class="number">{duration((run().ended_ms ?? second()) - run().started_ms)}</td>
-      <td class="number wide-only muted" title={isUsed(run().usage) ? `${tokens(run().usage)} tokens: ${usageInFull(run().usage)}` : ""}>{cost(run().usage) ?? ""}</td>
+      <td
+        class="number wide-only muted"
+        title={
+          isUsed(run().usage) ? `${tokens(run().usage)} tokens: ${usageInFull(run().usage)}` : ""
+        }
+      >
+        {cost(run().usage) ?? ""}
+      </td>
     </tr>
   );
 }
@@ -144,7 +197,11 @@ function Problems() {
   const troubled = () => Object.values(projects).filter((project) => project.problem !== null);
   return (
     <For each={troubled()}>
-      {(project) => <p class="notice" role="alert"><strong>{project.name}</strong> cannot go on: <span>{project.problem}</span></p>}
+      {(project) => (
+        <p class="notice" role="alert">
+          <strong>{project.name}</strong> cannot go on: <span>{project.problem}</span>
+        </p>
+      )}
     </For>
   );
 }

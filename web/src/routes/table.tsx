@@ -2,8 +2,28 @@
 // does now. Only the rows in sight are in the document.
 
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount } from "solid-js";
-import { cost, duration, isUsed, moment, plural, shortMoment, tokens, usageInFull } from "../format.ts";
-import { firstSort, parseSort, roleOf, sortedRows, stepOf, sumOf, taskOf, tookOf, writeSort, BY_START } from "../model/sorting.ts";
+import {
+  cost,
+  duration,
+  isUsed,
+  moment,
+  plural,
+  shortMoment,
+  tokens,
+  usageInFull,
+} from "../format.ts";
+import {
+  firstSort,
+  parseSort,
+  roleOf,
+  sortedRows,
+  stepOf,
+  sumOf,
+  taskOf,
+  tookOf,
+  writeSort,
+  BY_START,
+} from "../model/sorting.ts";
 import type { Sortable } from "../model/sorting.ts";
 import { word } from "../model/status.ts";
 import { place, setQuery } from "../router.ts";
@@ -67,11 +87,16 @@ export function TableView(props: ViewProps) {
     onCleanup(() => resized.disconnect());
   });
   // What is chosen elsewhere is brought into sight.
-  createEffect(on(() => props.selected, () => {
-    if (chosen() < 0) return;
-    const [y, room] = [chosen() * ROW_PX, box.clientHeight - 3 * ROW_PX];
-    if (y < box.scrollTop || y > box.scrollTop + room) box.scrollTop = y - room / 2;
-  }));
+  createEffect(
+    on(
+      () => props.selected,
+      () => {
+        if (chosen() < 0) return;
+        const [y, room] = [chosen() * ROW_PX, box.clientHeight - 3 * ROW_PX];
+        if (y < box.scrollTop || y > box.scrollTop + room) box.scrollTop = y - room / 2;
+      },
+    ),
+  );
 
   function sortBy(by: Sortable): void {
     const next = sort().by === by ? { by, down: !sort().down } : firstSort(by);
@@ -81,9 +106,19 @@ export function TableView(props: ViewProps) {
   function onKeyDown(event: KeyboardEvent): void {
     if (event.target !== grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(height() / ROW_PX) - 3);
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    const step = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -Infinity,
+      End: Infinity,
+    }[event.key];
     if (step !== undefined && rows().length > 0) {
-      const to = Math.min(Math.max(Math.max(chosen(), step === 1 ? -1 : 0) + step, 0), rows().length - 1);
+      const to = Math.min(
+        Math.max(Math.max(chosen(), step === 1 ? -1 : 0) + step, 0),
+        rows().length - 1,
+      );
       props.onSelect(props.frames.id.get(rows()[to]!));
     } else if (event.key === "Enter") props.onOpen();
     else if (event.key === "Escape") props.onSelect(null);
@@ -92,8 +127,13 @@ export function TableView(props: ViewProps) {
   }
 
   const isShown = () => chosen() >= first() && chosen() < last();
-  const spacer = (count: number) => <tr aria-hidden="true" style={{ height: `${count * ROW_PX}px` }}><td /></tr>;
-  const direction = (by: Sortable) => (sort().by !== by ? undefined : sort().down ? "descending" : "ascending");
+  const spacer = (count: number) => (
+    <tr aria-hidden="true" style={{ height: `${count * ROW_PX}px` }}>
+      <td />
+    </tr>
+  );
+  const direction = (by: Sortable) =>
+    sort().by !== by ? undefined : sort().down ? "descending" : "ascending";
 
   return (
     <section class="table-view" aria-label="Table">
@@ -111,9 +151,16 @@ export function TableView(props: ViewProps) {
             <tr aria-rowindex={1}>
               <For each={COLUMNS}>
                 {(column) => (
-                  <th scope="col" class={`${column.kind} of-${column.by}`} aria-sort={direction(column.by)}>
+                  <th
+                    scope="col"
+                    class={`${column.kind} of-${column.by}`}
+                    aria-sort={direction(column.by)}
+                  >
                     <button class="sort" onClick={() => sortBy(column.by)}>
-                      {column.title}<span class="sort-sign" aria-hidden="true">{sort().by !== column.by ? "" : sort().down ? " ▼" : " ▲"}</span>
+                      {column.title}
+                      <span class="sort-sign" aria-hidden="true">
+                        {sort().by !== column.by ? "" : sort().down ? " ▼" : " ▲"}
+                      </span>
                     </button>
                   </th>
                 )}
@@ -122,15 +169,28 @@ export function TableView(props: ViewProps) {
           </thead>
           <tbody>
             {spacer(first())}
-            <For each={shown()}>{(row, i) => <Row {...props} row={row} id={idOf(row)} index={first() + i()} now_ms={moved()} />}</For>
+            <For each={shown()}>
+              {(row, i) => (
+                <Row {...props} row={row} id={idOf(row)} index={first() + i()} now_ms={moved()} />
+              )}
+            </For>
             {spacer(rows().length - last())}
           </tbody>
           <tfoot>
             <tr aria-rowindex={rows().length + 2}>
-              <th scope="row" colspan="2" class="narrow">{rows().length === 0 ? "No frame matches" : plural(rows().length, "frame")}</th>
-              <td class="wide-only" /><td class="wide-only" /><td class="wide-only" /><td class="wide-only" />
-              <td class="number narrow" title="One after another">{duration(sums().took_ms)}</td>
-              <td class="number wide-only" title={usageInFull(sums().usage)}>{isUsed(sums().usage) ? tokens(sums().usage) : ""}</td>
+              <th scope="row" colspan="2" class="narrow">
+                {rows().length === 0 ? "No frame matches" : plural(rows().length, "frame")}
+              </th>
+              <td class="wide-only" />
+              <td class="wide-only" />
+              <td class="wide-only" />
+              <td class="wide-only" />
+              <td class="number narrow" title="One after another">
+                {duration(sums().took_ms)}
+              </td>
+              <td class="number wide-only" title={usageInFull(sums().usage)}>
+                {isUsed(sums().usage) ? tokens(sums().usage) : ""}
+              </td>
               <td class="number narrow">{cost(sums().usage) ?? ""}</td>
               <td class="number wide-only">{sums().turns || ""}</td>
               <td class="wide-only" />
@@ -156,29 +216,54 @@ function Row(props: ViewProps & { row: number; id: string; index: number; now_ms
     void props.version;
     return stepOf(props.frames, props.tasks, props.row);
   };
-  const took = () => (frame().started_ms === null ? "" : duration(tookOf(props.frames, props.row, props.now_ms)));
+  const took = () =>
+    frame().started_ms === null ? "" : duration(tookOf(props.frames, props.row, props.now_ms));
   const usage = () => (isUsed(frame().usage) ? frame().usage : null);
   return (
     <tr
       id={props.id}
       class="table-row"
-      classList={{ chosen: props.selected === frame().id, struck: frame().status === "invalidated" }}
+      classList={{
+        chosen: props.selected === frame().id,
+        struck: frame().status === "invalidated",
+      }}
       aria-rowindex={props.index + 2}
       aria-selected={props.selected === frame().id}
       onClick={() => props.onSelect(frame().id)}
       onDblClick={() => props.onOpen()}
     >
-      <td class="narrow"><Status status={frame().status} label={frame().skipped ? "skipped" : frame().paused ? `${word(frame().status)}, held` : undefined} /></td>
-      <td class="narrow tree-title" title={frame().title}>{frame().title}</td>
+      <td class="narrow">
+        <Status
+          status={frame().status}
+          label={
+            frame().skipped
+              ? "skipped"
+              : frame().paused
+                ? `${word(frame().status)}, held`
+                : undefined
+          }
+        />
+      </td>
+      <td class="narrow tree-title" title={frame().title}>
+        {frame().title}
+      </td>
       <td class="wide-only">{frame().tool}</td>
       <td class="wide-only muted">{roleOf(props.frames, props.row)}</td>
       <td class="number wide-only">{task()?.attempt ?? ""}</td>
-      <td class="wide-only muted"><time title={frame().started_ms === null ? "" : moment(frame().started_ms!)}>{frame().started_ms === null ? "" : shortMoment(frame().started_ms!, props.now_ms)}</time></td>
+      <td class="wide-only muted">
+        <time title={frame().started_ms === null ? "" : moment(frame().started_ms!)}>
+          {frame().started_ms === null ? "" : shortMoment(frame().started_ms!, props.now_ms)}
+        </time>
+      </td>
       <td class="number narrow">{took()}</td>
-      <td class="number wide-only" title={usage() ? usageInFull(usage()!) : ""}>{usage() ? tokens(usage()!) : ""}</td>
+      <td class="number wide-only" title={usage() ? usageInFull(usage()!) : ""}>
+        {usage() ? tokens(usage()!) : ""}
+      </td>
       <td class="number narrow">{usage() ? (cost(usage()!) ?? "") : ""}</td>
       <td class="number wide-only">{frame().turns || ""}</td>
-      <td class="wide-only muted" title={step() ?? ""}>{step()}</td>
+      <td class="wide-only muted" title={step() ?? ""}>
+        {step()}
+      </td>
     </tr>
   );
 }

@@ -1,7 +1,15 @@
 // The page's copy of what the daemon holds. What comes is upserted by id; what it means was decided
 // by the daemon. Pure: it is told what it copies and tells what has changed.
 
-import type { Change, EventView, FrameColumns, ProjectView, RunDetail, RunView, TaskColumns } from "../api/types.gen.ts";
+import type {
+  Change,
+  EventView,
+  FrameColumns,
+  ProjectView,
+  RunDetail,
+  RunView,
+  TaskColumns,
+} from "../api/types.gen.ts";
 import { FrameTable, TaskTable } from "../model/columns.ts";
 import { isOpen, runKey } from "./keys.ts";
 import type { PackedContent, PackedSnapshot } from "./pack.ts";
@@ -71,17 +79,23 @@ export class Mirror {
       this.#upsertRun(key, run, change.events);
     }
     const keyOf = (run: string) => {
-      const key = keys.get(run) ?? [...this.contents.keys()].find((known) => known.endsWith(`/${run}`));
+      const key =
+        keys.get(run) ?? [...this.contents.keys()].find((known) => known.endsWith(`/${run}`));
       if (key !== undefined) touched.runs.add(key);
       return key;
     };
     // A change older than what was loaded as a whole would turn it back.
-    const isNews = (key: string, content: RunContent) => (this.runs.get(key)?.seq ?? Infinity) > content.loadedTo;
-    for (const [rows, table] of [[change.frames, "frames"], [change.tasks, "tasks"]] as const) {
+    const isNews = (key: string, content: RunContent) =>
+      (this.runs.get(key)?.seq ?? Infinity) > content.loadedTo;
+    for (const [rows, table] of [
+      [change.frames, "frames"],
+      [change.tasks, "tasks"],
+    ] as const) {
       for (const row of rows) {
         const key = keyOf(row.run);
         const content = key === undefined ? undefined : this.contents.get(key);
-        if (key !== undefined && content && isNews(key, content)) content[table].upsert(row as never);
+        if (key !== undefined && content && isNews(key, content))
+          content[table].upsert(row as never);
       }
     }
     for (const event of change.events) {

@@ -88,7 +88,8 @@ class Member {
     if (message.type === "connection" && !this.#office) {
       clearTimeout(this.#reminder);
       const isBroken = message.connection === "reconnecting" || message.connection === "gone";
-      if (isBroken && !document.hidden) this.#reminder = setTimeout(() => this.#ask("wake"), REMIND_MS);
+      if (isBroken && !document.hidden)
+        this.#reminder = setTimeout(() => this.#ask("wake"), REMIND_MS);
     }
     if (to === null || to === this.#id) this.#listener.hear(message);
   }
@@ -98,27 +99,30 @@ class Member {
     this.#withdraw();
     const standing = new AbortController();
     this.#withdraw = () => standing.abort();
-    const lead = () => new Promise<void>((resign) => {
-      this.#waitForNobody();
-      const office = new Office((said) => {
-        this.#channel.postMessage(said);
-        this.#hear(said);
+    const lead = () =>
+      new Promise<void>((resign) => {
+        this.#waitForNobody();
+        const office = new Office((said) => {
+          this.#channel.postMessage(said);
+          this.#hear(said);
+        });
+        this.#office = office;
+        this.#withdraw = () => {
+          this.#office = null;
+          office.close();
+          standing.abort();
+          resign();
+        };
+        office.open();
       });
-      this.#office = office;
-      this.#withdraw = () => {
-        this.#office = null;
-        office.close();
-        standing.abort();
-        resign();
-      };
-      office.open();
-    });
-    this.#locks.request(NAME, steal ? { steal } : { signal: standing.signal }, lead).catch((error: unknown) => {
-      if (standing.signal.aborted) return;
-      // Another tab has taken it over, as this one did not answer.
-      if (error instanceof DOMException && error.name === "AbortError") this.#stand();
-      else this.#goAlone();
-    });
+    this.#locks
+      .request(NAME, steal ? { steal } : { signal: standing.signal }, lead)
+      .catch((error: unknown) => {
+        if (standing.signal.aborted) return;
+        // Another tab has taken it over, as this one did not answer.
+        if (error instanceof DOMException && error.name === "AbortError") this.#stand();
+        else this.#goAlone();
+      });
   }
 
   #waitForNobody(): void {

@@ -15,12 +15,19 @@ function held(mirror: Mirror): unknown {
   const runs = [...mirror.runs].sort(byFirst).map(([key, run]) => {
     if (!isOpen(run)) return { run };
     const content = mirror.contents.get(key);
-    return { run, complete: content?.complete ?? false, frames: rows(content?.frames), tasks: rows(content?.tasks) };
+    return {
+      run,
+      complete: content?.complete ?? false,
+      frames: rows(content?.frames),
+      tasks: rows(content?.tasks),
+    };
   });
   return { projects: [...mirror.projects].sort(byFirst).map(([, project]) => project), runs };
 }
 
-function rows<V extends { id: string }>(table: { length: number; get(row: number): V } | undefined): V[] {
+function rows<V extends { id: string }>(
+  table: { length: number; get(row: number): V } | undefined,
+): V[] {
   const all = Array.from({ length: table?.length ?? 0 }, (_, row) => table!.get(row));
   return all.sort((a, b) => (a.id < b.id ? -1 : 1));
 }

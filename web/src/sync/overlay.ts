@@ -10,7 +10,12 @@ import type { FrameDetail } from "../api/types.gen.ts";
 /** Something that is to become of a frame. */
 export type Change =
   | { readonly kind: "goal"; readonly frame: string; readonly goal: string }
-  | { readonly kind: "decision"; readonly frame: string; readonly decision: string; readonly reason?: string }
+  | {
+      readonly kind: "decision";
+      readonly frame: string;
+      readonly decision: string;
+      readonly reason?: string;
+    }
   | { readonly kind: "artifact"; readonly frame: string; readonly path: string }
   /** A frame that is to be within it. */
   | { readonly kind: "child"; readonly frame: string; readonly title: string }
@@ -46,12 +51,16 @@ export class Overlay {
 
   /** The commands about a frame that are done: what is asked about the frame from now on holds them. */
   settledOf(frame: string): string[] {
-    return [...this.#changes].filter(([, { change, settled }]) => settled && change.frame === frame).map(([cmdId]) => cmdId);
+    return [...this.#changes]
+      .filter(([, { change, settled }]) => settled && change.frame === frame)
+      .map(([cmdId]) => cmdId);
   }
 
   /** What is to become of a frame, in the order in which it was asked for. */
   of(frame: string): Change[] {
-    return [...this.#changes.values()].filter(({ change }) => change.frame === frame).map(({ change }) => change);
+    return [...this.#changes.values()]
+      .filter(({ change }) => change.frame === frame)
+      .map(({ change }) => change);
   }
 }
 
@@ -61,8 +70,13 @@ export function withChanges(detail: FrameDetail, changes: readonly Change[]): Fr
   const shown = { ...detail, decisions: [...detail.decisions], artifacts: [...detail.artifacts] };
   for (const change of changes) {
     if (change.kind === "goal") shown.goal = change.goal;
-    else if (change.kind === "decision") shown.decisions.push({ decision: change.decision, ...(change.reason === undefined ? {} : { reason: change.reason }) });
-    else if (change.kind === "artifact") shown.artifacts.push({ path: change.path, bytes: 0, sha256: "" });
+    else if (change.kind === "decision")
+      shown.decisions.push({
+        decision: change.decision,
+        ...(change.reason === undefined ? {} : { reason: change.reason }),
+      });
+    else if (change.kind === "artifact")
+      shown.artifacts.push({ path: change.path, bytes: 0, sha256: "" });
   }
   return shown;
 }

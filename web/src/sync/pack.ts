@@ -51,7 +51,7 @@ function byRun({ frames, tasks }: Snapshot, open: readonly RunView[]) {
   };
   // Parents stand before their children; should one not, the next round finds it.
   let left = [...frames.id.keys()];
-  for (let before = Infinity; left.length < before; ) {
+  for (let before = Infinity; left.length < before;) {
     before = left.length;
     left = left.filter((row) => !place(row));
   }

@@ -43,7 +43,9 @@ export function readPosition(text: string): Position {
   const colon = text.lastIndexOf(":");
   const digits = text.slice(colon + 1);
   if (colon < 1 || !/^\d{1,15}$/.test(digits)) {
-    throw new ProtocolError(`an event has the id ${JSON.stringify(text.slice(0, 80))}, not EPOCH:SEQ`);
+    throw new ProtocolError(
+      `an event has the id ${JSON.stringify(text.slice(0, 80))}, not EPOCH:SEQ`,
+    );
   }
   return { epoch: text.slice(0, colon), seq: Number(digits) };
 }

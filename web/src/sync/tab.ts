@@ -39,5 +39,8 @@ function throughWorker(tab: Tab): ((message: FromTab) => void) | null {
 /** What it takes is loaded only where it is needed. What is said meanwhile is said after. */
 function withoutWorker(tab: Tab): (message: FromTab) => void {
   const part = import("./elected.ts").then(({ takePart }) => takePart(tab));
-  return (message) => void part.then((say) => say(message)).catch(() => tab({ type: "connection", connection: "gone" }));
+  return (message) =>
+    void part
+      .then((say) => say(message))
+      .catch(() => tab({ type: "connection", connection: "gone" }));
 }

@@ -31,7 +31,9 @@ function gathering(port: MessagePort): Tab {
   const send = () => {
     timer = undefined;
     restUntil_ms = performance.now() + GATHER_MS;
-    const handedOver = waiting.flatMap((message) => (message.type === "snapshot" ? buffersOf(message.snapshot.contents) : []));
+    const handedOver = waiting.flatMap((message) =>
+      message.type === "snapshot" ? buffersOf(message.snapshot.contents) : [],
+    );
     port.postMessage(waiting, handedOver);
     waiting = [];
   };

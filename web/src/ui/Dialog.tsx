@@ -62,5 +62,13 @@ export function fillIn(form: Form, send: (values: Values) => Promise<void>): Pro
 }
 
 export function Dialogs() {
-  return <Show when={asked()} keyed>{(form) => <Suspense><FormDialog form={form} /></Suspense>}</Show>;
+  return (
+    <Show when={asked()} keyed>
+      {(form) => (
+        <Suspense>
+          <FormDialog form={form} />
+        </Suspense>
+      )}
+    </Show>
+  );
 }

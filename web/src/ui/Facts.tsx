@@ -5,5 +5,14 @@ import { For } from "solid-js";
 
 export function Facts(props: { of: readonly (string | null)[]; between?: string }) {
   const known = () => props.of.filter((fact) => fact !== null);
-  return <For each={known()}>{(fact, i) => <>{i() > 0 ? (props.between ?? " · ") : ""}<span>{fact}</span></>}</For>;
+  return (
+    <For each={known()}>
+      {(fact, i) => (
+        <>
+          {i() > 0 ? (props.between ?? " · ") : ""}
+          <span>{fact}</span>
+        </>
+      )}
+    </For>
+  );
 }

@@ -10,7 +10,8 @@ import { change, settings } from "../settings.ts";
 import { Sign } from "./Mark.tsx";
 
 export function Navigation() {
-  const isHere = (path: string) => place().path === path || place().path.startsWith(path === "/" ? "/runs/" : `${path}/`);
+  const isHere = (path: string) =>
+    place().path === path || place().path.startsWith(path === "/" ? "/runs/" : `${path}/`);
   const waiting = () => inboxOf(chosenProject()).length;
   return (
     <nav class="places" classList={{ narrow: !settings().navigationOpen }} aria-label="Places">
@@ -18,16 +19,31 @@ export function Navigation() {
         <For each={NAVIGATION}>
           {({ id, path, word, keys }) => (
             <li>
-              <a href={inProject(path)} aria-current={isHere(path) ? "page" : undefined} title={`${word} (${sayKeys(keys)})`}>
+              <a
+                href={inProject(path)}
+                aria-current={isHere(path) ? "page" : undefined}
+                title={`${word} (${sayKeys(keys)})`}
+              >
                 <Sign of={id} />
                 <span class="place-word">{word}</span>
-                <Show when={id === "inbox" && waiting() > 0}><span class="badge">{waiting()}<span class="unseen"> waiting</span></span></Show>
+                <Show when={id === "inbox" && waiting() > 0}>
+                  <span class="badge">
+                    {waiting()}
+                    <span class="unseen"> waiting</span>
+                  </span>
+                </Show>
               </a>
             </li>
           )}
         </For>
       </ul>
-      <button class="quiet places-fold" aria-expanded={settings().navigationOpen} aria-label="Words beside the signs" title={`Words beside the signs (${sayKeys("Mod+b")})`} onClick={() => change("navigationOpen", !settings().navigationOpen)}>
+      <button
+        class="quiet places-fold"
+        aria-expanded={settings().navigationOpen}
+        aria-label="Words beside the signs"
+        title={`Words beside the signs (${sayKeys("Mod+b")})`}
+        onClick={() => change("navigationOpen", !settings().navigationOpen)}
+      >
         {settings().navigationOpen ? "«" : "»"}
       </button>
     </nav>

@@ -34,7 +34,9 @@ export default function Palette() {
   let list!: HTMLUListElement;
   const [query, setQueryText] = createSignal("");
   const [at, setAt] = createSignal(0);
-  const found = createMemo(() => rank(query(), choices(query()), (choice) => `${choice.title} ${choice.about}`, MOST));
+  const found = createMemo(() =>
+    rank(query(), choices(query()), (choice) => `${choice.title} ${choice.about}`, MOST),
+  );
   const current = () => Math.min(at(), found().length - 1);
 
   onMount(() => dialog.showModal());
@@ -61,7 +63,12 @@ export default function Palette() {
       return void setOverlay(null);
     }
     const page = 8;
-    const to = { ArrowDown: current() + 1, ArrowUp: current() - 1, PageDown: Math.min(current() + page, found().length - 1), PageUp: Math.max(current() - page, 0) }[event.key];
+    const to = {
+      ArrowDown: current() + 1,
+      ArrowUp: current() - 1,
+      PageDown: Math.min(current() + page, found().length - 1),
+      PageUp: Math.max(current() - page, 0),
+    }[event.key];
     if (to !== undefined) move(to);
     else if (event.key === "Enter") choose(found()[current()]);
     else return;
@@ -69,11 +76,27 @@ export default function Palette() {
   }
 
   return (
-    <dialog ref={dialog} class="palette" aria-label="Find a command, run or frame" onClose={() => dialog.isConnected && setOverlay(null)} onKeyDown={onKeyDown} onClick={(event) => event.target === dialog && setOverlay(null)}>
+    <dialog
+      ref={dialog}
+      class="palette"
+      aria-label="Find a command, run or frame"
+      onClose={() => dialog.isConnected && setOverlay(null)}
+      onKeyDown={onKeyDown}
+      onClick={(event) => event.target === dialog && setOverlay(null)}
+    >
       <input
-        ref={input} role="combobox" aria-label="Find" aria-expanded="true" aria-controls="palette-list" aria-autocomplete="list" autofocus
+        ref={input}
+        role="combobox"
+        aria-label="Find"
+        aria-expanded="true"
+        aria-controls="palette-list"
+        aria-autocomplete="list"
+        autofocus
         aria-activedescendant={current() >= 0 ? `palette-${current()}` : undefined}
-        placeholder="A command, a run, a frame…" spellcheck={false} autocomplete="off" value={query()}
+        placeholder="A command, a run, a frame…"
+        spellcheck={false}
+        autocomplete="off"
+        value={query()}
         onInput={(event) => {
           setQueryText(event.currentTarget.value);
           setAt(0);
@@ -84,19 +107,29 @@ export default function Palette() {
         <For each={found()}>
           {(choice, i) => (
             <li
-              id={`palette-${i()}`} role="option" aria-selected={i() === current()} aria-disabled={choice.why !== null}
-              onPointerMove={() => setAt(i())} onClick={() => choose(choice)}
+              id={`palette-${i()}`}
+              role="option"
+              aria-selected={i() === current()}
+              aria-disabled={choice.why !== null}
+              onPointerMove={() => setAt(i())}
+              onClick={() => choose(choice)}
             >
               <span class="palette-group muted">{choice.group}</span>
               <span class="palette-title">{choice.title}</span>
-              <span class="palette-about muted">{choice.why === null ? choice.about : choice.why}</span>
+              <span class="palette-about muted">
+                {choice.why === null ? choice.about : choice.why}
+              </span>
               <For each={choice.keys}>{(keys) => <kbd>{sayKeys(keys)}</kbd>}</For>
             </li>
           )}
         </For>
       </ul>
-      <Show when={found().length === 0}><p class="palette-none muted">Nothing is called that.</p></Show>
-      <p class="unseen" role="status">{found().length === 0 ? "nothing found" : `${found().length} found`}</p>
+      <Show when={found().length === 0}>
+        <p class="palette-none muted">Nothing is called that.</p>
+      </Show>
+      <p class="unseen" role="status">
+        {found().length === 0 ? "nothing found" : `${found().length} found`}
+      </p>
     </dialog>
   );
 }
@@ -104,12 +137,22 @@ export default function Palette() {
 function choices(query: string): Choice[] {
   const shown = runOf(place().path);
   const frames = shown !== null && query.trim().length >= FRAMES_FROM ? framesOf(shown.key) : [];
-  return [...commands().filter((command) => !command.onlyKey).map(ofCommand), ...runChoices(), ...frames];
+  return [
+    ...commands()
+      .filter((command) => !command.onlyKey)
+      .map(ofCommand),
+    ...runChoices(),
+    ...frames,
+  ];
 }
 
 function ofCommand(command: Command): Choice {
   return {
-    group: command.group, title: command.title, about: "", why: command.unavailable?.() ?? null, choose: () => perform(command),
+    group: command.group,
+    title: command.title,
+    about: "",
+    why: command.unavailable?.() ?? null,
+    choose: () => perform(command),
     ...(command.keys ? { keys: command.keys } : {}),
   };
 }
@@ -117,7 +160,10 @@ function ofCommand(command: Command): Choice {
 function runChoices(): Choice[] {
   const newest = Object.values(runs).sort((a, b) => b.started_ms - a.started_ms);
   return newest.map((run) => ({
-    group: "Run", title: run.name, why: null, choose: () => navigate(runPath(run.project, run.id)),
+    group: "Run",
+    title: run.name,
+    why: null,
+    choose: () => navigate(runPath(run.project, run.id)),
     about: `${glyph(standing(run))} ${word(standing(run))} ${run.id} ${projects[run.project]?.name ?? ""} ${duration((run.ended_ms ?? second()) - run.started_ms)}`,
   }));
 }
@@ -126,7 +172,10 @@ function framesOf(key: string): Choice[] {
   const frames = contentOf(key)?.content.frames;
   if (!frames) return [];
   return Array.from({ length: frames.length }, (_, row) => ({
-    group: "Frame", title: frames.title.get(row), why: null, choose: () => setQuery("frame", frames.id.get(row)),
+    group: "Frame",
+    title: frames.title.get(row),
+    why: null,
+    choose: () => setQuery("frame", frames.id.get(row)),
     about: `${glyph(frames.status.get(row))} ${word(frames.status.get(row))} ${frames.key.get(row)}`,
   }));
 }

@@ -4,24 +4,52 @@ import { For } from "solid-js";
 import type { Counts, FrameStatus, RunStatus, TaskState } from "../api/types.gen.ts";
 import { glyph, word } from "../model/status.ts";
 
-export function Status(props: { status: FrameStatus | RunStatus | TaskState; label?: string | undefined }) {
-  return <span class={`status status-${props.status}`}>{glyph(props.status)} {props.label ?? word(props.status)}</span>;
+export function Status(props: {
+  status: FrameStatus | RunStatus | TaskState;
+  label?: string | undefined;
+}) {
+  return (
+    <span class={`status status-${props.status}`}>
+      {glyph(props.status)} {props.label ?? word(props.status)}
+    </span>
+  );
 }
 
-const ORDER: readonly (keyof Counts)[] = ["completed", "in_progress", "failed", "blocked", "invalidated", "planned"];
+const ORDER: readonly (keyof Counts)[] = [
+  "completed",
+  "in_progress",
+  "failed",
+  "blocked",
+  "invalidated",
+  "planned",
+];
 
 export function CountsBar(props: { counts: Counts }) {
   const present = () => ORDER.filter((status) => props.counts[status] > 0);
-  const total = () => Math.max(1, ORDER.reduce((sum, status) => sum + props.counts[status], 0));
-  const spoken = () => present().map((status) => `${props.counts[status]} ${word(status)}`).join(", ");
+  const total = () =>
+    Math.max(
+      1,
+      ORDER.reduce((sum, status) => sum + props.counts[status], 0),
+    );
+  const spoken = () =>
+    present()
+      .map((status) => `${props.counts[status]} ${word(status)}`)
+      .join(", ");
   return (
     <span class="counts" role="img" aria-label={spoken() || "no frames"} title={spoken()}>
       <span class="counts-bar">
         <For each={present()}>
-          {(status) => <i class={`swatch swatch-${status}`} style={{ "flex-grow": `${props.counts[status]}` }} />}
+          {(status) => (
+            <i
+              class={`swatch swatch-${status}`}
+              style={{ "flex-grow": `${props.counts[status]}` }}
+            />
+          )}
         </For>
       </span>
-      <span class="counts-number">{props.counts.completed}/{total()}</span>
+      <span class="counts-number">
+        {props.counts.completed}/{total()}
+      </span>
     </span>
   );
 }

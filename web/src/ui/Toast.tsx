@@ -48,7 +48,9 @@ export function Toasts() {
               <p>{message.text}</p>
               <Show when={message.help}>{(help) => <p class="muted">{help()}</p>}</Show>
             </div>
-            <button class="quiet" aria-label="Dismiss" onClick={() => dismiss(message.id)}>✕</button>
+            <button class="quiet" aria-label="Dismiss" onClick={() => dismiss(message.id)}>
+              ✕
+            </button>
           </div>
         )}
       </For>

@@ -33,7 +33,9 @@ export class Gathered {
     if (this.#runs.length <= NAMED_RUNS) said.push(...this.#runs.map((run) => `${run}.`));
     else said.push(`${plural(this.#runs.length, "run")} ended.`);
     const frames = [...this.#frames].map(([ending, titles]) => {
-      return titles.length === 1 ? `${titles[0]!.slice(0, TITLE_MAX)} ${ending}` : `${plural(titles.length, "frame")} ${ending}`;
+      return titles.length === 1
+        ? `${titles[0]!.slice(0, TITLE_MAX)} ${ending}`
+        : `${plural(titles.length, "frame")} ${ending}`;
     });
     if (frames.length > 0) said.push(`${frames.join(", ")}.`);
     this.#waiting = 0;

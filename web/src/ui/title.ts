@@ -20,12 +20,20 @@ export function pageTitle(): string {
 /** Keeps title and sign up to date. */
 export function startTitle(waiting: () => number): void {
   createRoot(() => {
-    const title = createMemo(() => (waiting() === 0 ? pageTitle() : `(${waiting()}) ${pageTitle()}`));
+    const title = createMemo(() =>
+      waiting() === 0 ? pageTitle() : `(${waiting()}) ${pageTitle()}`,
+    );
     const isMarked = createMemo(() => waiting() > 0);
     createEffect(() => (document.title = title()));
-    createEffect(on(isMarked, (marked) => {
-      const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
-      if (icon) icon.href = marked ? "/favicon-waiting.svg" : "/favicon.svg";
-    }, { defer: true }));
+    createEffect(
+      on(
+        isMarked,
+        (marked) => {
+          const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
+          if (icon) icon.href = marked ? "/favicon-waiting.svg" : "/favicon.svg";
+        },
+        { defer: true },
+      ),
+    );
   });
 }

@@ -9,7 +9,8 @@ const TABS_MOST = 80;
 /** Presses Tab until what has the focus matches. */
 async function reach(page, selector) {
   for (let presses = 0; presses < TABS_MOST; presses++) {
-    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return;
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector))
+      return;
     await page.keyboard.press("Tab");
   }
   throw new Error(`no way by Tab to ${selector}`);
@@ -27,17 +28,26 @@ export const MOUSE = {
   name: "with the mouse",
   async choose(page, frame) {
     await page.locator(`#tree-${frame}`).click();
-    await until(() => told(page).textContent(), (text) => text === frame, "it is told of");
+    await until(
+      () => told(page).textContent(),
+      (text) => text === frame,
+      "it is told of",
+    );
   },
   async act(page, { title }) {
     await page.locator(".panel").getByRole("button", { name: "Actions" }).click();
     // Names begin so: "Always allow" is not "Allow".
-    await page.getByRole("menuitem", { name: new RegExp(`^${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`) }).click();
+    await page
+      .getByRole("menuitem", {
+        name: new RegExp(`^${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`),
+      })
+      .click();
   },
   async fill(page, fields) {
     for (const [label, value] of Object.entries(fields)) {
       const field = page.getByRole("dialog").getByLabel(label, { exact: false }).first();
-      if (await field.evaluate((element) => element.localName === "select")) await field.selectOption(value);
+      if (await field.evaluate((element) => element.localName === "select"))
+        await field.selectOption(value);
       else {
         await field.click();
         await field.fill(value);
@@ -57,7 +67,11 @@ export const KEYBOARD = {
       assert.ok(rows < 100, `no way by arrows to ${frame}`);
       await page.keyboard.press("ArrowDown");
     }
-    await until(() => told(page).textContent(), (text) => text === frame, "it is told of");
+    await until(
+      () => told(page).textContent(),
+      (text) => text === frame,
+      "it is told of",
+    );
   },
   act: (page, { keys }) => pressKeys(page, keys),
   async fill(page, fields) {

@@ -2,16 +2,29 @@
 
 import { chromium } from "playwright-core";
 
-const FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+const FLAGS =
+  "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 
 export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS.split(" ") });
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: FLAGS.split(" "),
+  });
 }
 
 /** A page of its own, and what went wrong in it: errors, and what the security policy refused. Its clock may
  *  be made to stand at a moment. */
-export async function open(browser, url, { width = 1400, height = 860, theme = "dark", before, timezone, locale, still_ms } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, timezoneId: timezone, locale });
+export async function open(
+  browser,
+  url,
+  { width = 1400, height = 860, theme = "dark", before, timezone, locale, still_ms } = {},
+) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    timezoneId: timezone,
+    locale,
+  });
   const wrong = [];
   const page = await context.newPage();
   watch(page, wrong);
@@ -29,7 +42,11 @@ export function watch(page, wrong) {
   });
   page.on("console", (message) => {
     // That a connection failed is said where a test breaks it.
-    if (message.type() === "error" && !/net::ERR_|status of (401|404|409|416|503)/.test(message.text())) wrong.push(message.text());
+    if (
+      message.type() === "error" &&
+      !/net::ERR_|status of (401|404|409|416|503)/.test(message.text())
+    )
+      wrong.push(message.text());
   });
 }
 

@@ -19,12 +19,19 @@ export class Daemon {
   async start(files, env = {}) {
     mkdirSync(this.project);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(this.project, name), text);
-    this.env = { ...process.env, HOME: this.home, XDG_STATE_HOME: join(this.home, "state"), XDG_CONFIG_HOME: join(this.home, "config"), ...env };
+    this.env = {
+      ...process.env,
+      HOME: this.home,
+      XDG_STATE_HOME: join(this.home, "state"),
+      XDG_CONFIG_HOME: join(this.home, "config"),
+      ...env,
+    };
     await this.fornax("up", "--detach");
     this.url = /http:\/\/[^\s]+/.exec(await this.fornax("status"))[0];
   }
 
-  fornax = async (...args) => (await call(BIN, args, { cwd: this.project, env: this.env })).stdout.trim();
+  fornax = async (...args) =>
+    (await call(BIN, args, { cwd: this.project, env: this.env })).stdout.trim();
 
   /** A link that signs a browser in, once. */
   link = () => this.fornax("open", "--print");

@@ -38,12 +38,23 @@ test("a status that is not known is refused, not taken for another", () => {
 
 test("a table that was packed and went to another thread is the same, and goes on", async () => {
   await forSeeds(60, (random) => {
-    const row = (i: number) => frame(RUN, `f-${i}`, i === 0 ? null : `f-${random.below(40)}`, {
-      title: random.pick(["", "né 漢字 🔥", "x".repeat(500), `title ${i}`]),
-      depends_on: Array.from({ length: random.below(4) }, () => `f-${random.below(60)}`),
-      usage: random.chance(0.5) ? null : { input: 1, output: i, cache_read: 2, cache_write: 3, reasoning: 0, cost_usd: random.chance(0.5) ? null : 0.5, estimated: random.chance(0.5) },
-      spans: random.chance(0.5) ? [] : [{ doing: "waiting", from_ms: i }],
-    });
+    const row = (i: number) =>
+      frame(RUN, `f-${i}`, i === 0 ? null : `f-${random.below(40)}`, {
+        title: random.pick(["", "né 漢字 🔥", "x".repeat(500), `title ${i}`]),
+        depends_on: Array.from({ length: random.below(4) }, () => `f-${random.below(60)}`),
+        usage: random.chance(0.5)
+          ? null
+          : {
+              input: 1,
+              output: i,
+              cache_read: 2,
+              cache_write: 3,
+              reasoning: 0,
+              cost_usd: random.chance(0.5) ? null : 0.5,
+              estimated: random.chance(0.5),
+            },
+        spans: random.chance(0.5) ? [] : [{ doing: "waiting", from_ms: i }],
+      });
     const expected = new Map<string, FrameView>();
     let table = new FrameTable();
     for (let round = 0; round < 4; round++) {

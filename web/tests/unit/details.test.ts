@@ -1,7 +1,13 @@
 // What details and previews are made of.
 
 import { afterEach, expect, test, vi } from "vitest";
-import { addressOf, hexOf, kindOf, readBeginning, webAddress } from "../../src/artifacts/artifact.ts";
+import {
+  addressOf,
+  hexOf,
+  kindOf,
+  readBeginning,
+  webAddress,
+} from "../../src/artifacts/artifact.ts";
 import { Journal, PAGE_LINES, readRecord } from "../../src/details/journal.ts";
 import { times } from "../../src/details/times.ts";
 import { forSeeds } from "./random.ts";
@@ -15,7 +21,10 @@ test("the times of a frame add up to how long it took, whatever its spans", () =
     let at = started_ms;
     const spans = Array.from({ length: random.below(6) }, (_, i) => {
       if (i > 0) at += random.below(500);
-      return { doing: random.pick(["working", "waiting", "queued", "blocked", "paused"] as const), from_ms: at };
+      return {
+        doing: random.pick(["working", "waiting", "queued", "blocked", "paused"] as const),
+        from_ms: at,
+      };
     });
     const end = at + random.below(1_000);
     const shown = times({ spans, started_ms, ended_ms: random.chance(0.5) ? end : null }, end);
@@ -31,18 +40,36 @@ test("a file is told by its name and its bytes", () => {
   expect(kindOf("a.md", Uint8Array.of(0x23, 0, 1))).toBe("binary");
   expect(kindOf("a.txt", Uint8Array.of(0x61, 0xff, 0x61, 0x61, 0x61, 0x61))).toBe("binary");
   // The last character is cut where only a beginning is here.
-  for (let cut = 0; cut < 4; cut++) expect(kindOf("a.txt", utf8("abc🔥").subarray(0, 7 - cut))).toBe("text");
+  for (let cut = 0; cut < 4; cut++)
+    expect(kindOf("a.txt", utf8("abc🔥").subarray(0, 7 - cut))).toBe("text");
 });
 
 test("an artifact's copy has an address, and only what is on the web has a link", () => {
-  const artifact = { path: "a b\n/ü?.md", bytes: 1, sha256: "", copy: "tasks/t-1/artifacts/a b\n/ü?.md" };
-  expect(addressOf("p", artifact)).toBe("/api/tasks/t-1/artifacts/a%20b%0A%2F%C3%BC%3F.md?project=p");
+  const artifact = {
+    path: "a b\n/ü?.md",
+    bytes: 1,
+    sha256: "",
+    copy: "tasks/t-1/artifacts/a b\n/ü?.md",
+  };
+  expect(addressOf("p", artifact)).toBe(
+    "/api/tasks/t-1/artifacts/a%20b%0A%2F%C3%BC%3F.md?project=p",
+  );
   expect(addressOf("p", artifact, true)).toMatch(/&preview=true$/);
   expect(addressOf("p", { path: "x", bytes: 1, sha256: "" })).toBeNull();
-  expect(addressOf("p", { path: "x", bytes: 1, sha256: "", copy: "tasks/../../secret" })).toBeNull();
+  expect(
+    addressOf("p", { path: "x", bytes: 1, sha256: "", copy: "tasks/../../secret" }),
+  ).toBeNull();
   const web = (path: string) => webAddress({ path, bytes: 0, sha256: "" });
   expect(web("https://example.org/a")).toBe("https://example.org/a");
-  for (const path of ["javascript:alert(1)", " https://x", "data:text/html,x", "file:///etc/passwd", "//example.org", "https://"]) expect(web(path)).toBeNull();
+  for (const path of [
+    "javascript:alert(1)",
+    " https://x",
+    "data:text/html,x",
+    "file:///etc/passwd",
+    "//example.org",
+    "https://",
+  ])
+    expect(web(path)).toBeNull();
 });
 
 test("bytes are printed as place, hexadecimal and letters", () => {
@@ -53,7 +80,12 @@ test("bytes are printed as place, hexadecimal and letters", () => {
 
 test("of a file without end only the beginning is read, though the server knows no parts", async () => {
   let sent = 0;
-  const body = new ReadableStream({ pull: (to) => { sent += 1_000; to.enqueue(new Uint8Array(1_000).fill(97)); } });
+  const body = new ReadableStream({
+    pull: (to) => {
+      sent += 1_000;
+      to.enqueue(new Uint8Array(1_000).fill(97));
+    },
+  });
   vi.stubGlobal("fetch", async () => new Response(body, { status: 200 }));
   const found = await readBeginning("/x", "x.txt", 10_500, new AbortController().signal);
   expect([found.kind, found.bytes.length, found.whole]).toEqual(["text", 10_500, false]);
@@ -63,20 +95,25 @@ test("of a file without end only the beginning is read, though the server knows 
 /** A journal of so many lines, some of which are damaged, served from a byte on in pieces of any size. */
 function serve(lines: string[], piece: () => number): void {
   vi.stubGlobal("fetch", async (url: string) => {
-    const bytes = utf8(lines.join("")).subarray(Number(new URL(url, "http://x").searchParams.get("offset")));
+    const bytes = utf8(lines.join("")).subarray(
+      Number(new URL(url, "http://x").searchParams.get("offset")),
+    );
     let at = 0;
-    return new Response(new ReadableStream({
-      pull(to) {
-        if (at >= bytes.length) return to.close();
-        const next = at + piece();
-        to.enqueue(bytes.slice(at, next));
-        at = next;
-      },
-    }));
+    return new Response(
+      new ReadableStream({
+        pull(to) {
+          if (at >= bytes.length) return to.close();
+          const next = at + piece();
+          to.enqueue(bytes.slice(at, next));
+          at = next;
+        },
+      }),
+    );
   });
 }
 
-const record = (seq: number) => `${JSON.stringify({ seq, ts: "2026-11-21T02:00:00.007Z", event: "frame_started", summary: `é漢🔥 ${"x".repeat(seq % 40)}` })}\n`;
+const record = (seq: number) =>
+  `${JSON.stringify({ seq, ts: "2026-11-21T02:00:00.007Z", event: "frame_started", summary: `é漢🔥 ${"x".repeat(seq % 40)}` })}\n`;
 
 test("a journal is read newest page first, older ones when asked for, and on when it has grown: nothing twice, nothing left out", () =>
   forSeeds(20, async (random) => {
@@ -88,7 +125,8 @@ test("a journal is read newest page first, older ones when asked for, and on whe
     expect(journal.events.length).toBeLessThanOrEqual(2 * PAGE_LINES);
     for (let round = 0; round < 12; round++) {
       if (random.chance(0.4)) {
-        for (let more = random.below(PAGE_LINES); more >= 0; more--) lines.push(record(lines.length + 1));
+        for (let more = random.below(PAGE_LINES); more >= 0; more--)
+          lines.push(record(lines.length + 1));
         await journal.readOn(signal);
       } else await journal.readOlder(signal);
       const seqs = journal.events.map((event) => event.seq);
@@ -101,6 +139,19 @@ test("a journal is read newest page first, older ones when asked for, and on whe
   }));
 
 test("a line of the journal that is damaged is left out", () => {
-  expect(readRecord(record(3))).toMatchObject({ seq: 3, event: "frame_started", flame: "flame.frame.activated", frame: null });
-  for (const line of ["", "{", "null", "[]", `{"seq":"1","ts":"2026-11-21T02:00:00Z"}`, `{"seq":1,"ts":"soon"}`]) expect(readRecord(line)).toBeNull();
+  expect(readRecord(record(3))).toMatchObject({
+    seq: 3,
+    event: "frame_started",
+    flame: "flame.frame.activated",
+    frame: null,
+  });
+  for (const line of [
+    "",
+    "{",
+    "null",
+    "[]",
+    `{"seq":"1","ts":"2026-11-21T02:00:00Z"}`,
+    `{"seq":1,"ts":"soon"}`,
+  ])
+    expect(readRecord(line)).toBeNull();
 });

@@ -2,7 +2,18 @@ import { expect, test } from "vitest";
 import { countTicks, ticks } from "../../src/flame/axis.ts";
 import { barAt } from "../../src/flame/hit.ts";
 import { actionOf, walk } from "../../src/flame/keys.ts";
-import { WHOLE, between, extentOf, fit, keep, pan, resolve, reveal, slotLength, zoom } from "../../src/flame/viewport.ts";
+import {
+  WHOLE,
+  between,
+  extentOf,
+  fit,
+  keep,
+  pan,
+  resolve,
+  reveal,
+  slotLength,
+  zoom,
+} from "../../src/flame/viewport.ts";
 import { FrameTable } from "../../src/model/columns.ts";
 import { STRAIGHT, axisOf } from "../../src/model/idle.ts";
 import { layOut } from "../../src/model/layout.ts";
@@ -18,8 +29,13 @@ const WHOLE_VIEW = resolve(WHOLE, EXTENT, STRAIGHT);
 /** A root over three children one after another, of which the middle one failed and is short. */
 function family() {
   const frames = new FrameTable();
-  const settled = (id: string, parent: string | null, status: "completed" | "failed", from: number, to: number) =>
-    frames.upsert(frame(RUN, id, parent, { status, started_ms: T0 + from, ended_ms: T0 + to }));
+  const settled = (
+    id: string,
+    parent: string | null,
+    status: "completed" | "failed",
+    from: number,
+    to: number,
+  ) => frames.upsert(frame(RUN, id, parent, { status, started_ms: T0 + from, ended_ms: T0 + to }));
   settled("f-r", null, "completed", 0, 1_000);
   settled("f-a", "f-r", "completed", 0, 500);
   settled("f-b", "f-r", "failed", 500, 501);
@@ -43,7 +59,13 @@ test("however one moves, something of the run stays in sight and the stretch sta
     const extent = { from: 0, now: whole, to: whole };
     let view = resolve(WHOLE, extent, STRAIGHT);
     for (let i = 0; i < 30; i++) {
-      if (random.chance(0.5)) view = zoom(view, extent, 2 ** (random.next() * 12 - 6), view.from + random.next() * view.span);
+      if (random.chance(0.5))
+        view = zoom(
+          view,
+          extent,
+          2 ** (random.next() * 12 - 6),
+          view.from + random.next() * view.span,
+        );
       else view = pan(view, extent, (random.next() - 0.5) * whole * 12);
       expect(view.span).toBeGreaterThan(0);
       expect(view.from).toBeLessThan(extent.to);
@@ -65,12 +87,22 @@ test("all is shown and goes on to be, until one moves; following keeps now in si
   expect(resolve(keep(free, STRAIGHT), later, STRAIGHT)).toEqual(free);
   expect(reveal(free, later, T0 + 12_000, T0 + 13_000)).toBe(free);
   expect(reveal(free, later, T0 + 100_000, T0 + 101_000).from).toBeGreaterThan(free.from);
-  expect(between(later, T0 + 20_000, T0 + 10_000)).toEqual({ mode: "free", from: T0 + 10_000, span: 10_000 });
+  expect(between(later, T0 + 20_000, T0 + 10_000)).toEqual({
+    mode: "free",
+    from: T0 + 10_000,
+    span: 10_000,
+  });
 });
 
 test("what is shown stays where it is when idle time before it is folded or unfolded", () => {
-  const work = { idle: Float64Array.of(T0 + 1_000, T0 + 3_601_000), over_ms: Infinity, fold_ms: 5_000 };
-  const [folded, unfolded] = [true, false].map((isFolded) => axisOf(work, T0 + 4_000_000, isFolded, new Set()));
+  const work = {
+    idle: Float64Array.of(T0 + 1_000, T0 + 3_601_000),
+    over_ms: Infinity,
+    fold_ms: 5_000,
+  };
+  const [folded, unfolded] = [true, false].map((isFolded) =>
+    axisOf(work, T0 + 4_000_000, isFolded, new Set()),
+  );
   const kept = keep({ mode: "free", from: folded!.at(T0 + 3_700_000), span: 1_000 }, folded!);
   expect(unfolded!.moment(resolve(kept, EXTENT, unfolded!).from)).toBeCloseTo(T0 + 3_700_000, 3);
 });
@@ -78,7 +110,8 @@ test("what is shown stays where it is when idle time before it is folded or unfo
 test("what is planned takes less than half of the time that has passed", () => {
   const frames = new FrameTable();
   frames.upsert(frame(RUN, "f-r", null, { status: "in_progress", started_ms: T0 }));
-  for (let i = 1; i < 50; i++) frames.upsert(frame(RUN, `f-${i}`, "f-r", { depends_on: [`f-${i - 1}`] }));
+  for (let i = 1; i < 50; i++)
+    frames.upsert(frame(RUN, `f-${i}`, "f-r", { depends_on: [`f-${i - 1}`] }));
   const layout = layOut(frames);
   const { to } = extentOf(layout, STRAIGHT, T0 + 60_000);
   expect(to).toBeGreaterThan(T0 + 60_000);
@@ -91,14 +124,30 @@ test("ticks are at round local times, evenly spaced, and say the day where it be
   const hour = 3_600_000;
   const labels = ticks(midnight - hour, midnight + hour, 20 * 60_000, 0).map((tick) => tick.label);
   expect(labels).toEqual(["23:00", "23:30", "21 Nov", "00:30", "01:00"]);
-  expect(ticks(midnight - 2 * hour, midnight - hour, 50 * 60_000, 2 * hour).map((tick) => tick.label)).toEqual(["21 Nov", "01:00"]);
-  expect(ticks(T0, T0 + 5, 2, 0).map((tick) => tick.label.slice(-4))).toEqual([".000", ".002", ".004"]);
-  for (const span of [10, 1e4, 1e7, 1e9, 1e12]) expect(ticks(T0, T0 + span, span / 10, 0).length).toBeLessThanOrEqual(11);
+  expect(
+    ticks(midnight - 2 * hour, midnight - hour, 50 * 60_000, 2 * hour).map((tick) => tick.label),
+  ).toEqual(["21 Nov", "01:00"]);
+  expect(ticks(T0, T0 + 5, 2, 0).map((tick) => tick.label.slice(-4))).toEqual([
+    ".000",
+    ".002",
+    ".004",
+  ]);
+  for (const span of [10, 1e4, 1e7, 1e9, 1e12])
+    expect(ticks(T0, T0 + span, span / 10, 0).length).toBeLessThanOrEqual(11);
 });
 
 test("counts are ticked at round numbers, evenly spaced", async () => {
-  expect(countTicks(0, 10, 2, String).map((tick) => tick.label)).toEqual(["0", "2", "4", "6", "8", "10"]);
-  expect(countTicks(-5, 0.35, 0.07, (value) => value.toFixed(1)).map((tick) => tick.label)).toEqual(["0.0", "0.1", "0.2", "0.3"]);
+  expect(countTicks(0, 10, 2, String).map((tick) => tick.label)).toEqual([
+    "0",
+    "2",
+    "4",
+    "6",
+    "8",
+    "10",
+  ]);
+  expect(countTicks(-5, 0.35, 0.07, (value) => value.toFixed(1)).map((tick) => tick.label)).toEqual(
+    ["0.0", "0.1", "0.2", "0.3"],
+  );
   await forSeeds(100, (random) => {
     const span = 10 ** (random.next() * 12 - 3);
     const found = countTicks(0, span, span / (2 + random.below(20)), String);
@@ -109,7 +158,14 @@ test("counts are ticked at round numbers, evenly spaced", async () => {
 
 test("a bar is hit where it is, and a failed one of a pixel is hit rather than its neighbours", () => {
   const { frames, layout } = family();
-  const scale: Scale = { axis: STRAIGHT, left: T0, perPixel: 2, width: 500, now_ms: T0 + 1_000, slot_ms: 1 };
+  const scale: Scale = {
+    axis: STRAIGHT,
+    left: T0,
+    perPixel: 2,
+    width: 500,
+    now_ms: T0 + 1_000,
+    slot_ms: 1,
+  };
   const hit = (x: number, row: number) => barAt(layout, frames.status.codes, scale, x, row);
   expect(hit(10, 0)).toBe(frames.row("f-r"));
   expect(hit(10, 1)).toBe(frames.row("f-a"));
@@ -136,13 +192,22 @@ test("arrows walk the tree", () => {
 
 test("arrows do not lead into a folded frame", () => {
   const { frames } = family();
-  const hidden = Uint8Array.from({ length: frames.length }, (_, bar) => (frames.parent.get(bar) === null ? 0 : 1));
+  const hidden = Uint8Array.from({ length: frames.length }, (_, bar) =>
+    frames.parent.get(bar) === null ? 0 : 1,
+  );
   const root = frames.row("f-r")!;
   expect(walk(layOut(frames, hidden), root, "child")).toBe(root);
 });
 
 test("keys with modifiers are left to the browser", () => {
-  const key = (name: string, more = {}) => actionOf({ key: name, ctrlKey: false, metaKey: false, altKey: false, ...more } as KeyboardEvent);
+  const key = (name: string, more = {}) =>
+    actionOf({
+      key: name,
+      ctrlKey: false,
+      metaKey: false,
+      altKey: false,
+      ...more,
+    } as KeyboardEvent);
   expect(key("W")).toEqual({ do: "zoom", factor: 1 / 1.4 });
   expect(key("w", { ctrlKey: true })).toBeNull();
   expect(key("q")).toBeNull();

@@ -22,15 +22,35 @@ function bouts(random: Random): FrameTable {
       const started_ms = at + random.below(600_000);
       const ended_ms = random.chance(0.1) ? null : started_ms + 1 + random.below(300_000);
       const status = ended_ms === null ? "in_progress" : random.pick(FRAME_STATUSES);
-      const spans = random.chance(0.3) ? [{ doing: "working" as const, from_ms: started_ms }, { doing: "waiting" as const, from_ms: started_ms + 1_000 }] : [];
-      frames.upsert(frame(RUN, `f-${bout}-${i}`, "f-r", { status, started_ms, ended_ms: status === "in_progress" ? null : ended_ms, spans }));
+      const spans = random.chance(0.3)
+        ? [
+            { doing: "working" as const, from_ms: started_ms },
+            { doing: "waiting" as const, from_ms: started_ms + 1_000 },
+          ]
+        : [];
+      frames.upsert(
+        frame(RUN, `f-${bout}-${i}`, "f-r", {
+          status,
+          started_ms,
+          ended_ms: status === "in_progress" ? null : ended_ms,
+          spans,
+        }),
+      );
     }
     at += random.below(2) * HOUR * (1 + random.below(20)) + 600_000;
   }
   return frames;
 }
 
-function axesOf(random: Random, frames: FrameTable): { axis: Axis; now_ms: number; work: ReturnType<typeof workOf>; layout: ReturnType<typeof layOut> } {
+function axesOf(
+  random: Random,
+  frames: FrameTable,
+): {
+  axis: Axis;
+  now_ms: number;
+  work: ReturnType<typeof workOf>;
+  layout: ReturnType<typeof layOut>;
+} {
   const layout = layOut(frames);
   const work = workOf(frames, layout);
   const now_ms = layout.to + random.pick([0, 1, 10_000, 10 * HOUR]);
@@ -41,11 +61,16 @@ function axesOf(random: Random, frames: FrameTable): { axis: Axis; now_ms: numbe
 test("the axis always rises, and a place leads back to its moment", async () => {
   await forSeeds(150, (random) => {
     const { axis, now_ms } = axesOf(random, bouts(random));
-    const moments = Array.from({ length: 100 }, (_, i) => T0 - HOUR + ((now_ms + 2 * HOUR - T0) * i) / 100);
+    const moments = Array.from(
+      { length: 100 },
+      (_, i) => T0 - HOUR + ((now_ms + 2 * HOUR - T0) * i) / 100,
+    );
     const places = moments.map(axis.at);
     expect(places.every((place, i) => i === 0 || place > places[i - 1]!)).toBe(true);
     // Places are as exact as numbers are, and one in a folded night stands for a thousand moments.
-    expect(Math.max(...places.map((place, i) => Math.abs(axis.moment(place) - moments[i]!)))).toBeLessThan(30);
+    expect(
+      Math.max(...places.map((place, i) => Math.abs(axis.moment(place) - moments[i]!))),
+    ).toBeLessThan(30);
   });
 });
 
@@ -75,7 +100,8 @@ test("all idle time is found, however short beside the run, and nothing else", a
     const layout = layOut(frames);
     const worked: [from: number, to: number][] = [];
     for (let bar = 0; bar < layout.count; bar++) {
-      if (layout.kind[bar] !== FUTURE && frames.group.bits[bar] === 0) eachWorked(frames, layout, bar, (from, to) => worked.push([from, to]));
+      if (layout.kind[bar] !== FUTURE && frames.group.bits[bar] === 0)
+        eachWorked(frames, layout, bar, (from, to) => worked.push([from, to]));
     }
     const idle: number[] = [];
     let over = layout.from;
@@ -95,10 +121,15 @@ function visits(random: Random): FrameTable {
   const spans: { doing: "working" | "waiting"; from_ms: number }[] = [];
   let at = T0;
   for (let i = 0; i < 1 + random.below(60); i++) {
-    spans.push({ doing: "working", from_ms: at }, { doing: "waiting", from_ms: (at += 1 + random.below(120_000)) });
+    spans.push(
+      { doing: "working", from_ms: at },
+      { doing: "waiting", from_ms: (at += 1 + random.below(120_000)) },
+    );
     at += 1 + random.pick([60_000, 20 * 60_000, 20 * HOUR]) * random.next();
   }
-  frames.upsert(frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: at, spans }));
+  frames.upsert(
+    frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: at, spans }),
+  );
   return frames;
 }
 
@@ -124,8 +155,18 @@ test("while time goes on nothing jumps, and what is over stays in its place", as
 
 test("a night between two bouts of work takes a small part of the axis, and unfolds alone", () => {
   const frames = new FrameTable();
-  frames.upsert(frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: T0 + 10 * HOUR, group: true }));
-  const work = (id: string, from: number, to: number) => frames.upsert(frame(RUN, id, "f-r", { status: "completed", started_ms: T0 + from, ended_ms: T0 + to }));
+  frames.upsert(
+    frame(RUN, "f-r", null, {
+      status: "completed",
+      started_ms: T0,
+      ended_ms: T0 + 10 * HOUR,
+      group: true,
+    }),
+  );
+  const work = (id: string, from: number, to: number) =>
+    frames.upsert(
+      frame(RUN, id, "f-r", { status: "completed", started_ms: T0 + from, ended_ms: T0 + to }),
+    );
   work("f-a", 0, HOUR / 2);
   work("f-b", 9 * HOUR, 10 * HOUR - HOUR / 2);
   const layout = layOut(frames);
@@ -143,7 +184,13 @@ test("a night between two bouts of work takes a small part of the axis, and unfo
 test("the time in which a frame waits for a human is idle, that in which it works is not", () => {
   const frames = new FrameTable();
   const at = (hours: number) => T0 + hours * HOUR;
-  const spans = [{ doing: "working" as const, from_ms: T0 }, { doing: "waiting" as const, from_ms: at(1) }, { doing: "working" as const, from_ms: at(9) }];
-  frames.upsert(frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: at(10), spans }));
+  const spans = [
+    { doing: "working" as const, from_ms: T0 },
+    { doing: "waiting" as const, from_ms: at(1) },
+    { doing: "working" as const, from_ms: at(9) },
+  ];
+  frames.upsert(
+    frame(RUN, "f-r", null, { status: "completed", started_ms: T0, ended_ms: at(10), spans }),
+  );
   expect([...workOf(frames, layOut(frames)).idle]).toEqual([at(1), at(9)]);
 });

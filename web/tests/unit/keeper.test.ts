@@ -18,7 +18,8 @@ class FakeHelper implements Helper {
   now = 0;
   readonly asked: { given: Given; answer(layout: Layout): void; fail(error: Error): void }[] = [];
   timers: (() => void)[] = [];
-  layOut = (given: Given): Promise<Layout> => new Promise((answer, fail) => this.asked.push({ given, answer, fail }));
+  layOut = (given: Given): Promise<Layout> =>
+    new Promise((answer, fail) => this.asked.push({ given, answer, fail }));
   after = (_: number, then: () => void): (() => void) => {
     this.timers.push(then);
     return () => (this.timers = this.timers.filter((each) => each !== then));
@@ -56,18 +57,26 @@ class Story {
     const { status } = view;
     if (this.#random.chance(0.1)) this.#plan();
     else if (status === "planned") this.#begin(view);
-    else if (status === "in_progress") this.#put({ ...view, status: this.#random.pick(["completed", "failed", "blocked"]), ended_ms: this.now_ms });
-    else if (this.#random.chance(0.3)) this.#put({ ...view, status: "in_progress", ended_ms: null });
+    else if (status === "in_progress")
+      this.#put({
+        ...view,
+        status: this.#random.pick(["completed", "failed", "blocked"]),
+        ended_ms: this.now_ms,
+      });
+    else if (this.#random.chance(0.3))
+      this.#put({ ...view, status: "in_progress", ended_ms: null });
     // The rule takes two calls of one function for the same condition.
     // eslint-disable-next-line no-dupe-else-if
-    else if (this.#random.chance(0.1)) this.#put({ ...view, status: "planned", started_ms: null, ended_ms: null });
+    else if (this.#random.chance(0.1))
+      this.#put({ ...view, status: "planned", started_ms: null, ended_ms: null });
     else this.#put({ ...view, turns: view.turns + 1 });
   }
 
   #begin(view: FrameView): void {
-    for (let up = view.parent; up !== null; ) {
+    for (let up = view.parent; up !== null;) {
       const above = this.#views[Number(up.slice(2))]!;
-      if (above.started_ms === null) this.#put({ ...above, status: "in_progress", started_ms: this.now_ms });
+      if (above.started_ms === null)
+        this.#put({ ...above, status: "in_progress", started_ms: this.now_ms });
       up = above.parent;
     }
     this.#put({ ...view, status: "in_progress", started_ms: this.now_ms });
@@ -75,8 +84,11 @@ class Story {
 
   #plan(): void {
     const count = this.#views.length;
-    const depends_on = this.#random.chance(0.5) && count > 1 ? [`f-${1 + this.#random.below(count - 1)}`] : [];
-    this.#put(frame(RUN, `f-${count}`, `f-${Math.floor(this.#random.below(count) / 3)}`, { depends_on }));
+    const depends_on =
+      this.#random.chance(0.5) && count > 1 ? [`f-${1 + this.#random.below(count - 1)}`] : [];
+    this.#put(
+      frame(RUN, `f-${count}`, `f-${Math.floor(this.#random.below(count) / 3)}`, { depends_on }),
+    );
   }
 
   #put(view: FrameView): void {
@@ -107,12 +119,15 @@ async function oneOfTwo() {
 function wrongOf({ frames, layout }: Shown): string[] {
   const wrong = faults(layout, scaleOf(layout, Math.max(layout.to, T0)));
   const listed = [...layout.byRow].sort((a, b) => a - b);
-  if (listed.some((bar, i) => bar !== i) || listed.length !== layout.count) wrong.push("not each bar is in a row once");
+  if (listed.some((bar, i) => bar !== i) || listed.length !== layout.count)
+    wrong.push("not each bar is in a row once");
   for (let bar = 0; bar < layout.count; bar++) {
     const row = layout.y[bar]!;
-    if (!layout.byRow.subarray(layout.rowStart[row], layout.rowStart[row + 1]).includes(bar)) wrong.push(`${bar} is not in its row`);
+    if (!layout.byRow.subarray(layout.rowStart[row], layout.rowStart[row + 1]).includes(bar))
+      wrong.push(`${bar} is not in its row`);
     const isOver = frames.ended.get(bar) !== null;
-    if (layout.kind[bar] === RUNNING && isOver && frames.started.get(bar) === layout.start[bar]) wrong.push(`${bar} has ended and goes on`);
+    if (layout.kind[bar] === RUNNING && isOver && frames.started.get(bar) === layout.start[bar])
+      wrong.push(`${bar} has ended and goes on`);
   }
   return wrong;
 }
@@ -132,14 +147,32 @@ test("however a run goes on, its layout holds what it promises, and in the end i
     await helper.settle();
     const { layout } = shown.at(-1)!;
     const fresh = layOut(story.table);
-    for (const part of ["count", "slots", "from", "to", "kind", "start", "end", "reach", "depth"] as const) expect(layout[part], part).toEqual(fresh[part]);
+    for (const part of [
+      "count",
+      "slots",
+      "from",
+      "to",
+      "kind",
+      "start",
+      "end",
+      "reach",
+      "depth",
+    ] as const)
+      expect(layout[part], part).toEqual(fresh[part]);
   });
 });
 
 test("a frame that ends or goes on is put into a large layout, and no new one is made", async () => {
   const table = new FrameTable();
   table.upsert(frame(RUN, "f-0", null, { group: true, status: "in_progress", started_ms: T0 }));
-  for (let i = 1; i <= 10_000; i++) table.upsert(frame(RUN, `f-${i}`, "f-0", { status: i > 9_990 ? "in_progress" : "completed", started_ms: T0 + i, ended_ms: i > 9_990 ? null : T0 + i + 1 }));
+  for (let i = 1; i <= 10_000; i++)
+    table.upsert(
+      frame(RUN, `f-${i}`, "f-0", {
+        status: i > 9_990 ? "in_progress" : "completed",
+        started_ms: T0 + i,
+        ended_ms: i > 9_990 ? null : T0 + i + 1,
+      }),
+    );
   const helper = new FakeHelper();
   const shown: Shown[] = [];
   const keeper = new LayoutKeeper((next) => shown.push(next), helper);
@@ -148,8 +181,12 @@ test("a frame that ends or goes on is put into a large layout, and no new one is
   expect(keeper.made).toEqual({ layouts: 1, patches: 0 });
   const { children } = shown.at(-1)!.layout;
   for (let i = 9_991; i <= 10_000; i++) {
-    table.upsert(frame(RUN, `f-${i}`, "f-0", { status: "in_progress", started_ms: T0 + i, turns: 3 }));
-    table.upsert(frame(RUN, `f-${i}`, "f-0", { status: "failed", started_ms: T0 + i, ended_ms: T0 + 20_000 }));
+    table.upsert(
+      frame(RUN, `f-${i}`, "f-0", { status: "in_progress", started_ms: T0 + i, turns: 3 }),
+    );
+    table.upsert(
+      frame(RUN, `f-${i}`, "f-0", { status: "failed", started_ms: T0 + i, ended_ms: T0 + 20_000 }),
+    );
     keeper.changed(table, null);
     expect(shown.at(-1)!.layout.kind[i]).toBe(PAST);
     expect(shown.at(-1)!.layout.end[i]).toBe(T0 + 20_000);
@@ -160,7 +197,8 @@ test("a frame that ends or goes on is put into a large layout, and no new one is
 
 test("a large layout is made by another thread, with what came meanwhile put in; here where that fails", async () => {
   const table = new FrameTable();
-  const put = (i: number, more: Partial<FrameView>) => table.upsert(frame(RUN, `f-${i}`, i === 0 ? null : "f-0", more));
+  const put = (i: number, more: Partial<FrameView>) =>
+    table.upsert(frame(RUN, `f-${i}`, i === 0 ? null : "f-0", more));
   for (let i = 0; i <= LARGE; i++) put(i, {});
   const helper = new FakeHelper();
   let shown: Shown | null = null;
@@ -210,7 +248,14 @@ test("a table that is replaced is shown until the next one is laid out", async (
 test("what a person folds is laid out at once, also while nobody would make a layout", async () => {
   const table = new FrameTable();
   table.upsert(frame(RUN, "f-0", null, { group: true, status: "in_progress", started_ms: T0 }));
-  for (let i = 1; i <= 10_000; i++) table.upsert(frame(RUN, `f-${i}`, "f-0", { status: "completed", started_ms: T0 + i, ended_ms: T0 + i + 1 }));
+  for (let i = 1; i <= 10_000; i++)
+    table.upsert(
+      frame(RUN, `f-${i}`, "f-0", {
+        status: "completed",
+        started_ms: T0 + i,
+        ended_ms: T0 + i + 1,
+      }),
+    );
   const helper = new FakeHelper();
   const keeper = new LayoutKeeper(() => {}, helper);
   keeper.changed(table, null, "nothing");

@@ -22,7 +22,8 @@ function randomFrames(random: Random, count: number, span_ms: number): FrameTabl
     const parent = i === 0 || random.chance(0.02) ? null : `f-${random.below(i)}`;
     const started_ms = random.chance(0.3) ? null : T0 + random.below(span_ms);
     const status = random.pick(FRAME_STATUSES);
-    const ended_ms = started_ms === null || random.chance(0.1) ? null : started_ms + random.below(span_ms / 4);
+    const ended_ms =
+      started_ms === null || random.chance(0.1) ? null : started_ms + random.below(span_ms / 4);
     const depends_on = Array.from({ length: random.below(3) }, () => `f-${random.below(count)}`);
     table.upsert(frame(RUN, `f-${i}`, parent, { status, started_ms, ended_ms, depends_on }));
   }
@@ -56,9 +57,16 @@ test("frames within folded ones take no place, and the others keep all that is s
     const layout = layOut(frames, hidden);
     const shown = [...hidden.keys()].filter((bar) => hidden[bar] === 0);
     expect([...layout.byRow].sort((a, b) => a - b)).toEqual(shown);
-    expect([...hidden.keys()].filter((bar) => layout.y[bar]! < 0)).toEqual([...hidden.keys()].filter((bar) => hidden[bar] === 1));
+    expect([...hidden.keys()].filter((bar) => layout.y[bar]! < 0)).toEqual(
+      [...hidden.keys()].filter((bar) => hidden[bar] === 1),
+    );
     expect(layout.rows).toBe(1 + Math.max(...layout.y));
-    expect([layout.start, layout.end, layout.childStart, layout.reach]).toEqual([whole.start, whole.end, whole.childStart, whole.reach]);
+    expect([layout.start, layout.end, layout.childStart, layout.reach]).toEqual([
+      whole.start,
+      whole.end,
+      whole.childStart,
+      whole.reach,
+    ]);
     expect([...layout.children].sort((a, b) => a - b)).toEqual([...hidden.keys()]);
     expect(faults(layout, scaleOf(layout, Math.max(layout.to, T0)), hidden)).toEqual([]);
   });
@@ -68,7 +76,9 @@ test("siblings that follow one another share a row, and parallel ones do not", (
   const frames = new FrameTable();
   frames.upsert(frame(RUN, "f-r", null, { status: "in_progress", started_ms: T0 }));
   const child = (id: string, from: number, to: number) =>
-    frames.upsert(frame(RUN, id, "f-r", { status: "completed", started_ms: T0 + from, ended_ms: T0 + to }));
+    frames.upsert(
+      frame(RUN, id, "f-r", { status: "completed", started_ms: T0 + from, ended_ms: T0 + to }),
+    );
   child("f-a", 0, 100);
   child("f-b", 100, 200);
   child("f-c", 50, 150);
@@ -109,7 +119,8 @@ test("a thousand frames that could all be next do not make a thousand rows", () 
 test("a chain of a hundred thousand frames is laid out", () => {
   const frames = new FrameTable();
   frames.upsert(frame(RUN, "f-r", null));
-  for (let i = 0; i < 100_000; i++) frames.upsert(frame(RUN, `f-${i}`, "f-r", { depends_on: [`f-${i + 1}`] }));
+  for (let i = 0; i < 100_000; i++)
+    frames.upsert(frame(RUN, `f-${i}`, "f-r", { depends_on: [`f-${i + 1}`] }));
   const layout = layOut(frames);
   expect(layout.slots).toBe(100_000);
   expect(layout.start[frames.row("f-0")!]).toBe(99_999);
@@ -152,20 +163,37 @@ test("at any zoom every failed frame in sight leaves a red pixel", async () => {
 test("nor is one lost where widths are counts, idle time is folded, or frames are", async () => {
   await forSeeds(100, (random) => {
     const frames = randomFrames(random, 1 + random.below(300), random.pick([1_000, 36_000_000]));
-    const folding = { byHand: new Map(Array.from({ length: 20 }, () => [`f-${random.below(300)}`, true] as const)), completed: random.chance(0.5) };
+    const folding = {
+      byHand: new Map(Array.from({ length: 20 }, () => [`f-${random.below(300)}`, true] as const)),
+      completed: random.chance(0.5),
+    };
     const fold = foldOf(frames, folding);
     const layout = layOut(frames, fold.hidden);
     const now_ms = Math.max(layout.to, T0 + 1);
     const width = 50 + random.below(800);
     const axis = axisOf(workOf(frames, layout), now_ms, true, new Set());
     const places = [axis.at(T0), axis.at(now_ms) + layout.slots * 50] as const;
-    const scale: Scale = { axis, left: places[0], perPixel: (places[1] - places[0]) / width, width, now_ms, slot_ms: 50 };
+    const scale: Scale = {
+      axis,
+      left: places[0],
+      perPixel: (places[1] - places[0]) / width,
+      width,
+      now_ms,
+      slot_ms: 50,
+    };
     expect(lostFailures(layout, fold.worst, scale)).toEqual([]);
     const failed = frames.status.codes.subarray(0, frames.length).includes(FAILED);
     expect([...layout.byRow].some((bar) => fold.worst[bar] === FAILED)).toBe(failed);
     for (const unit of ["tokens", "cost", "messages", "artifacts", "equal"] as const) {
       const counted = layByWidth(frames, layout, unit).layout;
-      const counts: Scale = { axis: STRAIGHT, left: 0, perPixel: counted.to / width, width, now_ms: counted.to, slot_ms: 0 };
+      const counts: Scale = {
+        axis: STRAIGHT,
+        left: 0,
+        perPixel: counted.to / width,
+        width,
+        now_ms: counted.to,
+        slot_ms: 0,
+      };
       expect(lostFailures(counted, fold.worst, counts)).toEqual([]);
     }
   });

@@ -19,15 +19,19 @@ export function faults(layout: Layout, scale: Scale, hidden?: Uint8Array): strin
   for (let row = 0; row < layout.rows; row++) {
     for (let i = layout.rowStart[row]! + 1; i < layout.rowStart[row + 1]!; i++) {
       const [before, bar] = [layout.byRow[i - 1]!, layout.byRow[i]!];
-      if (endOf(layout, before, scale) > startOf(layout, bar, scale)) wrong.push(`${before} overlaps ${bar} in row ${row}`);
+      if (endOf(layout, before, scale) > startOf(layout, bar, scale))
+        wrong.push(`${before} overlaps ${bar} in row ${row}`);
     }
   }
   for (let bar = 0; bar < layout.count; bar++) {
     if (hidden?.[bar] === 1) continue;
     const parent = layout.parent[bar]!;
-    if (!(endOf(layout, bar, scale) > startOf(layout, bar, scale))) wrong.push(`${bar} has no length`);
-    if (parent >= 0 && layout.y[bar]! <= layout.y[parent]!) wrong.push(`${bar} is not below its parent ${parent}`);
-    if (layout.kind[bar] === FUTURE && startOf(layout, bar, scale) < scale.now_ms) wrong.push(`${bar} is planned before now`);
+    if (!(endOf(layout, bar, scale) > startOf(layout, bar, scale)))
+      wrong.push(`${bar} has no length`);
+    if (parent >= 0 && layout.y[bar]! <= layout.y[parent]!)
+      wrong.push(`${bar} is not below its parent ${parent}`);
+    if (layout.kind[bar] === FUTURE && startOf(layout, bar, scale) < scale.now_ms)
+      wrong.push(`${bar} is planned before now`);
   }
   return wrong;
 }

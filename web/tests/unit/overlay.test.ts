@@ -10,7 +10,8 @@ import type { Random } from "./random.ts";
 
 type Said = Pick<FrameDetail, "goal" | "decisions" | "artifacts">;
 const nothing = (): Said => ({ goal: "first", decisions: [], artifacts: [] });
-const shown = (said: Said, overlay: Overlay, frame: string) => withChanges(said as FrameDetail, overlay.of(frame));
+const shown = (said: Said, overlay: Overlay, frame: string) =>
+  withChanges(said as FrameDetail, overlay.of(frame));
 
 function someChange(random: Random, frame: string, n: number): Change {
   return random.pick<Change>([
@@ -56,7 +57,8 @@ test("in the end the page shows what the daemon says, and before that what was a
         const change = someChange(random, frame, n);
         overlay.add(`c-${n}`, change);
         asked.push({ cmdId: `c-${n}`, change });
-        if (change.kind === "goal") expect(shown(page.get(frame)!, overlay, frame).goal).toBe(change.goal);
+        if (change.kind === "goal")
+          expect(shown(page.get(frame)!, overlay, frame).goal).toBe(change.goal);
       } else if (choice === 1 && asked.length > 0) carryOut();
       else if (choice === 2 && untold.length > 0) tell();
       else load(frame);

@@ -2,8 +2,18 @@ import { expect, test } from "vitest";
 import { isSame, keepSame } from "../../src/model/same.ts";
 
 test("what is as it was before is the same object, and what is not is as it was made", () => {
-  const before = { list: ["a", "b"], marks: Uint8Array.of(1, 0), worth: { cost: 2, of: new Map() }, none: null };
-  const made = () => ({ list: ["a", "b"], marks: Uint8Array.of(1, 0), worth: { cost: 2, of: before.worth.of }, none: null });
+  const before = {
+    list: ["a", "b"],
+    marks: Uint8Array.of(1, 0),
+    worth: { cost: 2, of: new Map() },
+    none: null,
+  };
+  const made = () => ({
+    list: ["a", "b"],
+    marks: Uint8Array.of(1, 0),
+    worth: { cost: 2, of: before.worth.of },
+    none: null,
+  });
   expect(keepSame(made(), before)).toBe(before);
   const other = keepSame({ ...made(), marks: Uint8Array.of(1, 1) }, before);
   expect(other).not.toBe(before);
@@ -33,7 +43,8 @@ test("lists of numbers are compared to their last byte, wherever they lie", () =
     const apart = new Uint8Array(length + 1);
     apart.set(bytes, 1);
     expect(isSame(apart.subarray(1), bytes)).toBe(true);
-    for (let i = 0; i < length; i++) expect(isSame(apart.subarray(1), bytes.with(i, 0))).toBe(false);
+    for (let i = 0; i < length; i++)
+      expect(isSame(apart.subarray(1), bytes.with(i, 0))).toBe(false);
   }
   const numbers = Float64Array.of(1, NaN, Infinity);
   expect(isSame(numbers, numbers.slice())).toBe(true);

@@ -90,12 +90,24 @@ test("positions, changes and snapshots are read strictly", () => {
   }
   const empty = { seq: 1, projects: [], runs: [], frames: [], tasks: [], events: [] };
   expect(readChange(JSON.stringify({ ...empty, new_field: 1 }))).toEqual(empty);
-  for (const bad of ["", "null", "[]", "{}", JSON.stringify({ ...empty, frames: [{}] }), JSON.stringify({ ...empty, seq: "1" })]) {
+  for (const bad of [
+    "",
+    "null",
+    "[]",
+    "{}",
+    JSON.stringify({ ...empty, frames: [{}] }),
+    JSON.stringify({ ...empty, seq: "1" }),
+  ]) {
     expect(() => readChange(bad), bad).toThrow();
   }
   const snapshot = new FakeDaemon(new Random(1)).snapshot() as Record<string, unknown>;
   expect(readSnapshot(snapshot)).toEqual(snapshot);
-  for (const bad of [{ epoch: "" }, { seq: null }, { frames: { id: ["a"], run: [] } }, { runs: [{}] }]) {
+  for (const bad of [
+    { epoch: "" },
+    { seq: null },
+    { frames: { id: ["a"], run: [] } },
+    { runs: [{}] },
+  ]) {
     expect(() => readSnapshot({ ...snapshot, ...bad }), JSON.stringify(bad)).toThrow();
   }
 });

@@ -8,7 +8,9 @@ export { NOTHING_USED, T0, frame, project, run, task } from "../fixture/entities
 /** Rows as columns; the fields are those of an example, for where there is no row. */
 function columns<V extends object>(rows: readonly V[], example: V): { [F in keyof V]: V[F][] } {
   const fields = Object.keys(example) as (keyof V)[];
-  return Object.fromEntries(fields.map((field) => [field, rows.map((row) => row[field])])) as { [F in keyof V]: V[F][] };
+  return Object.fromEntries(fields.map((field) => [field, rows.map((row) => row[field])])) as {
+    [F in keyof V]: V[F][];
+  };
 }
 
 export function frameColumns(rows: readonly FrameView[]): FrameColumns {

@@ -18,11 +18,25 @@ const UNITS = ["tokens", "cost", "messages", "artifacts", "equal"] as const;
 function used(random: Random, count: number): FrameTable {
   const frames = new FrameTable();
   for (let i = 0; i < count; i++) {
-    const usage = random.chance(0.4) ? null : { ...NOTHING_USED, input: random.below(1_000), cost_usd: random.next(), estimated: random.chance(0.1) };
+    const usage = random.chance(0.4)
+      ? null
+      : {
+          ...NOTHING_USED,
+          input: random.below(1_000),
+          cost_usd: random.next(),
+          estimated: random.chance(0.1),
+        };
     const started_ms = random.chance(0.2) ? null : T0 + random.below(100_000);
-    frames.upsert(frame(RUN, `f-${i}`, i === 0 ? null : `f-${random.below(i)}`, {
-      usage, started_ms, ended_ms: started_ms === null ? null : started_ms + random.below(50_000), turns: random.below(9), artifacts: random.below(3), status: random.pick(FRAME_STATUSES),
-    }));
+    frames.upsert(
+      frame(RUN, `f-${i}`, i === 0 ? null : `f-${random.below(i)}`, {
+        usage,
+        started_ms,
+        ended_ms: started_ms === null ? null : started_ms + random.below(50_000),
+        turns: random.below(9),
+        artifacts: random.below(3),
+        status: random.pick(FRAME_STATUSES),
+      }),
+    );
   }
   return frames;
 }
@@ -35,10 +49,15 @@ test("a frame is as wide as what is its own and what is within it, and children 
       const { layout: counted, within } = layByWidth(frames, layout, unit);
       expect([...counted.byRow].sort((a, b) => a - b)).toEqual([...Array(frames.length).keys()]);
       for (let bar = 0; bar < counted.count; bar++) {
-        const children = [...counted.children.subarray(counted.childStart[bar]!, counted.childStart[bar + 1]!)];
+        const children = [
+          ...counted.children.subarray(counted.childStart[bar]!, counted.childStart[bar + 1]!),
+        ];
         const width = counted.end[bar]! - counted.start[bar]!;
         expect(width > 0 || children.length > 0).toBe(true);
-        expect(within[bar]).toBeCloseTo(children.reduce((sum, child) => sum + within[child]!, ownOf(frames, bar, unit)), 6);
+        expect(within[bar]).toBeCloseTo(
+          children.reduce((sum, child) => sum + within[child]!, ownOf(frames, bar, unit)),
+          6,
+        );
         // Only what those of which nothing is counted are given for being seen is more than that.
         expect(width).toBeGreaterThanOrEqual(within[bar]! - 1e-6);
         let at = counted.start[bar]!;
@@ -77,7 +96,11 @@ test("what is used within a frame is the same in the tree and in the chart, also
       for (let row = 0; row < frames.length; row++) {
         expect(sums.tokens(row)).toBe(tokens[row]);
         expect(sums.cost(row).cost_usd).toBeCloseTo(costs[row]!, 7);
-        expect(sums.cost(row).estimated).toBe([...Array(frames.length).keys()].some((other) => frames.usage.estimated.bits[other] === 1 && isWithin(frames, other, row)));
+        expect(sums.cost(row).estimated).toBe(
+          [...Array(frames.length).keys()].some(
+            (other) => frames.usage.estimated.bits[other] === 1 && isWithin(frames, other, row),
+          ),
+        );
       }
     }
   });
@@ -88,7 +111,8 @@ test("a sum that nothing is left of is none, and one that stays is not a change"
   const usage = { ...NOTHING_USED, input: 1, cost_usd: 0.1 };
   frames.upsert(frame(RUN, "f-0", null));
   frames.upsert(frame(RUN, "f-1", "f-0", { usage }));
-  for (let i = 2; i < 5; i++) frames.upsert(frame(RUN, `f-${i}`, "f-1", { usage: { ...usage, cost_usd: 0.1 * i } }));
+  for (let i = 2; i < 5; i++)
+    frames.upsert(frame(RUN, `f-${i}`, "f-1", { usage: { ...usage, cost_usd: 0.1 * i } }));
   const { changes } = sumsOf(frames);
   frames.upsert(frame(RUN, "f-2", "f-1", { usage: { ...usage, cost_usd: 0.2 }, title: "another" }));
   expect(sumsOf(frames).changes).toBe(changes);
@@ -109,8 +133,17 @@ test("frames that came before the one above them are counted in it", () => {
 /** Another use in one of the frames, or a frame more. */
 function anotherUse(random: Random, frames: FrameTable) {
   const row = random.below(frames.length + 1);
-  const usage = random.chance(0.2) ? null : { ...NOTHING_USED, input: random.below(1_000), cost_usd: random.next(), estimated: random.chance(0.3) };
-  return row < frames.length ? { ...frames.get(row), usage } : frame(RUN, `f-${row}`, `f-${random.below(row)}`, { usage });
+  const usage = random.chance(0.2)
+    ? null
+    : {
+        ...NOTHING_USED,
+        input: random.below(1_000),
+        cost_usd: random.next(),
+        estimated: random.chance(0.3),
+      };
+  return row < frames.length
+    ? { ...frames.get(row), usage }
+    : frame(RUN, `f-${row}`, `f-${random.below(row)}`, { usage });
 }
 
 function isWithin(frames: FrameTable, row: number, above: number): boolean {
@@ -120,13 +153,29 @@ function isWithin(frames: FrameTable, row: number, above: number): boolean {
 
 test("what has just begun or ended is as tall in the minimap as what was before it", () => {
   const frames = new FrameTable();
-  for (let i = 0; i < 100; i++) frames.upsert(frame(RUN, `f-${i}`, null, { status: "completed", started_ms: T0, ended_ms: T0 + 1_000_000 }));
-  frames.upsert(frame(RUN, "f-last", null, { status: "completed", started_ms: T0 + 999_999, ended_ms: T0 + 1_000_000 }));
+  for (let i = 0; i < 100; i++)
+    frames.upsert(
+      frame(RUN, `f-${i}`, null, { status: "completed", started_ms: T0, ended_ms: T0 + 1_000_000 }),
+    );
+  frames.upsert(
+    frame(RUN, "f-last", null, {
+      status: "completed",
+      started_ms: T0 + 999_999,
+      ended_ms: T0 + 1_000_000,
+    }),
+  );
   frames.upsert(frame(RUN, "f-next", null));
   const layout = layOut(frames);
   const fold = foldOf(frames, NOTHING_FOLDED);
   const shown = { frames, fold, width: "time" as const, layout, counts: null, codes: fold.worst };
-  const scale = { axis: STRAIGHT, left: T0, perPixel: 10_000, width: 110, now_ms: T0 + 1_000_000, slot_ms: 100_000 };
+  const scale = {
+    axis: STRAIGHT,
+    left: T0,
+    perPixel: 10_000,
+    width: 110,
+    now_ms: T0 + 1_000_000,
+    slot_ms: 100_000,
+  };
   const { now, mostBefore, mostAfter, found } = profileOf(shown, scale);
   expect([now, mostBefore, mostAfter]).toEqual([100, 101, 1]);
   expect(found[COMPLETED]!.subarray(now, 110).every((count) => count === 0)).toBe(true);
@@ -140,16 +189,32 @@ test("the minimap marks every failure, and counts each frame that works from its
     const shown = { frames, fold, width: "time" as const, layout, counts: null, codes: fold.worst };
     const now_ms = Math.max(layout.to, T0 + 1);
     const width = 20 + random.below(400);
-    const scale = { axis: STRAIGHT, left: T0, perPixel: (now_ms + layout.slots * 50 - T0) / width, width, now_ms, slot_ms: 50 };
+    const scale = {
+      axis: STRAIGHT,
+      left: T0,
+      perPixel: (now_ms + layout.slots * 50 - T0) / width,
+      width,
+      now_ms,
+      slot_ms: 50,
+    };
     const profile = profileOf(shown, scale);
-    const failed = [...layout.byRow].filter((bar) => frames.status.codes[bar] === FAILED && layout.kind[bar] !== FUTURE);
+    const failed = [...layout.byRow].filter(
+      (bar) => frames.status.codes[bar] === FAILED && layout.kind[bar] !== FUTURE,
+    );
     expect(profile.marks.includes(FAILED + 1)).toBe(failed.length > 0);
     for (const bar of failed) {
-      const first = Math.min(Math.max(Math.round((startOf(layout, bar, scale) - T0) / scale.perPixel), 0), width - 1);
+      const first = Math.min(
+        Math.max(Math.round((startOf(layout, bar, scale) - T0) / scale.perPixel), 0),
+        width - 1,
+      );
       expect([...profile.marks.subarray(first)].includes(FAILED + 1)).toBe(true);
       expect(profile.found[FAILED]![first]).toBeGreaterThan(0);
     }
     const mostAt = (x: number) => (x < profile.now ? profile.mostBefore : profile.mostAfter);
-    expect(profile.found.every((counts) => counts.subarray(0, width).every((count, x) => count >= 0 && count <= mostAt(x)))).toBe(true);
+    expect(
+      profile.found.every((counts) =>
+        counts.subarray(0, width).every((count, x) => count >= 0 && count <= mostAt(x)),
+      ),
+    ).toBe(true);
   });
 });

@@ -32,7 +32,14 @@ export class FakeDaemon {
   /** Something happens. */
   change(): void {
     const open = this.runs.filter((each) => isOpen(each.view));
-    const change: Change = { seq: ++this.seq, projects: [], runs: [], frames: [], tasks: [], events: [] };
+    const change: Change = {
+      seq: ++this.seq,
+      projects: [],
+      runs: [],
+      frames: [],
+      tasks: [],
+      events: [],
+    };
     if (open.length === 0 || this.random.chance(0.05)) this.#startRun(change);
     else this.#moveRun(this.random.pick(open), change);
     this.changes.push(change);
@@ -63,8 +70,16 @@ export class FakeDaemon {
     const { id: projectId } = this.random.pick(this.projects);
     const number = this.runs.filter((each) => each.view.project === projectId).length + 1;
     const id = `RUN-20261121-${String(number).padStart(3, "0")}`;
-    const root = frame(id, this.#frameId(), null, { group: true, status: "in_progress", started_ms: T0 });
-    const started: Run = { view: run(projectId, id, root.id), frames: new Map([[root.id, root]]), tasks: new Map() };
+    const root = frame(id, this.#frameId(), null, {
+      group: true,
+      status: "in_progress",
+      started_ms: T0,
+    });
+    const started: Run = {
+      view: run(projectId, id, root.id),
+      frames: new Map([[root.id, root]]),
+      tasks: new Map(),
+    };
     this.runs.push(started);
     change.runs.push({ ...started.view });
     change.frames.push(root);
@@ -82,7 +97,9 @@ export class FakeDaemon {
     frames.set(id, next);
     change.frames.push(next);
     if (this.random.chance(0.5)) {
-      const attempt = task(view.id, id, 1 + this.random.below(2), { state: this.random.pick(TASK_STATES) });
+      const attempt = task(view.id, id, 1 + this.random.below(2), {
+        state: this.random.pick(TASK_STATES),
+      });
       tasks.set(attempt.id, attempt);
       change.tasks.push(attempt);
     }
@@ -92,7 +109,17 @@ export class FakeDaemon {
   }
 
   #event(view: RunView) {
-    return { run: view.id, seq: view.seq, ts_ms: T0, event: "x", flame: null, frame: null, task: null, cmd_id: null, summary: "x" };
+    return {
+      run: view.id,
+      seq: view.seq,
+      ts_ms: T0,
+      event: "x",
+      flame: null,
+      frame: null,
+      task: null,
+      cmd_id: null,
+      summary: "x",
+    };
   }
 
   #frameId(): string {
@@ -130,7 +157,10 @@ export class FakeWire implements Wire {
   readonly #answers: (() => void)[] = [];
   #stream: Stream | null = null;
 
-  constructor(readonly daemon: FakeDaemon, faults: Faults) {
+  constructor(
+    readonly daemon: FakeDaemon,
+    faults: Faults,
+  ) {
     this.faults = faults;
   }
 
@@ -148,8 +178,15 @@ export class FakeWire implements Wire {
   }
 
   open(after: { epoch: string; seq: number }, events: StreamEvents): () => void {
-    const stream: Stream = { events, epoch: this.daemon.epoch, sent: after.seq, greeting: () => events.opened(), queue: [] };
-    if (after.epoch !== this.daemon.epoch || after.seq > this.daemon.seq) stream.greeting = () => events.reset();
+    const stream: Stream = {
+      events,
+      epoch: this.daemon.epoch,
+      sent: after.seq,
+      greeting: () => events.opened(),
+      queue: [],
+    };
+    if (after.epoch !== this.daemon.epoch || after.seq > this.daemon.seq)
+      stream.greeting = () => events.reset();
     this.#stream = stream;
     return () => {
       if (this.#stream === stream) this.#stream = null;
@@ -194,10 +231,12 @@ export class FakeWire implements Wire {
       return true;
     }
     if (queue.length > 0) {
-      if (queue.length > 1 && this.dice.chance(this.faults.swap)) [queue[0], queue[1]] = [queue[1]!, queue[0]!];
+      if (queue.length > 1 && this.dice.chance(this.faults.swap))
+        [queue[0], queue[1]] = [queue[1]!, queue[0]!];
       const deliver = queue.shift()!;
       if (this.dice.chance(this.faults.lose)) return true;
-      if (this.dice.chance(this.faults.double)) queue.splice(this.dice.below(queue.length + 1), 0, deliver);
+      if (this.dice.chance(this.faults.double))
+        queue.splice(this.dice.below(queue.length + 1), 0, deliver);
       deliver();
       return true;
     }
@@ -230,7 +269,12 @@ export class FakeWire implements Wire {
     return new Promise((resolve, reject) => {
       this.#answers.push(() => {
         if (!this.dice.chance(this.faults.refuse)) resolve(early ? early.said : say());
-        else reject(this.dice.chance(this.signedOut) ? new SignedOut("who?") : new Unreachable("nobody there"));
+        else
+          reject(
+            this.dice.chance(this.signedOut)
+              ? new SignedOut("who?")
+              : new Unreachable("nobody there"),
+          );
       });
     });
   }
@@ -249,7 +293,8 @@ export class FakeTab {
       this.seq = message.snapshot.seq;
       this.mirror.reset(structuredClone(message.snapshot));
     } else {
-      if (message.change.seq !== (this.seq ?? NaN) + 1) this.wrong.push(`${message.change.seq} after ${this.seq}`);
+      if (message.change.seq !== (this.seq ?? NaN) + 1)
+        this.wrong.push(`${message.change.seq} after ${this.seq}`);
       this.seq = message.change.seq;
       this.mirror.apply(structuredClone(message.change));
     }
@@ -258,25 +303,37 @@ export class FakeTab {
   /** What the mirror shows of the runs that go on, to be compared with what is. */
   shows(): unknown {
     const { mirror } = this;
-    const runs = [...mirror.runs].filter(([, view]) => isOpen(view)).map(([key, view]) => {
-      const content = mirror.contents.get(key);
-      const rows = <V>(table: { length: number; get(row: number): V } | undefined) =>
-        Array.from({ length: table?.length ?? 0 }, (_, row) => table!.get(row)).sort(byId as never);
-      return { key, view, complete: content?.complete, frames: rows(content?.frames), tasks: rows(content?.tasks) };
-    });
+    const runs = [...mirror.runs]
+      .filter(([, view]) => isOpen(view))
+      .map(([key, view]) => {
+        const content = mirror.contents.get(key);
+        const rows = <V>(table: { length: number; get(row: number): V } | undefined) =>
+          Array.from({ length: table?.length ?? 0 }, (_, row) => table!.get(row)).sort(
+            byId as never,
+          );
+        return {
+          key,
+          view,
+          complete: content?.complete,
+          frames: rows(content?.frames),
+          tasks: rows(content?.tasks),
+        };
+      });
     return runs.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 }
 
 /** The same of what the daemon holds. */
 export function truth(daemon: FakeDaemon): unknown {
-  const runs = daemon.runs.filter((each) => isOpen(each.view)).map((each) => ({
-    key: runKey(each.view.project, each.view.id),
-    view: each.view,
-    complete: true,
-    frames: [...each.frames.values()].sort(byId),
-    tasks: [...each.tasks.values()].sort(byId),
-  }));
+  const runs = daemon.runs
+    .filter((each) => isOpen(each.view))
+    .map((each) => ({
+      key: runKey(each.view.project, each.view.id),
+      view: each.view,
+      complete: true,
+      frames: [...each.frames.values()].sort(byId),
+      tasks: [...each.tasks.values()].sort(byId),
+    }));
   return runs.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 

@@ -27,21 +27,31 @@ before(async () => {
 });
 after(() => browser.close());
 
-const pathOf = (name) => fileURLToPath(name.startsWith("docs/") ? new URL(`../../../${name}`, import.meta.url) : new URL(`expected/${name}.png`, import.meta.url));
+const pathOf = (name) =>
+  fileURLToPath(
+    name.startsWith("docs/")
+      ? new URL(`../../../${name}`, import.meta.url)
+      : new URL(`expected/${name}.png`, import.meta.url),
+  );
 
 /** How many pixels differ in the square where most do, and a picture of that. */
 function compare(expected, actual) {
   const [before, now] = [PNG.sync.read(expected), PNG.sync.read(actual)];
-  if (before.width !== now.width || before.height !== now.height) return { count: Infinity, diff: actual };
+  if (before.width !== now.width || before.height !== now.height)
+    return { count: Infinity, diff: actual };
   const { width, height } = now;
   const diff = new PNG({ width, height });
-  const count = pixelmatch(before.data, now.data, diff.data, width, height, { threshold: THRESHOLD, windowSize: SIDE });
+  const count = pixelmatch(before.data, now.data, diff.data, width, height, {
+    threshold: THRESHOLD,
+    windowSize: SIDE,
+  });
   return { count, diff: PNG.sync.write(diff) };
 }
 
 function keep(name, files) {
   mkdirSync(DIFFERENT, { recursive: true });
-  for (const [kind, bytes] of Object.entries(files)) writeFileSync(`${DIFFERENT}${basename(name, ".png")}.${kind}.png`, bytes);
+  for (const [kind, bytes] of Object.entries(files))
+    writeFileSync(`${DIFFERENT}${basename(name, ".png")}.${kind}.png`, bytes);
 }
 
 for (const [name, picture] of Object.entries(PICTURES)) {
@@ -52,7 +62,9 @@ for (const [name, picture] of Object.entries(PICTURES)) {
     const { count, diff } = compare(expected, actual);
     if (count <= MAY_DIFFER) return;
     keep(name, { expected, actual, diff });
-    assert.fail(`${count} pixels of a square of ${SIDE} by ${SIDE} differ: see ${DIFFERENT}. If that is meant: npm run e2e:visual -- --update`);
+    assert.fail(
+      `${count} pixels of a square of ${SIDE} by ${SIDE} differ: see ${DIFFERENT}. If that is meant: npm run e2e:visual -- --update`,
+    );
   });
 }
 

@@ -12,8 +12,19 @@ const PHONE = { width: 390, height: 844 };
 
 /** By name: how the page is opened, and at which address. The two in docs are those of the README. */
 export const PICTURES = {
-  "docs/dashboard.png": { ...NIGHT, width: 1400, height: 860, at: ({ run, frame }) => `${run}?frame=${frame("passkeys")}`, sees: ".details h2" },
-  "docs/dashboard-idle.png": { ...DAY, width: 1400, height: 700, at: ({ large }) => large("idle", 400, "Move the shop to the new store") },
+  "docs/dashboard.png": {
+    ...NIGHT,
+    width: 1400,
+    height: 860,
+    at: ({ run, frame }) => `${run}?frame=${frame("passkeys")}`,
+    sees: ".details h2",
+  },
+  "docs/dashboard-idle.png": {
+    ...DAY,
+    width: 1400,
+    height: 700,
+    at: ({ large }) => large("idle", 400, "Move the shop to the new store"),
+  },
   "typical-dark": { ...NIGHT, ...SMALL, at: ({ run }) => run },
   "typical-light": { ...DAY, ...SMALL, at: ({ run }) => run },
   "deep-light": { ...DAY, ...SMALL, at: ({ large }) => large("deep", 300) },
@@ -24,7 +35,12 @@ export const PICTURES = {
   "ten-thousand-dark": { ...NIGHT, ...SMALL, at: ({ large }) => large("typical", 10_000) },
   "ten-thousand-light": { ...DAY, ...SMALL, at: ({ large }) => large("mixed", 10_000) },
   "graph-dark": { ...NIGHT, ...SMALL, at: ({ run }) => `${run}?view=graph`, sees: ".graph" },
-  "table-light": { ...DAY, ...SMALL, at: ({ run }) => `${run}?view=table`, sees: ".run-body table, .run-body [role=grid], .run-body [role=table]" },
+  "table-light": {
+    ...DAY,
+    ...SMALL,
+    at: ({ run }) => `${run}?view=table`,
+    sees: ".run-body table, .run-body [role=grid], .run-body [role=table]",
+  },
   "runs-light": { ...DAY, ...SMALL, at: () => "/", sees: ".run-name" },
   "phone-runs-dark": { ...NIGHT, ...PHONE, at: () => "/", sees: ".run-name" },
   "phone-run-light": { ...DAY, ...PHONE, at: ({ run }) => run },
@@ -45,9 +61,18 @@ export async function take(browser, { at, sees, ...how }, before = () => {}) {
   };
   const path = at({ run: `/runs/${LIVE}`, frame, large });
   const url = await fixture.start(0);
-  const { page, context, wrong } = await open(browser, `${url}${path}`, { ...how, timezone: "UTC", locale: "en-GB", still_ms: LARGE_NOW, before: useFaces });
+  const { page, context, wrong } = await open(browser, `${url}${path}`, {
+    ...how,
+    timezone: "UTC",
+    locale: "en-GB",
+    still_ms: LARGE_NOW,
+    before: useFaces,
+  });
   await page.locator(".connection-live").waitFor();
-  await page.locator(sees ?? "canvas").first().waitFor();
+  await page
+    .locator(sees ?? "canvas")
+    .first()
+    .waitFor();
   await page.evaluate(before);
   const picture = await settled(page);
   await context.close();

@@ -44,11 +44,14 @@ class World {
     this.run = run;
   }
 
-  get = async (path) => (await this.page.request.get(`${daemon.url}/api/${path}?project=${this.run.project}`)).json();
+  get = async (path) =>
+    (await this.page.request.get(`${daemon.url}/api/${path}?project=${this.run.project}`)).json();
 
   async frames() {
     const { frames } = await this.get(`runs/${this.run.id}`);
-    return frames.id.map((id, row) => Object.fromEntries(Object.entries(frames).map(([name, column]) => [name, column[row]])));
+    return frames.id.map((id, row) =>
+      Object.fromEntries(Object.entries(frames).map(([name, column]) => [name, column[row]])),
+    );
   }
 
   async frame(key) {
@@ -60,68 +63,242 @@ class World {
   detail = async (key) => this.get(`frames/${(await this.frame(key)).id}`);
 
   becomes = (key, status) =>
-    until(async () => (await this.frames()).find((frame) => frame.key === key || frame.title === key)?.status, (now) => now === status, `${key} ${status}`, 20_000);
+    until(
+      async () =>
+        (await this.frames()).find((frame) => frame.key === key || frame.title === key)?.status,
+      (now) => now === status,
+      `${key} ${status}`,
+      20_000,
+    );
 }
 
 /** What is done, in this order: to which frame, and what is so afterwards. */
 const FRAME_ACTIONS = [
   {
-    frame: "all actions", title: "Push a frame under it", keys: "Mod+Enter", fields: { Goal: "Work by hand", Title: "Hand" },
+    frame: "all actions",
+    title: "Push a frame under it",
+    keys: "Mod+Enter",
+    fields: { Goal: "Work by hand", Title: "Hand" },
     async then(world) {
       const hand = await world.becomes("Hand", "in_progress").then(() => world.frame("Hand"));
-      await until(() => world.page.locator(".details-head .mono").first().textContent(), (text) => text === hand.id, "it is chosen");
+      await until(
+        () => world.page.locator(".details-head .mono").first().textContent(),
+        (text) => text === hand.id,
+        "it is chosen",
+      );
     },
   },
   {
-    frame: "Hand", title: "Add a decision", keys: "f d", fields: { "What was decided": "Use sqlite", Why: "it is small", "What else": "postgres\nfiles" },
-    then: async (world) => assert.deepEqual((await world.detail("Hand")).decisions[0], { decision: "Use sqlite", reason: "it is small", alternatives: ["postgres", "files"] }),
+    frame: "Hand",
+    title: "Add a decision",
+    keys: "f d",
+    fields: {
+      "What was decided": "Use sqlite",
+      Why: "it is small",
+      "What else": "postgres\nfiles",
+    },
+    then: async (world) =>
+      assert.deepEqual((await world.detail("Hand")).decisions[0], {
+        decision: "Use sqlite",
+        reason: "it is small",
+        alternatives: ["postgres", "files"],
+      }),
     shows: "Use sqlite",
   },
   {
-    frame: "Hand", title: "Add an artifact", keys: "f u", fields: { "File in the project": "notes.md" },
+    frame: "Hand",
+    title: "Add an artifact",
+    keys: "f u",
+    fields: { "File in the project": "notes.md" },
     then: async (world) => assert.equal((await world.detail("Hand")).artifacts[0].path, "notes.md"),
     shows: "notes.md",
   },
-  { frame: "Hand", title: "Summarise its conversation", keys: "f s", fields: { heed: "what is open" }, toast: "Noted" },
-  { frame: "Hand", title: "Plan a frame within it", keys: "f p", fields: { Goal: "Take one step", Title: "Step" }, then: (world) => world.becomes("Step", "planned"), shows: "Step" },
-  { frame: "Hand", title: "Plan several frames within it", keys: "f Shift+P", fields: { Goals: "Second\nThird", Order: "chain" }, then: (world) => world.becomes("Third", "planned") },
-  { frame: "Step", title: "Activate it", keys: "f a", asks: false, then: (world) => world.becomes("Step", "in_progress") },
-  { frame: "Step", title: "Block it", keys: "f b", fields: { Why: "no key" }, then: (world) => world.becomes("Step", "blocked"), shows: "no key" },
-  { frame: "Step", title: "Activate it", keys: "f a", asks: false, then: (world) => world.becomes("Step", "in_progress") },
-  { frame: "Step", title: "Fail it", keys: "f x", fields: { Why: "no luck" }, then: (world) => world.becomes("Step", "failed"), shows: "no luck" },
   {
-    frame: "Second", title: "Invalidate it", keys: "f i", fields: { Why: "not wanted" }, foreseen: ["Dropped with it", "Third"],
+    frame: "Hand",
+    title: "Summarise its conversation",
+    keys: "f s",
+    fields: { heed: "what is open" },
+    toast: "Noted",
+  },
+  {
+    frame: "Hand",
+    title: "Plan a frame within it",
+    keys: "f p",
+    fields: { Goal: "Take one step", Title: "Step" },
+    then: (world) => world.becomes("Step", "planned"),
+    shows: "Step",
+  },
+  {
+    frame: "Hand",
+    title: "Plan several frames within it",
+    keys: "f Shift+P",
+    fields: { Goals: "Second\nThird", Order: "chain" },
+    then: (world) => world.becomes("Third", "planned"),
+  },
+  {
+    frame: "Step",
+    title: "Activate it",
+    keys: "f a",
+    asks: false,
+    then: (world) => world.becomes("Step", "in_progress"),
+  },
+  {
+    frame: "Step",
+    title: "Block it",
+    keys: "f b",
+    fields: { Why: "no key" },
+    then: (world) => world.becomes("Step", "blocked"),
+    shows: "no key",
+  },
+  {
+    frame: "Step",
+    title: "Activate it",
+    keys: "f a",
+    asks: false,
+    then: (world) => world.becomes("Step", "in_progress"),
+  },
+  {
+    frame: "Step",
+    title: "Fail it",
+    keys: "f x",
+    fields: { Why: "no luck" },
+    then: (world) => world.becomes("Step", "failed"),
+    shows: "no luck",
+  },
+  {
+    frame: "Second",
+    title: "Invalidate it",
+    keys: "f i",
+    fields: { Why: "not wanted" },
+    foreseen: ["Dropped with it", "Third"],
     then: async (world) => {
       await world.becomes("Second", "invalidated");
       await world.becomes("Third", "invalidated");
     },
   },
-  { frame: "Hand", title: "Navigate to it", keys: "f n", asks: false, toast: "You work in “\u2068Hand\u2069” now." },
-  { frame: "Hand", title: "Complete it", keys: "Mod+Backspace", fields: { "Results": "All is well", "The same": "well" }, then: (world) => world.becomes("Hand", "completed"), shows: "All is well" },
-  { frame: "broken", title: "Retry it", keys: "f r", asks: false, first: () => writeFileSync(join(daemon.project, "mended"), ""), then: (world) => world.becomes("broken", "completed") },
   {
-    frame: "done", title: "Retry from here", keys: "f Shift+R", asks: false,
-    then: (world) => until(async () => (await world.detail("done")).tasks.length, (tasks) => tasks === 2, "a second attempt", 20_000),
+    frame: "Hand",
+    title: "Navigate to it",
+    keys: "f n",
+    asks: false,
+    toast: "You work in “\u2068Hand\u2069” now.",
+  },
+  {
+    frame: "Hand",
+    title: "Complete it",
+    keys: "Mod+Backspace",
+    fields: { Results: "All is well", "The same": "well" },
+    then: (world) => world.becomes("Hand", "completed"),
+    shows: "All is well",
+  },
+  {
+    frame: "broken",
+    title: "Retry it",
+    keys: "f r",
+    asks: false,
+    first: () => writeFileSync(join(daemon.project, "mended"), ""),
+    then: (world) => world.becomes("broken", "completed"),
+  },
+  {
+    frame: "done",
+    title: "Retry from here",
+    keys: "f Shift+R",
+    asks: false,
+    then: (world) =>
+      until(
+        async () => (await world.detail("done")).tasks.length,
+        (tasks) => tasks === 2,
+        "a second attempt",
+        20_000,
+      ),
   },
 ];
 
 const HOLDS = [
   {
-    frame: "later", title: "Set a checkpoint", keys: "f q", fields: { "What is to be decided": "Is it wanted?" },
-    then: (world) => until(async () => (await world.frame("later")).asks.length, (asks) => asks === 1, "it is asked"), shows: "Is it wanted?",
+    frame: "later",
+    title: "Set a checkpoint",
+    keys: "f q",
+    fields: { "What is to be decided": "Is it wanted?" },
+    then: (world) =>
+      until(
+        async () => (await world.frame("later")).asks.length,
+        (asks) => asks === 1,
+        "it is asked",
+      ),
+    shows: "Is it wanted?",
   },
   {
-    frame: "later", title: "Answer what is asked", keys: "f w", fields: { Answer: "go on" },
-    then: (world) => until(async () => (await world.frame("later")).asks.length, (asks) => asks === 0, "it is answered"),
+    frame: "later",
+    title: "Answer what is asked",
+    keys: "f w",
+    fields: { Answer: "go on" },
+    then: (world) =>
+      until(
+        async () => (await world.frame("later")).asks.length,
+        (asks) => asks === 0,
+        "it is answered",
+      ),
   },
-  { frame: "talk", title: "Pause it:", keys: "f z", asks: false, then: (world) => until(async () => (await world.frame("talk")).paused, (paused) => paused, "it is paused"), shows: "paused" },
-  { frame: "talk", title: "Go on with it after a pause", keys: "f Shift+Z", asks: false, then: (world) => until(async () => (await world.frame("talk")).paused, (paused) => !paused, "it goes on") },
+  {
+    frame: "talk",
+    title: "Pause it:",
+    keys: "f z",
+    asks: false,
+    then: (world) =>
+      until(
+        async () => (await world.frame("talk")).paused,
+        (paused) => paused,
+        "it is paused",
+      ),
+    shows: "paused",
+  },
+  {
+    frame: "talk",
+    title: "Go on with it after a pause",
+    keys: "f Shift+Z",
+    asks: false,
+    then: (world) =>
+      until(
+        async () => (await world.frame("talk")).paused,
+        (paused) => !paused,
+        "it goes on",
+      ),
+  },
 ];
 
 const STOPS = [
-  { frame: "talk", title: "Stop its task alone", keys: "t k", then: (world) => until(async () => (await world.detail("talk")).tasks.at(-1).state, (state) => state === "cancelled", "it is stopped", 20_000) },
-  { frame: "talk", title: "Retry it", keys: "f r", asks: false, then: (world) => world.becomes("talk", "in_progress") },
-  { frame: "talk", title: "Stop it, with all", keys: "f k", then: (world) => until(async () => (await world.frame("talk")).status, (status) => status !== "in_progress", "it is stopped", 20_000) },
+  {
+    frame: "talk",
+    title: "Stop its task alone",
+    keys: "t k",
+    then: (world) =>
+      until(
+        async () => (await world.detail("talk")).tasks.at(-1).state,
+        (state) => state === "cancelled",
+        "it is stopped",
+        20_000,
+      ),
+  },
+  {
+    frame: "talk",
+    title: "Retry it",
+    keys: "f r",
+    asks: false,
+    then: (world) => world.becomes("talk", "in_progress"),
+  },
+  {
+    frame: "talk",
+    title: "Stop it, with all",
+    keys: "f k",
+    then: (world) =>
+      until(
+        async () => (await world.frame("talk")).status,
+        (status) => status !== "in_progress",
+        "it is stopped",
+        20_000,
+      ),
+  },
 ];
 
 async function carryOut(hand, world, step) {
@@ -164,7 +341,11 @@ for (const hand of [MOUSE, KEYBOARD]) {
     await page.keyboard.insertText("Talk on");
     if (hand === MOUSE) await page.getByRole("button", { name: "Save" }).click();
     else await page.keyboard.press("Control+Enter");
-    await until(async () => (await world.detail("talk")).goal, (text) => text === "Talk on", "the goal");
+    await until(
+      async () => (await world.detail("talk")).goal,
+      (text) => text === "Talk on",
+      "the goal",
+    );
     assert.deepEqual(wrong, []);
   });
 
@@ -177,25 +358,47 @@ for (const hand of [MOUSE, KEYBOARD]) {
   test(`runs are held, stopped, retried and run again, and a task is rerun ${hand.name}`, async () => {
     const { page, wrong, world } = await begin();
     const status = async () => (await world.get(`runs/${world.run.id}`)).run;
-    const act = (title, keys, more = {}) => perform(hand, page, { title, keys, asks: false, ...more });
+    const act = (title, keys, more = {}) =>
+      perform(hand, page, { title, keys, asks: false, ...more });
     await act("Pause the run", "r z");
-    await until(async () => (await status()).paused, (paused) => paused, "the run is paused");
+    await until(
+      async () => (await status()).paused,
+      (paused) => paused,
+      "the run is paused",
+    );
     // Who uses keys alone presses them when the page offers it, not before.
     const offers = (name) => page.getByRole("button", { name }).first().waitFor();
     await offers("Go on");
     await act("Go on with the run", "r Shift+Z");
-    await until(async () => (await status()).paused, (paused) => !paused, "the run goes on");
+    await until(
+      async () => (await status()).paused,
+      (paused) => !paused,
+      "the run goes on",
+    );
     await act("Stop the run", "r k", { asks: true });
-    await until(async () => (await status()).status, (now) => now === "cancelled", "the run is stopped", 20_000);
+    await until(
+      async () => (await status()).status,
+      (now) => now === "cancelled",
+      "the run is stopped",
+      20_000,
+    );
     await offers("Retry");
     await act("Retry what did not succeed", "r r");
     await world.becomes("talk", "in_progress");
     await act("Run the plan again", "r a", { asks: true });
-    await until(() => new URL(page.url()).pathname, (path) => path.startsWith("/runs/") && !path.endsWith(world.run.id), "another run is shown");
+    await until(
+      () => new URL(page.url()).pathname,
+      (path) => path.startsWith("/runs/") && !path.endsWith(world.run.id),
+      "another run is shown",
+    );
     await look(page, world.run);
     const { id } = await world.frame("done");
     await perform(hand, page, { frame: id, title: "Rerun its task", keys: "t e" });
-    await until(() => new URL(page.url()).pathname, (path) => !path.endsWith(world.run.id), "the task's own run is shown");
+    await until(
+      () => new URL(page.url()).pathname,
+      (path) => !path.endsWith(world.run.id),
+      "the task's own run is shown",
+    );
     await page.getByRole("heading", { name: "rerun of" }).first().waitFor();
     assert.deepEqual(wrong, []);
   });
@@ -222,7 +425,12 @@ for (const hand of [MOUSE, KEYBOARD]) {
     await page.getByRole("dialog").waitFor();
     await hand.submit(page);
     await page.locator(".run-title .status-cancelled").waitFor();
-    await until(async () => JSON.parse(await daemon.fornax("ps", "--json").catch(() => "[]")), (all) => JSON.stringify(all).includes("running") === false, "nothing runs", 20_000);
+    await until(
+      async () => JSON.parse(await daemon.fornax("ps", "--json").catch(() => "[]")),
+      (all) => JSON.stringify(all).includes("running") === false,
+      "nothing runs",
+      20_000,
+    );
     assert.deepEqual(wrong, []);
   });
 }

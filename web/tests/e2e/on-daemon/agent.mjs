@@ -32,7 +32,11 @@ const SCRIPT = {
       id: "ask",
       when: { user: "ASKING" },
       replies: [
-        { tools: [[{ name: "Bash", args: { command: "echo yes > asked.txt", description: "writes" } }]] },
+        {
+          tools: [
+            [{ name: "Bash", args: { command: "echo yes > asked.txt", description: "writes" } }],
+          ],
+        },
         { text: "It is written." },
       ],
     },
@@ -43,7 +47,9 @@ before(async () => {
   mkdirSync(project);
   writeFileSync(join(project, "fornax.yaml"), "tools:\n  agent: {driver: claude, cmd: [claude]}\n");
   writeFileSync(join(home, "script.json"), JSON.stringify(SCRIPT));
-  stub = spawn(join(BIN, "../fornax-stub-model"), ["--script", join(home, "script.json")], { stdio: ["ignore", "pipe", "inherit"] });
+  stub = spawn(join(BIN, "../fornax-stub-model"), ["--script", join(home, "script.json")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const [line] = await once(stub.stdout, "data");
   const base = /http:\S+/.exec(String(line))[0];
   env = {

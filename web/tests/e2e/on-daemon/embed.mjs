@@ -12,10 +12,18 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { launch, until } from "../browser.mjs";
 
-const BIN = resolve(process.env.FORNAX_BIN ?? fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)));
+const BIN = resolve(
+  process.env.FORNAX_BIN ??
+    fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)),
+);
 const home = mkdtempSync(join(tmpdir(), "fornax-embed-"));
 const project = join(home, "project");
-const env = { ...process.env, XDG_STATE_HOME: join(home, "state"), XDG_CONFIG_HOME: join(home, "config"), HOME: home };
+const env = {
+  ...process.env,
+  XDG_STATE_HOME: join(home, "state"),
+  XDG_CONFIG_HOME: join(home, "config"),
+  HOME: home,
+};
 const call = promisify(execFile);
 const fornax = async (...args) => (await call(BIN, args, { cwd: project, env })).stdout;
 
@@ -26,9 +34,12 @@ let run;
 
 function tool() {
   const server = createServer((request, response) => {
-    const framed = new URL(request.url, "http://localhost").searchParams.get("frame") ?? "about:blank";
+    const framed =
+      new URL(request.url, "http://localhost").searchParams.get("frame") ?? "about:blank";
     response.setHeader("content-type", "text/html");
-    response.end(`<!doctype html><title>a tool</title><iframe width="1000" height="600" src="${framed.replaceAll('"', "%22")}"></iframe>`);
+    response.end(
+      `<!doctype html><title>a tool</title><iframe width="1000" height="600" src="${framed.replaceAll('"', "%22")}"></iframe>`,
+    );
   });
   tools.push(server);
   return new Promise((done) => server.listen(0, () => done(server.address().port)));
@@ -36,7 +47,10 @@ function tool() {
 
 before(async () => {
   mkdirSync(project);
-  writeFileSync(join(project, "plan.yaml"), "name: framed\ngoal: Be framed\nframes:\n  - id: one\n    goal: One\n    run: echo one\n");
+  writeFileSync(
+    join(project, "plan.yaml"),
+    "name: framed\ngoal: Be framed\nframes:\n  - id: one\n    goal: One\n    run: echo one\n",
+  );
   browser = await launch();
 });
 after(async () => {
@@ -69,11 +83,17 @@ async function framed(context, outer, address) {
   const page = await context.newPage();
   const said = [];
   page.on("console", (message) => said.push(message.text()));
-  page.on("response", (response) => response.status() >= 400 && said.push(`status ${response.status()}`));
+  page.on(
+    "response",
+    (response) => response.status() >= 400 && said.push(`status ${response.status()}`),
+  );
   await page.goto(`${outer}/?frame=${encodeURIComponent(address)}`);
   const shown = page.frameLocator("iframe").locator(".chart-box");
   const outcome = await until(
-    async () => ((await shown.count()) > 0 ? "shown" : said.find((text) => /frame-ancestors|X-Frame-Options|status 4/i.test(text)) ?? null),
+    async () =>
+      (await shown.count()) > 0
+        ? "shown"
+        : (said.find((text) => /frame-ancestors|X-Frame-Options|status 4/i.test(text)) ?? null),
     (seen) => seen !== null,
     `${address} in ${outer}`,
     15_000,
@@ -91,16 +111,33 @@ test("nobody may frame anything by default", async () => {
 
 test("whom the daemon was told frames a run, live, and nothing else; others frame nothing", async () => {
   const [allowed, other] = [await tool(), await tool()];
-  const { context, embed, origin } = await signedIn("127.0.0.1", "--embed-origin", `http://127.0.0.1:${allowed}`, "--embed-origin", `http://localhost:${allowed}`);
+  const { context, embed, origin } = await signedIn(
+    "127.0.0.1",
+    "--embed-origin",
+    `http://127.0.0.1:${allowed}`,
+    "--embed-origin",
+    `http://localhost:${allowed}`,
+  );
   const { page, outcome } = await framed(context, `http://127.0.0.1:${allowed}`, embed);
   assert.equal(outcome, "shown");
   const inner = page.frameLocator("iframe");
   await inner.getByText("framed in Fornax").waitFor();
-  assert.equal(await inner.getByRole("button", { name: /stop|retry|allow/i }).count(), 0, "it does nothing");
+  assert.equal(
+    await inner.getByRole("button", { name: /stop|retry|allow/i }).count(),
+    0,
+    "it does nothing",
+  );
   assert.equal(await inner.getByText("not live").count(), 0);
-  assert.match((await framed(context, `http://127.0.0.1:${other}`, embed)).outcome, /frame-ancestors/);
+  assert.match(
+    (await framed(context, `http://127.0.0.1:${other}`, embed)).outcome,
+    /frame-ancestors/,
+  );
   for (const path of ["/", new URL(embed).pathname.replace("/embed/run", "/runs/p")]) {
-    assert.match((await framed(context, `http://127.0.0.1:${allowed}`, origin + path)).outcome, /status 403/, path);
+    assert.match(
+      (await framed(context, `http://127.0.0.1:${allowed}`, origin + path)).outcome,
+      /status 403/,
+      path,
+    );
   }
   // Another host name is another site: the cookie would not be sent, and the daemon does not answer.
   assert.match((await framed(context, `http://localhost:${allowed}`, embed)).outcome, /status 403/);
@@ -109,7 +146,11 @@ test("whom the daemon was told frames a run, live, and nothing else; others fram
 
 test("the host name is the one where one is signed in", async () => {
   const port = await tool();
-  const { context, embed } = await signedIn("localhost", "--embed-origin", `http://localhost:${port}`);
+  const { context, embed } = await signedIn(
+    "localhost",
+    "--embed-origin",
+    `http://localhost:${port}`,
+  );
   assert.equal((await framed(context, `http://localhost:${port}`, embed)).outcome, "shown");
   const stranger = await browser.newContext();
   const { page, outcome } = await framed(stranger, `http://localhost:${port}`, embed);
@@ -121,7 +162,15 @@ test("the host name is the one where one is signed in", async () => {
 
 test("an origin of another machine, or that is none, is refused when the daemon starts", async () => {
   await fornax("down").catch(() => {});
-  for (const origin of ["https://example.com", "http://example.com", "*", "http://localhost:3000/page"]) {
-    await assert.rejects(fornax("up", "--detach", "--embed-origin", origin), /no origin of a page on this machine/);
+  for (const origin of [
+    "https://example.com",
+    "http://example.com",
+    "*",
+    "http://localhost:3000/page",
+  ]) {
+    await assert.rejects(
+      fornax("up", "--detach", "--embed-origin", origin),
+      /no origin of a page on this machine/,
+    );
   }
 });

@@ -11,10 +11,18 @@ import { promisify } from "node:util";
 import { snapshotHash } from "../../fixture/truth.mjs";
 import { launch, open, until, watch } from "../browser.mjs";
 
-const BIN = resolve(process.env.FORNAX_BIN ?? fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)));
+const BIN = resolve(
+  process.env.FORNAX_BIN ??
+    fileURLToPath(new URL("../../../../target/debug/fornax", import.meta.url)),
+);
 const home = mkdtempSync(join(tmpdir(), "fornax-page-"));
 const project = join(home, "project");
-const env = { ...process.env, XDG_STATE_HOME: join(home, "state"), XDG_CONFIG_HOME: join(home, "config"), HOME: home };
+const env = {
+  ...process.env,
+  XDG_STATE_HOME: join(home, "state"),
+  XDG_CONFIG_HOME: join(home, "config"),
+  HOME: home,
+};
 const call = promisify(execFile);
 const fornax = async (...args) => (await call(BIN, args, { cwd: project, env })).stdout;
 
@@ -69,7 +77,12 @@ const link = async () => (await fornax("open", "--print")).trim();
 const start = async () => JSON.parse(await fornax("run", "plan.yaml", "--detach", "--json"));
 const row = (page, name) => page.getByRole("row", { name });
 const becomes = (page, name, status) =>
-  until(() => row(page, name).getAttribute("aria-label"), (label) => label.includes(status), `${name} ${status}`, 15_000);
+  until(
+    () => row(page, name).getAttribute("aria-label"),
+    (label) => label.includes(status),
+    `${name} ${status}`,
+    15_000,
+  );
 
 test("who is not signed in sees nothing; a link signs in, once", async () => {
   const { page } = await open(browser, url);
@@ -136,15 +149,37 @@ test("a run is stopped, after a question", async () => {
 test("frames show as they are pushed; a question is answered on the page", async () => {
   const { page, wrong } = await open(browser, await link());
   await page.locator(".connection-live").waitFor();
-  await fornax("frame", "push", "Choose a store", "--title", "The store", "--success-criteria", HOSTILE);
-  await page.getByRole("link", { name: /By hand/ }).first().click();
+  await fornax(
+    "frame",
+    "push",
+    "Choose a store",
+    "--title",
+    "The store",
+    "--success-criteria",
+    HOSTILE,
+  );
+  await page
+    .getByRole("link", { name: /By hand/ })
+    .first()
+    .click();
   await becomes(page, /^The store/, "in progress");
   await row(page, /^The store/).click();
   await page.locator(".details").getByText(HOSTILE).waitFor();
   await fornax("frame", "add-decision", HOSTILE, "--reason", "it is small");
   await page.locator(".details").getByText("it is small").waitFor();
-  const asked = fornax("frame", "request-input", `${HOSTILE} Which one?`, "--options", "sqlite", "--options", HOSTILE);
-  await page.getByRole("group", { name: "A question" }).getByRole("button", { name: "sqlite" }).click();
+  const asked = fornax(
+    "frame",
+    "request-input",
+    `${HOSTILE} Which one?`,
+    "--options",
+    "sqlite",
+    "--options",
+    HOSTILE,
+  );
+  await page
+    .getByRole("group", { name: "A question" })
+    .getByRole("button", { name: "sqlite" })
+    .click();
   assert.equal((await asked).trim(), "sqlite");
   await page.getByRole("group", { name: "A question" }).waitFor({ state: "detached" });
   await fornax("frame", "pop", "--results", "sqlite it is");
@@ -175,7 +210,10 @@ async function openQuestion(page) {
   await fornax("frame", "push", "Choose a name", "--title", "The name");
   const asking = call(BIN, ["frame", "request-input", "Which name?"], { cwd: project, env });
   asking.catch(() => {});
-  await page.getByRole("link", { name: /By hand/ }).first().click();
+  await page
+    .getByRole("link", { name: /By hand/ })
+    .first()
+    .click();
   await row(page, /^The name/).click();
   const field = page.getByRole("group", { name: "A question" }).getByRole("textbox");
   await field.waitFor();
@@ -188,7 +226,11 @@ test("the daemon is ended and comes back under a run; twelve tabs find it within
   await log.locator(".connection-live").waitFor();
   const run = await start();
   const path = `/runs/${run.project}/${run.id}`;
-  const tabs = [log, ...(await tabsOn(context, path, 5, wrong)), ...(await tabsOn(context, "/", 6, wrong))];
+  const tabs = [
+    log,
+    ...(await tabsOn(context, path, 5, wrong)),
+    ...(await tabsOn(context, "/", 6, wrong)),
+  ];
   const field = await openQuestion(tabs.at(-1));
   await field.fill("half a na");
   await log.bringToFront();
@@ -196,12 +238,19 @@ test("the daemon is ended and comes back under a run; twelve tabs find it within
   await becomes(log, /^Talk|^talk/i, "in progress");
   await row(log, /^Talk|^talk/i).click();
   await log.getByRole("tab", { name: "Log", exact: true }).click();
-  await log.getByText(/line \d+ é漢🔥/).first().waitFor();
+  await log
+    .getByText(/line \d+ é漢🔥/)
+    .first()
+    .waitFor();
   await fornax("down");
   await log.getByText("The daemon does not answer").waitFor();
   await fornax("up", "--detach", "--bind", new URL(url).host);
   const back = Date.now();
-  await until(() => states(tabs), (all) => all.every((state) => state?.connection === "live"), "twelve tabs live");
+  await until(
+    () => states(tabs),
+    (all) => all.every((state) => state?.connection === "live"),
+    "twelve tabs live",
+  );
   assert.ok(Date.now() - back < 1_000, `${Date.now() - back} ms`);
   assert.equal(await field.inputValue(), "half a na", "what was being written is still there");
   await field.press("End");
@@ -211,9 +260,14 @@ test("the daemon is ended and comes back under a run; twelve tabs find it within
   writeFileSync(join(project, "mended"), "");
   await log.bringToFront();
   await log.getByText("the last line").waitFor();
-  assert.equal(await log.getByText("the last line").count(), 1, "a log that is followed goes on where it was");
+  assert.equal(
+    await log.getByText("the last line").count(),
+    1,
+    "a log that is followed goes on where it was",
+  );
   await becomes(log, /^rest/i, "completed");
-  const snapshot = async () => (await context.request.get(`${url}/api/snapshot`, { headers: { origin: url } })).json();
+  const snapshot = async () =>
+    (await context.request.get(`${url}/api/snapshot`, { headers: { origin: url } })).json();
   const [truth, all] = await until(
     async () => [await snapshot(), await states(tabs)],
     ([{ epoch, seq }, seen]) => seen.every((state) => state.epoch === epoch && state.seq === seq),

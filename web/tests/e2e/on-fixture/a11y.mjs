@@ -9,12 +9,24 @@ import { LIVE } from "../../fixture/scenario.mjs";
 import { PLACES, TOOLS, letSomeWait } from "../places.mjs";
 import { browser, fixture, idOf, url } from "../setup.mjs";
 
-const WIDTHS = [[1400, 860], [390, 844]];
+const WIDTHS = [
+  [1400, 860],
+  [390, 844],
+];
 
 async function violations(page) {
   // The colours within a line of a log are those that the program chose.
-  const found = await new AxeBuilder({ page }).exclude(".log-line *").withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-  return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary?.split("\n")[1] ?? ""}`).join("; ")}`);
+  const found = await new AxeBuilder({ page })
+    .exclude(".log-line *")
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  return found.violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes
+        .slice(0, 3)
+        .map((node) => `${node.target} ${node.failureSummary?.split("\n")[1] ?? ""}`)
+        .join("; ")}`,
+  );
 }
 
 for (const place of PLACES) {
@@ -23,14 +35,25 @@ for (const place of PLACES) {
     letSomeWait();
     const { page, wrong } = await open(browser, url + place.path(), { theme: "dark" });
     await place.ready(page).waitFor();
-    for (const [theme, width, height] of [["dark", 1400, 860], ["light", 1400, 860], ["light", 390, 844]]) {
+    for (const [theme, width, height] of [
+      ["dark", 1400, 860],
+      ["light", 1400, 860],
+      ["light", 390, 844],
+    ]) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme: theme });
       await page.locator(`:root[data-theme=${theme}]`).waitFor();
       assert.deepEqual(await violations(page), [], `${theme}, ${width} px`);
-      const levels = await page.evaluate(() => [...document.querySelectorAll("h1,h2,h3,h4")].filter((heading) => heading.checkVisibility()).map((heading) => Number(heading.tagName[1])));
+      const levels = await page.evaluate(() =>
+        [...document.querySelectorAll("h1,h2,h3,h4")]
+          .filter((heading) => heading.checkVisibility())
+          .map((heading) => Number(heading.tagName[1])),
+      );
       assert.equal(levels.filter((level) => level === 1).length, 1, `one main heading: ${levels}`);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing is wider than ${width} px`);
+      assert.ok(
+        await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+        `nothing is wider than ${width} px`,
+      );
     }
     assert.deepEqual(wrong, []);
   });
@@ -54,7 +77,9 @@ test("palette and help: axe finds nothing", async () => {
 
 test("the menu of actions, a form and a toast: axe finds nothing", async () => {
   for (const theme of ["dark", "light"]) {
-    const { page, context } = await open(browser, `${url}/runs/${LIVE}?frame=${idOf("list")}`, { theme });
+    const { page, context } = await open(browser, `${url}/runs/${LIVE}?frame=${idOf("list")}`, {
+      theme,
+    });
     await page.locator(".details").getByRole("button", { name: "Actions" }).click();
     await page.getByRole("menuitem").first().waitFor();
     assert.deepEqual(await violations(page), [], `${theme}: the menu`);
@@ -62,7 +87,9 @@ test("the menu of actions, a form and a toast: axe finds nothing", async () => {
     await page.getByRole("dialog").waitFor();
     assert.deepEqual(await violations(page), [], `${theme}: the form`);
     await page.keyboard.press("Escape");
-    fixture.answer = () => ({ error: { kind: "conflict", message: "it was paused already", help: "look again" } });
+    fixture.answer = () => ({
+      error: { kind: "conflict", message: "it was paused already", help: "look again" },
+    });
     await page.locator(".run-title").getByRole("button", { name: "Pause" }).click();
     await page.getByText("it was paused already").waitFor();
     assert.deepEqual(await violations(page), [], `${theme}: the toast`);
@@ -75,11 +102,15 @@ test("what can be pressed is large enough to be hit", async () => {
     const { page, context } = await open(browser, `${url}/inbox`, { width, height });
     letSomeWait();
     await page.getByRole("article").first().waitFor();
-    const small = await page.evaluate(() => [...document.querySelectorAll("button, select, a[href], input")].flatMap((target) => {
-      const { width: across, height: down } = target.getBoundingClientRect();
-      const isHidden = across === 0 || target.matches(".skip");
-      return isHidden || (across >= 24 && down >= 24) ? [] : [`${target.outerHTML.slice(0, 80)}: ${across} x ${down}`];
-    }));
+    const small = await page.evaluate(() =>
+      [...document.querySelectorAll("button, select, a[href], input")].flatMap((target) => {
+        const { width: across, height: down } = target.getBoundingClientRect();
+        const isHidden = across === 0 || target.matches(".skip");
+        return isHidden || (across >= 24 && down >= 24)
+          ? []
+          : [`${target.outerHTML.slice(0, 80)}: ${across} x ${down}`];
+      }),
+    );
     assert.deepEqual(small, []);
     await context.close();
   }
@@ -93,7 +124,12 @@ test("with the system's colours the chosen one is told by a border, and nothing 
   const chosen = page.locator(".inbox-item.chosen");
   await chosen.waitFor();
   assert.equal(await chosen.evaluate((element) => getComputedStyle(element).outlineStyle), "solid");
-  assert.equal(await page.locator(".places a[aria-current]").evaluate((element) => getComputedStyle(element).outlineStyle), "solid");
+  assert.equal(
+    await page
+      .locator(".places a[aria-current]")
+      .evaluate((element) => getComputedStyle(element).outlineStyle),
+    "solid",
+  );
   await fixture.stop();
   const sign = page.locator(".connection-reconnecting i");
   await sign.waitFor();

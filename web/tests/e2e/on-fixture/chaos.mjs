@@ -69,18 +69,25 @@ class Trial {
       if (random.chance(0.02)) world.fixture.renew();
       if (random.chance(0.02)) await this.#restart();
       // Time for the page to get on with it.
-      if (random.chance(0.3)) await random.pick(tabs).evaluate(() => new Promise((then) => requestAnimationFrame(then)));
-      if (random.chance(0.1)) await random.pick(tabs).evaluate(() => dispatchEvent(new Event("focus")));
+      if (random.chance(0.3))
+        await random.pick(tabs).evaluate(() => new Promise((then) => requestAnimationFrame(then)));
+      if (random.chance(0.1))
+        await random.pick(tabs).evaluate(() => dispatchEvent(new Event("focus")));
     }
     if (random.chance(0.03)) await random.pick(tabs).reload();
     network.calm();
     // What was lost last is noticed when the next change comes.
     world.change();
     // Who looks at the page does not wait for the next attempt.
-    if (random.chance(0.5)) await random.pick(tabs).evaluate(() => dispatchEvent(new Event("focus")));
+    if (random.chance(0.5))
+      await random.pick(tabs).evaluate(() => dispatchEvent(new Event("focus")));
     const states = await this.#meet();
     const hash = truthHash(world.fixture);
-    return states.flatMap((state, i) => (state.hash === hash ? [] : [`tab ${i} holds ${state.hash} at ${state.epoch}:${state.seq}, not ${hash}`]));
+    return states.flatMap((state, i) =>
+      state.hash === hash
+        ? []
+        : [`tab ${i} holds ${state.hash} at ${state.epoch}:${state.seq}, not ${hash}`],
+    );
   }
 
   /** Nothing listens for a while in which a tab asks, and then it is another life. */
@@ -97,20 +104,32 @@ class Trial {
   /** Waits until every tab has come to the moment at which the daemon is. */
   #meet() {
     const { fixture } = this.world;
-    const look = () => Promise.all(this.tabs.map((page) => page.evaluate(async () => {
-      const state = await window.fornax?.state();
-      if (state?.connection === "signed_out") dispatchEvent(new Event("focus"));
-      return state;
-    })));
-    const there = (state) => state?.epoch === fixture.epoch && state.seq === fixture.seq && state.connection === "live";
-    return until(look, (states) => states.every(there), `at ${fixture.epoch}:${fixture.seq}`, PATIENCE_MS);
+    const look = () =>
+      Promise.all(
+        this.tabs.map((page) =>
+          page.evaluate(async () => {
+            const state = await window.fornax?.state();
+            if (state?.connection === "signed_out") dispatchEvent(new Event("focus"));
+            return state;
+          }),
+        ),
+      );
+    const there = (state) =>
+      state?.epoch === fixture.epoch && state.seq === fixture.seq && state.connection === "live";
+    return until(
+      look,
+      (states) => states.every(there),
+      `at ${fixture.epoch}:${fixture.seq}`,
+      PATIENCE_MS,
+    );
   }
 
   /** Goes through rounds until one ends badly; says how. */
   async run(rounds) {
     for (let i = 1; i <= rounds; i++) {
       const bad = await this.round().catch((error) => [String(error)]);
-      if (bad.length > 0 || this.wrong.length > 0) return `FORNAX_SEED=${this.seed}, round ${i}: ${[...bad, ...this.wrong].join("\n")}`;
+      if (bad.length > 0 || this.wrong.length > 0)
+        return `FORNAX_SEED=${this.seed}, round ${i}: ${[...bad, ...this.wrong].join("\n")}`;
     }
     return null;
   }
@@ -152,7 +171,13 @@ async function buildBlind(outDir) {
     },
   };
   const root = fileURLToPath(new URL("../../../", import.meta.url));
-  await build({ root, logLevel: "error", plugins: [blind], worker: { format: "es", plugins: () => [blind] }, build: { outDir, emptyOutDir: false } });
+  await build({
+    root,
+    logLevel: "error",
+    plugins: [blind],
+    worker: { format: "es", plugins: () => [blind] },
+    build: { outDir, emptyOutDir: false },
+  });
 }
 
 test("without the check for gaps, the same rounds find a tab that is wrong", async () => {

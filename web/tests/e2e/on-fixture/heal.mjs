@@ -14,14 +14,23 @@ test("a log that is followed goes on where it was, without a line lost or double
   fixture.writeLog(task, "stdout", "before it went\n");
   await page.getByText("before it went").waitFor();
   await fixture.stop();
-  await until(() => page.locator(".connection-live").count(), (count) => count === 0, "the page knows");
+  await until(
+    () => page.locator(".connection-live").count(),
+    (count) => count === 0,
+    "the page knows",
+  );
   fixture.writeLog(task, "stdout", "while it was away\n");
   fixture.renew();
   await fixture.start();
   await page.getByText("while it was away").waitFor();
   fixture.writeLog(task, "stdout", "since it is back\n");
   await page.getByText("since it is back").waitFor();
-  for (const line of ["before it went", "while it was away", "since it is back"]) assert.equal(await page.getByText(line).count(), 1, line);
-  await until(() => fixture.following, (count) => count === 1, "one connection for it");
+  for (const line of ["before it went", "while it was away", "since it is back"])
+    assert.equal(await page.getByText(line).count(), 1, line);
+  await until(
+    () => fixture.following,
+    (count) => count === 1,
+    "one connection for it",
+  );
   assert.deepEqual(wrong, []);
 });

@@ -36,15 +36,24 @@ class Walk {
     page.on("request", (request) => {
       // A log that is followed is never answered to its end.
       if (!/follow=true|\/api\/events/.test(request.url())) this.#asked.add(request);
-      if (!request.url().startsWith(url) && !/^(blob|data):/.test(request.url())) this.wrong.push(`asked for ${request.url()}`);
+      if (!request.url().startsWith(url) && !/^(blob|data):/.test(request.url()))
+        this.wrong.push(`asked for ${request.url()}`);
     });
   }
 
   async look(where) {
     // Until what was asked for is here and drawn.
-    const drawn = () => this.page.evaluate(() => new Promise((then) => requestAnimationFrame(() => setTimeout(then))));
+    const drawn = () =>
+      this.page.evaluate(
+        () => new Promise((then) => requestAnimationFrame(() => setTimeout(then))),
+      );
     await drawn();
-    await until(() => [...this.#asked].map((request) => request.url()), (open) => open.length === 0, `${where}: everything that was asked for`, 60_000);
+    await until(
+      () => [...this.#asked].map((request) => request.url()),
+      (open) => open.length === 0,
+      `${where}: everything that was asked for`,
+      60_000,
+    );
     await drawn();
     for (const problem of await this.page.evaluate(inspect)) {
       if (this.#seen.has(problem)) continue;
@@ -85,7 +94,9 @@ class Walk {
   }
 
   async #writeInto() {
-    for (const field of await this.page.locator("dialog[open] :is(input:not([type]), input[type=text], textarea):visible").all()) {
+    for (const field of await this.page
+      .locator("dialog[open] :is(input:not([type]), input[type=text], textarea):visible")
+      .all()) {
       await field.fill(CORPUS["right to left override"] + CORPUS.script);
     }
   }
@@ -103,18 +114,28 @@ async function walk(width, height, go) {
 }
 
 async function places(walking, page) {
-  const links = await page.locator("nav a[href^='/']").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  const links = await page
+    .locator("nav a[href^='/']")
+    .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
   assert.ok(links.length > 0, "places are found in the navigation");
   for (const path of new Set(["/", ...links, `/?project=${PROJECT}`])) {
     await walking.goTo(path);
     await walking.look(path);
   }
   const task = fixture.runs.get(`${PROJECT}/${RUN}`).frames.get("f-000002").task;
-  for (const path of [`/compare?runs=${PROJECT}/${RUN},00000002/${RUN},00000017/${RUN}`, `/compare?frames=${PROJECT}/f-000003,${PROJECT}/f-000021`, `/logs/${PROJECT}/${task}`]) {
+  for (const path of [
+    `/compare?runs=${PROJECT}/${RUN},00000002/${RUN},00000017/${RUN}`,
+    `/compare?frames=${PROJECT}/f-000003,${PROJECT}/f-000021`,
+    `/logs/${PROJECT}/${task}`,
+  ]) {
     await walking.goTo(path);
     await walking.look(path);
   }
-  for (const text of [CORPUS.script, CORPUS["right to left override"], CORPUS["without blanks"].slice(0, 500)]) {
+  for (const text of [
+    CORPUS.script,
+    CORPUS["right to left override"],
+    CORPUS["without blanks"].slice(0, 500),
+  ]) {
     await walking.goTo(`/${encodeURIComponent(text)}`);
     await walking.look("a place that is none");
     await walking.goTo(`/runs/${PROJECT}/${encodeURIComponent(text)}`);
@@ -165,7 +186,10 @@ async function overlays(walking, page) {
   await page.keyboard.press("Escape");
   const box = await page.locator("canvas").first().boundingBox();
   for (let i = 0; i < 40; i++) {
-    await page.mouse.move(box.x + ((i * 37) % box.width), box.y + 30 + ((i * 23) % (box.height - 30)));
+    await page.mouse.move(
+      box.x + ((i * 37) % box.width),
+      box.y + 30 + ((i * 23) % (box.height - 30)),
+    );
     if (i % 4 === 0) await walking.look("over the chart");
   }
 }
@@ -181,7 +205,17 @@ async function exported(walking, page) {
   await page.locator("input[type=file]").setInputFiles(file);
   await page.locator("canvas").first().waitFor();
   await walking.look("an imported run");
-  await page.locator("input[type=file]").first().setInputFiles({ name: "harm.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify({ [CORPUS.script]: CORPUS.image, format: CORPUS["right to left override"] })) }).catch(() => {});
+  await page
+    .locator("input[type=file]")
+    .first()
+    .setInputFiles({
+      name: "harm.json",
+      mimeType: "application/json",
+      buffer: Buffer.from(
+        JSON.stringify({ [CORPUS.script]: CORPUS.image, format: CORPUS["right to left override"] }),
+      ),
+    })
+    .catch(() => {});
   await walking.look("a file that is no run");
 }
 
@@ -194,7 +228,10 @@ async function framed(walking) {
 test("the corpus is in every text field of the API, and in the inbox, the list and the run", async () => {
   const snapshot = JSON.stringify(fixture.snapshot());
   for (const [name, text] of Object.entries(CORPUS)) {
-    assert.ok(snapshot.split(JSON.stringify(text).slice(1, -1)).length > 8 || text.length < 8, name);
+    assert.ok(
+      snapshot.split(JSON.stringify(text).slice(1, -1)).length > 8 || text.length < 8,
+      name,
+    );
   }
 });
 
@@ -218,7 +255,13 @@ test("it is in palette, help, tips, dialogs, and in what the daemon refuses", as
   await walk(1400, 860, async (walking, page) => {
     await overlays(walking, page);
     let nth = 0;
-    fixture.answer = () => ({ error: { kind: "conflict", message: Object.values(CORPUS)[nth++ % NAMES.length], help: Object.values(CORPUS)[nth++ % NAMES.length] } });
+    fixture.answer = () => ({
+      error: {
+        kind: "conflict",
+        message: Object.values(CORPUS)[nth++ % NAMES.length],
+        help: Object.values(CORPUS)[nth++ % NAMES.length],
+      },
+    });
     for (const name of ["image", "right to left override", "without blanks", "many lines"]) {
       walking.at = frameUrl(NAMES.indexOf(name));
       await walking.goTo(walking.at);
@@ -236,10 +279,21 @@ test("what a check of this finds, it finds", async () => {
   await page.evaluate(() => {
     const made = document.createElement("div");
     made.innerHTML = `<img class="harm" src="x"><p>${"W".repeat(50)}</p><p>before <i>\u202Eturned</i> after <a href="javascript:1">x</a></p>`;
-    Object.assign(made.querySelector("p").style, { width: "50px", whiteSpace: "nowrap", overflowWrap: "normal" });
+    Object.assign(made.querySelector("p").style, {
+      width: "50px",
+      whiteSpace: "nowrap",
+      overflowWrap: "normal",
+    });
     made.querySelector("i").style.unicodeBidi = "normal";
     document.querySelector("main").append(made);
   });
-  const found = (await until(() => page.evaluate(inspect), (all) => all.length >= 4, "what was put there")).join("\n");
-  for (const what of [/made of text/, /spills out/, /turns the direction/, /leads to javascript/]) assert.match(found, what);
+  const found = (
+    await until(
+      () => page.evaluate(inspect),
+      (all) => all.length >= 4,
+      "what was put there",
+    )
+  ).join("\n");
+  for (const what of [/made of text/, /spills out/, /turns the direction/, /leads to javascript/])
+    assert.match(found, what);
 });

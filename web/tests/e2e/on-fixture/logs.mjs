@@ -12,17 +12,22 @@ const logUrl = (key, rest = "") => `${url}/logs/${APP}/${taskOf(key)}${rest}`;
 const hash = (page) => page.evaluate(() => location.hash);
 const box = (page) => page.locator(".log-box");
 /** The numbers that stand beside the lines in sight. */
-const numbers = (page) => page.locator("button.log-number").evaluateAll((all) => all.map((each) => Number(each.dataset.number)));
+const numbers = (page) =>
+  page
+    .locator("button.log-number")
+    .evaluateAll((all) => all.map((each) => Number(each.dataset.number)));
 const current = (page) => page.locator(".log-line.current .log-text").textContent();
 const found = (page) => page.locator(".log-found");
 /** Whether a line is where one can see it. A row that is drawn anew at this moment is not. */
-const inSight = (line) => line.evaluate((element) => {
-  const box = element.closest(".log-box")?.getBoundingClientRect();
-  const { top, bottom } = element.getBoundingClientRect();
-  return box !== undefined && top >= box.top && bottom <= box.bottom;
-});
+const inSight = (line) =>
+  line.evaluate((element) => {
+    const box = element.closest(".log-box")?.getBoundingClientRect();
+    const { top, bottom } = element.getBoundingClientRect();
+    return box !== undefined && top >= box.top && bottom <= box.bottom;
+  });
 /** How often a log, or something about it, was asked for. */
-const asked = (key, part = "") => fixture.requests.get(`/api/tasks/${taskOf(key)}/logs/stdout${part}`) ?? 0;
+const asked = (key, part = "") =>
+  fixture.requests.get(`/api/tasks/${taskOf(key)}/logs/stdout${part}`) ?? 0;
 
 test("a log of a gibibyte opens at its end at once, and pages back whole", async () => {
   const { page, wrong } = await open(browser, frameUrl("create"));
@@ -30,7 +35,8 @@ test("a log of a gibibyte opens at its end at once, and pages back whole", async
   await tab(page, "Log");
   await page.getByText(/line 016777215/).waitFor();
   assert.equal(asked("create"), 1, "one page of it was asked for");
-  const firstLine = async () => Number(/line (\d+)/.exec(await page.locator(".log-line").nth(1).textContent())[1]);
+  const firstLine = async () =>
+    Number(/line (\d+)/.exec(await page.locator(".log-line").nth(1).textContent())[1]);
   let last = await firstLine();
   for (let i = 0; i < 12; i++) {
     await box(page).evaluate((element) => element.scrollBy(0, -30_000));
@@ -39,7 +45,11 @@ test("a log of a gibibyte opens at its end at once, and pages back whole", async
     assert.ok(lines.length < 120, `${lines.length} nodes`);
     for (const line of lines.slice(1, -1)) assert.match(line, /^line \d{9} ·é漢🔥 -{37}$/u);
     const numbers = lines.slice(1, -1).map((line) => Number(line.slice(5, 14)));
-    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at), "no line missing or twice");
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, at) => numbers[0] + at),
+      "no line missing or twice",
+    );
   }
   await page.getByRole("button", { name: "Jump to end" }).click();
   await page.getByText(/line 016777215/).waitFor();
@@ -65,7 +75,11 @@ test("a log is followed while one looks at its end, and only then", async () => 
   const task = fixture.runs.get(LIVE).frames.get(idOf("list")).task;
   await tab(page, "Log");
   await page.getByText("Writing tests first").waitFor();
-  await until(() => fixture.following, (count) => count === 1, "it follows");
+  await until(
+    () => fixture.following,
+    (count) => count === 1,
+    "it follows",
+  );
   fixture.writeLog(task, "stdout", "caf");
   fixture.writeLog(task, "stdout", Buffer.from("é\n").subarray(0, 1));
   fixture.writeLog(task, "stdout", Buffer.from("é\n").subarray(1));
@@ -74,25 +88,56 @@ test("a log is followed while one looks at its end, and only then", async () => 
   await page.getByText("more 499").waitFor();
   await box(page).evaluate((element) => element.scrollBy(0, -2_000));
   await page.getByRole("button", { name: "Jump to end" }).waitFor();
-  await until(() => fixture.following, (count) => count === 0, "scrolled up, it does not");
+  await until(
+    () => fixture.following,
+    (count) => count === 0,
+    "scrolled up, it does not",
+  );
   const top = await box(page).evaluate((element) => element.scrollTop);
   fixture.writeLog(task, "stdout", "after the pause\n");
   assert.equal(await box(page).evaluate((element) => element.scrollTop), top);
   await page.getByRole("button", { name: "Jump to end" }).click();
   await page.getByText("after the pause").waitFor();
-  await until(() => fixture.following, (count) => count === 1, "at the end, it does again");
+  await until(
+    () => fixture.following,
+    (count) => count === 1,
+    "at the end, it does again",
+  );
   await box(page).evaluate((element) => element.scrollBy(0, -2_000));
-  await until(() => fixture.following, (count) => count === 0, "paused once more");
+  await until(
+    () => fixture.following,
+    (count) => count === 0,
+    "paused once more",
+  );
   await box(page).evaluate((element) => element.scrollBy(0, 20_000));
-  await until(() => fixture.following, (count) => count === 1, "scrolled down to the end, it follows");
+  await until(
+    () => fixture.following,
+    (count) => count === 1,
+    "scrolled down to the end, it follows",
+  );
   await tab(page, "Details");
-  await until(() => fixture.following, (count) => count === 0, "hidden, it does not");
+  await until(
+    () => fixture.following,
+    (count) => count === 0,
+    "hidden, it does not",
+  );
   await tab(page, "Log");
-  await until(() => fixture.following, (count) => count === 1, "seen again, it does");
+  await until(
+    () => fixture.following,
+    (count) => count === 1,
+    "seen again, it does",
+  );
   fixture.writeLog(task, "stdout", "the last words\n");
-  fixture.change(LIVE, { frames: [{ id: idOf("list"), status: "completed", ended_ms: Date.now() }], tasks: [{ id: task, state: "completed", ended_ms: Date.now() }] });
+  fixture.change(LIVE, {
+    frames: [{ id: idOf("list"), status: "completed", ended_ms: Date.now() }],
+    tasks: [{ id: task, state: "completed", ended_ms: Date.now() }],
+  });
   await page.getByText("the last words").waitFor();
-  await until(() => fixture.following, (count) => count === 0, "over, it does not");
+  await until(
+    () => fixture.following,
+    (count) => count === 0,
+    "over, it does not",
+  );
   assert.equal(await page.getByText("the last words").count(), 1);
   assert.deepEqual(wrong, []);
 });
@@ -101,7 +146,11 @@ test("a link to lines of a gibibyte opens there, at once, and says which lines i
   const { page, wrong } = await open(browser, logUrl("create", "#L8000120-L8000140"));
   const line = page.locator(".log-line.linked").first();
   await line.waitFor();
-  assert.deepEqual([asked("create", "/line"), asked("create")], [1, 1], "where it is, and one page from there");
+  assert.deepEqual(
+    [asked("create", "/line"), asked("create")],
+    [1, 1],
+    "where it is, and one page from there",
+  );
   assert.match(await line.textContent(), /^line 008000119 /, "lines are counted from 1");
   assert.equal(await page.locator(".log-line.linked").count(), 21);
   await until(() => inSight(line), Boolean, "where one can see it");
@@ -109,7 +158,15 @@ test("a link to lines of a gibibyte opens there, at once, and says which lines i
   // Paging at either end keeps the numbers.
   for (const by of [-30_000, 30_000]) {
     await box(page).evaluate((element, y) => element.scrollBy(0, y), by);
-    const text = await until(() => page.locator(".log-line", { has: page.locator("button") }).nth(3).evaluate((row) => [row.textContent, row.querySelector("button").dataset.number]), ([shown]) => shown !== "", "lines");
+    const text = await until(
+      () =>
+        page
+          .locator(".log-line", { has: page.locator("button") })
+          .nth(3)
+          .evaluate((row) => [row.textContent, row.querySelector("button").dataset.number]),
+      ([shown]) => shown !== "",
+      "lines",
+    );
     assert.equal(Number(/line (\d+)/.exec(text[0])[1]) + 1, Number(text[1]));
   }
   await page.goto(logUrl("create", "#L99999999999"));
@@ -135,10 +192,17 @@ test("a line's number sets the link, with Shift a range, and the link leads back
   await page.getByText("Copied the link.").waitFor();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   const query = new URL(link).searchParams;
-  assert.deepEqual(["frame", "tab", "task", "stream"].map((name) => query.get(name)), [idOf("passkeys"), "log", taskOf("passkeys"), null]);
+  assert.deepEqual(
+    ["frame", "tab", "task", "stream"].map((name) => query.get(name)),
+    [idOf("passkeys"), "log", taskOf("passkeys"), null],
+  );
   await page.goto("about:blank");
   await page.goto(link);
-  await until(() => page.locator(".log-line.linked").count(), (count) => count === 3, "the same lines");
+  await until(
+    () => page.locator(".log-line.linked").count(),
+    (count) => count === 3,
+    "the same lines",
+  );
   // Of another log they would be other lines.
   await page.getByRole("tab", { name: "stderr" }).click();
   await page.getByText("no transports in the assertion").waitFor();
@@ -156,18 +220,41 @@ test("the keyboard alone goes to lines, to both ends, and through what is found"
   await page.getByText("See the report.").waitFor();
   await box(page).focus();
   await page.keyboard.press("g");
-  await until(() => box(page).evaluate((element) => element.scrollTop), (top) => top === 0, "the begin");
-  await until(() => numbers(page), (all) => all[0] === 1, "line 1");
+  await until(
+    () => box(page).evaluate((element) => element.scrollTop),
+    (top) => top === 0,
+    "the begin",
+  );
+  await until(
+    () => numbers(page),
+    (all) => all[0] === 1,
+    "line 1",
+  );
   await page.keyboard.press(":");
   await page.keyboard.type("120-122");
   await page.keyboard.press("Enter");
-  await until(() => page.locator(".log-line.linked").count(), (count) => count === 3, "the lines");
+  await until(
+    () => page.locator(".log-line.linked").count(),
+    (count) => count === 3,
+    "the lines",
+  );
   assert.equal(await hash(page), "#L120-L122");
   await page.keyboard.press("End");
-  await until(async () => page.getByText("See the report.").evaluate((element) => element.closest(".log-line") !== null), Boolean, "the end");
+  await until(
+    async () =>
+      page
+        .getByText("See the report.")
+        .evaluate((element) => element.closest(".log-line") !== null),
+    Boolean,
+    "the end",
+  );
   await page.keyboard.press("/");
   await page.keyboard.type("case 39");
-  await until(() => found(page).textContent(), (text) => /^\d+ of 11 lines$/.test(text), "what is found");
+  await until(
+    () => found(page).textContent(),
+    (text) => /^\d+ of 11 lines$/.test(text),
+    "what is found",
+  );
   await page.keyboard.press("Enter");
   await page.keyboard.press("Escape");
   assert.equal(await page.evaluate(() => document.activeElement.className), "log-box");
@@ -177,7 +264,9 @@ test("the keyboard alone goes to lines, to both ends, and through what is found"
 
 test("a search finds what colours cut apart, marks it, and goes around", async () => {
   const task = taskOf("list");
-  const lines = Array.from({ length: 3_000 }, (_, i) => (i % 1_000 === 7 ? `\x1b[3${i % 8}mnee\x1b[0mdle ${i} Needle 🔥 needle\n` : `hay ${i}\n`));
+  const lines = Array.from({ length: 3_000 }, (_, i) =>
+    i % 1_000 === 7 ? `\x1b[3${i % 8}mnee\x1b[0mdle ${i} Needle 🔥 needle\n` : `hay ${i}\n`,
+  );
   fixture.writeLog(task, "stdout", lines.join(""));
   const { page, wrong } = await open(browser, logUrl("list"));
   await page.getByText("hay 2999").waitFor();
@@ -185,21 +274,50 @@ test("a search finds what colours cut apart, marks it, and goes around", async (
   await page.keyboard.press("Control+f");
   await page.keyboard.type("needle");
   // Nothing is at or below what is in sight, so it is the last one.
-  await until(() => found(page).textContent(), (text) => text === "3 of 3 lines", "the hits");
+  await until(
+    () => found(page).textContent(),
+    (text) => text === "3 of 3 lines",
+    "the hits",
+  );
   assert.equal(await current(page), "needle 2007 Needle 🔥 needle");
   await until(() => inSight(page.locator(".log-line.current")), Boolean, "where one can see it");
-  assert.deepEqual(await page.locator(".log-line.current mark").allTextContents(), ["nee", "dle", "Needle", "needle"]);
+  assert.deepEqual(await page.locator(".log-line.current mark").allTextContents(), [
+    "nee",
+    "dle",
+    "Needle",
+    "needle",
+  ]);
   await page.keyboard.press("Enter");
-  await until(() => current(page), (text) => /needle 7 /.test(text), "around");
+  await until(
+    () => current(page),
+    (text) => /needle 7 /.test(text),
+    "around",
+  );
   await page.keyboard.press("Shift+Enter");
-  await until(() => current(page), (text) => /needle 2007 /.test(text), "and back");
+  await until(
+    () => current(page),
+    (text) => /needle 2007 /.test(text),
+    "and back",
+  );
   await page.keyboard.press("Shift+Enter");
-  await until(() => current(page), (text) => /needle 1007 /.test(text), "the one before");
+  await until(
+    () => current(page),
+    (text) => /needle 1007 /.test(text),
+    "the one before",
+  );
   await page.getByLabel("Find in the whole log").fill("Needle");
-  await until(() => page.locator(".log-line.current mark").allTextContents(), (marks) => marks.join() === "Needle", "a capital means capitals");
+  await until(
+    () => page.locator(".log-line.current mark").allTextContents(),
+    (marks) => marks.join() === "Needle",
+    "a capital means capitals",
+  );
   await page.getByRole("button", { name: "Regular expression" }).click();
   await page.getByLabel("Find in the whole log").fill("^needle 1\\d+ .* needle$");
-  await until(() => found(page).textContent(), (text) => / of 1 line$/.test(text), "by a regular expression");
+  await until(
+    () => found(page).textContent(),
+    (text) => / of 1 line$/.test(text),
+    "by a regular expression",
+  );
   await page.getByLabel("Find in the whole log").fill("(");
   await page.getByText("is no regular expression").waitFor();
   await page.getByLabel("Find in the whole log").fill("nothing has this");
@@ -210,9 +328,16 @@ test("a search finds what colours cut apart, marks it, and goes around", async (
   await page.getByText("No line has it").waitFor();
   fixture.writeLog(task, "stdout", "a late needle\n");
   await page.getByLabel("Find in the whole log").press("Enter");
-  await until(() => found(page).textContent(), (text) => text === "1 of 1 line", "the late one");
+  await until(
+    () => found(page).textContent(),
+    (text) => text === "1 of 1 line",
+    "the late one",
+  );
   // That a pattern is refused is no mistake of the page.
-  assert.deepEqual(wrong.filter((text) => !/status of 400/.test(text)), []);
+  assert.deepEqual(
+    wrong.filter((text) => !/status of 400/.test(text)),
+    [],
+  );
 });
 
 test("a search in a gibibyte tells how far it is, shows what it found, and ends when it is closed", async () => {
@@ -222,13 +347,30 @@ test("a search in a gibibyte tells how far it is, shows what it found, and ends 
   await box(page).focus();
   await page.keyboard.press("/");
   await page.keyboard.type("line 000123456");
-  await until(() => page.locator(".log-find").textContent(), (text) => /searching, \d+ %/.test(text), "how far it is");
-  await until(() => page.locator(".log-line.current").count(), (count) => count === 1, "the first hit, before all is searched");
+  await until(
+    () => page.locator(".log-find").textContent(),
+    (text) => /searching, \d+ %/.test(text),
+    "how far it is",
+  );
+  await until(
+    () => page.locator(".log-line.current").count(),
+    (count) => count === 1,
+    "the first hit, before all is searched",
+  );
   assert.match(await current(page), /^line 000123456 /);
-  assert.deepEqual(await page.locator(".log-line.current button").evaluateAll((all) => all.map((each) => each.dataset.number)), ["123457"]);
+  assert.deepEqual(
+    await page
+      .locator(".log-line.current button")
+      .evaluateAll((all) => all.map((each) => each.dataset.number)),
+    ["123457"],
+  );
   assert.equal(fixture.searching, 1);
   await page.keyboard.press("Escape");
-  await until(() => fixture.searching, (count) => count === 0, "nobody searches any more");
+  await until(
+    () => fixture.searching,
+    (count) => count === 0,
+    "nobody searches any more",
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -255,12 +397,23 @@ test("long lines are wrapped where one wants that, and it is remembered", async 
   await until(widest, (width) => width <= 0, "nothing is wider than the log");
   const all = (await page.locator(".log-text").allTextContents()).join("");
   assert.ok(all.includes(`${words} 漢字漢字\tafter`), "nothing is lost");
-  const rows = await page.locator(".log-line").evaluateAll((each) => each.map((row) => [row.querySelector(".log-text").getBoundingClientRect().right, row.getBoundingClientRect().height]));
-  for (const [right, height] of rows) assert.ok(right <= 700 && height === 18, `${right} ${height}`);
+  const rows = await page
+    .locator(".log-line")
+    .evaluateAll((each) =>
+      each.map((row) => [
+        row.querySelector(".log-text").getBoundingClientRect().right,
+        row.getBoundingClientRect().height,
+      ]),
+    );
+  for (const [right, height] of rows)
+    assert.ok(right <= 700 && height === 18, `${right} ${height}`);
   assert.deepEqual((await numbers(page)).slice(-3), [3, 4, 5], "a line has one number");
   await page.reload();
   await page.getByText("last", { exact: true }).waitFor();
-  assert.equal(await page.getByRole("button", { name: "Wrap" }).getAttribute("aria-pressed"), "true");
+  assert.equal(
+    await page.getByRole("button", { name: "Wrap" }).getAttribute("aria-pressed"),
+    "true",
+  );
   assert.ok((await widest()) <= 0);
   assert.deepEqual(wrong, []);
 });
@@ -309,8 +462,15 @@ test("the logs of what runs are listed with their last lines, and lead to their 
   fixture.writeLog(taskOf("list"), "stdout", "later\n");
   await entry.getByText("later").waitFor();
   const before = await page.locator(".logs-list li").count();
-  fixture.change(LIVE, { frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }], tasks: [{ id: taskOf("deploy"), state: "completed", ended_ms: Date.now() }] });
-  await until(() => page.locator(".logs-list li").count(), (count) => count === before - 1, "one has ended");
+  fixture.change(LIVE, {
+    frames: [{ id: idOf("deploy"), status: "completed", ended_ms: Date.now() }],
+    tasks: [{ id: taskOf("deploy"), state: "completed", ended_ms: Date.now() }],
+  });
+  await until(
+    () => page.locator(".logs-list li").count(),
+    (count) => count === before - 1,
+    "one has ended",
+  );
   await entry.getByRole("link").click();
   await page.locator(".log-page").getByText("later").waitFor();
   await page.goto(`${url}/logs/${APP}/t-nobody-1`);
@@ -322,7 +482,9 @@ test("on a phone no log is wider than the screen", async () => {
   for (const path of [logUrl("hostile"), logUrl("list", "#L1"), `${url}/logs`]) {
     const { page } = await open(browser, path, { width: 390, height: 844 });
     await page.locator(".log-line, .logs-last").first().waitFor();
-    const width = await page.evaluate(() => Math.max(document.querySelector("main").scrollWidth, document.documentElement.scrollWidth));
+    const width = await page.evaluate(() =>
+      Math.max(document.querySelector("main").scrollWidth, document.documentElement.scrollWidth),
+    );
     assert.ok(width <= 390, `${path}: ${width} px`);
   }
 });
