@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The longest source file, in lines. Aim at under 400.
-const FILE_MAX_LINES: usize = 600;
+const FILE_MAX_LINES: usize = 700;
 
 /// The most packages that the lockfile may name: each one is compiled, audited and trusted.
 const LOCKED_PACKAGES_MAX: usize = 380;

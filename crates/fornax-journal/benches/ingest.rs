@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on fails")]
 
 use divan::counter::{BytesCount, ItemsCount};
-use fornax_journal::{Project, TelemetryWriter};
+use fornax_journal::{Installation, Key, Project, TelemetryWriter};
 use fornax_redact::Rules;
 
 const EVENTS: usize = 10_000;
@@ -43,7 +43,8 @@ fn batch() -> String {
 fn ingest(bencher: divan::Bencher<'_, '_>, rules: &Rules) {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let installation = Installation::new(Key::new([7; 32]), dir.path().join("state"));
+    let (mut writer, _) = project.writer(&installation).unwrap();
     let run = writer.next_run_id(20_261_121).unwrap();
     let telemetry = TelemetryWriter::start(&project).unwrap();
     let text = batch();

@@ -9,9 +9,8 @@ mod common;
 
 use std::fs;
 
-use common::{finished, records, run, started};
+use common::{finished, records, run, started, writer_of};
 use divan::Bencher;
-use fornax_core::record::Record;
 use fornax_journal::{Project, Writer};
 
 fn main() {
@@ -22,15 +21,13 @@ fn main() {
 fn open_with_finished_runs(bencher: Bencher<'_, '_>, runs: u32) {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     for _ in 0..runs {
         let run = writer.next_run_id(common::DAY).unwrap();
-        let text =
-            [started(run), finished(run, 2)].map(|record| record.to_line(None).unwrap() + "\n");
-        fs::write(project.run_dir(run).join("events.jsonl"), text.concat()).unwrap();
+        writer.append(&[started(run), finished(run, 2)]).unwrap();
     }
     drop(writer);
-    bencher.bench_local(|| project.writer().unwrap().1.runs_seen);
+    bencher.bench_local(|| writer_of(&project).unwrap().1.runs_seen);
 }
 
 #[divan::bench]
@@ -55,7 +52,7 @@ struct Journal {
 impl Journal {
     fn new() -> Journal {
         let dir = tempfile::tempdir().unwrap();
-        let (mut writer, _) = Project::open(dir.path()).unwrap().writer().unwrap();
+        let (mut writer, _) = writer_of(&Project::open(dir.path()).unwrap()).unwrap();
         writer.append(&records(run(1), 1..2)).unwrap();
         Journal {
             _dir: dir,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fornax_core::event::Event;
 use fornax_core::ids::{FrameId, RunId};
@@ -19,22 +19,23 @@ use crate::project::Project;
 /// no disk. A crash wastes at most one block of 2^18.
 const BLOCK: u32 = 4096;
 
-/// `counters.json`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// The file, and the version of its format.
+const FILE: &str = "counters.json";
+const VERSION: u32 = 2;
+
+/// The largest file that is read, in bytes.
+const FILE_MAX_BYTES: u64 = 64 << 20;
+
+/// `counters.json` in the project's folder of the state directory: nothing that comes with a clone or
+/// a copy decides which numbers are used.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Stored {
     v: u32,
-    /// The project's key that the frame numbers are used with.
-    #[serde(default)]
-    key: String,
     /// The first frame number that no block has taken.
     next_frame: u32,
-    /// The highest number of each day's runs. One entry a day: all of them are kept, because
-    /// without them the runs of old days would look as if they came from elsewhere.
+    /// The highest number of each day's runs.
     #[serde(default)]
     runs: BTreeMap<u32, u32>,
-    /// Runs that came from elsewhere: their frames were not numbered here.
-    #[serde(default)]
-    adopted: BTreeSet<RunId>,
 }
 
 /// Hands out numbers; each is durably taken before it is used.
@@ -46,74 +47,84 @@ pub(crate) struct Counters {
     stored: Stored,
     /// Taken from the disk's count and not used yet.
     block: Range<u32>,
+    /// Runs that were begun elsewhere, or before the count was lost: their frames may have any id.
+    adopted: BTreeSet<RunId>,
     /// Ids in the adopted runs; read when first needed.
     adopted_ids: Option<HashSet<FrameId>>,
 }
 
 impl Counters {
-    /// Loads the counters and notes which of `folders` are not of their making.
-    pub(crate) fn load(project: &Project, folders: &[RunId]) -> Result<Counters, JournalError> {
-        let path = project.data_dir().join("counters.json");
-        let stored = match disk::read_text(&path, 64 * 1024 * 1024) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Stored {
-                v: 1,
-                ..Stored::default()
-            },
-            text => serde_json::from_str(&text.at("read", &path)?).map_err(|error| {
-                JournalError::BadFile {
-                    path: path.clone(),
-                    what: error.to_string(),
-                }
-            })?,
+    /// Loads the counters. `folders` are the runs on the disk, `begun` tells which of them this
+    /// installation began. A file that is damaged is set aside and its path returned: the count then
+    /// begins anew, and no id that any run has is given again.
+    pub(crate) fn load(
+        project: &Project,
+        dir: &Path,
+        folders: &[RunId],
+        begun: impl Fn(RunId) -> bool,
+    ) -> Result<(Counters, Option<PathBuf>), JournalError> {
+        let path = dir.join(FILE);
+        let mut set_aside = None;
+        let stored = match read(&path) {
+            Ok(stored) => stored,
+            Err(JournalError::BadFile { .. }) => {
+                set_aside = Some(disk::set_aside(&path).at("set aside", &path)?);
+                None
+            }
+            Err(error) => return Err(error),
         };
-        let key = project.key()?;
-        let mut counters = Counters {
+        let is_new = stored.is_none();
+        let stored = stored.unwrap_or_else(|| Stored {
+            v: VERSION,
+            ..Stored::default()
+        });
+        let adopted = folders.iter().copied().filter(|&run| is_new || !begun(run));
+        let counters = Counters {
             path,
             project: project.clone(),
-            key,
+            key: project.key()?,
             block: stored.next_frame..stored.next_frame,
             stored,
+            adopted: adopted.collect(),
             adopted_ids: None,
         };
-        let key = format!("{key:016x}");
-        // With another key the numbers mean other ids: whatever there is came from elsewhere.
-        let is_new = counters.stored.key != key;
-        counters.stored.key = key;
-        let is_foreign = |run: &RunId| {
-            is_new || run.number > counters.highest(run.date) || counters.is_adopted(*run)
-        };
-        let adopted: BTreeSet<RunId> = folders.iter().copied().filter(is_foreign).collect();
-        // Found again at each opening until something else is stored with it.
-        counters.stored.adopted = adopted;
-        Ok(counters)
+        Ok((counters, set_aside))
     }
 
     fn highest(&self, date: u32) -> u32 {
         self.stored.runs.get(&date).copied().unwrap_or(0)
     }
 
-    fn is_adopted(&self, run: RunId) -> bool {
-        self.stored.adopted.contains(&run)
-    }
-
     fn store(&self) -> Result<(), JournalError> {
-        let text = format!("{}\n", serde_json::json!(self.stored));
-        disk::replace_durably(&self.path, text.as_bytes()).at("write", &self.path)
+        store(&self.path, &self.stored)
     }
 
-    /// Claims the next run of a day by making its folder.
-    pub(crate) fn next_run(&mut self, date: u32) -> Result<RunId, JournalError> {
+    /// Claims the next run of a day by making its folder. `highest` is the highest number of that day
+    /// that is known from elsewhere.
+    pub(crate) fn next_run(&mut self, date: u32, highest: u32) -> Result<RunId, JournalError> {
+        let mut number = self.highest(date).max(highest);
         loop {
-            let number = self.highest(date) + 1;
-            self.stored.runs.insert(date, number);
-            self.store()?;
+            number = number
+                .checked_add(1)
+                .ok_or(JournalError::NumbersExhausted)?;
             let run = RunId { date, number };
             let dir = self.project.run_dir(run);
+            if dir.symlink_metadata().is_ok() {
+                self.adopt(run);
+                continue;
+            }
+            self.stored.runs.insert(date, number);
+            self.store()?;
             if disk::make_dir(&dir).at("create", &dir)? {
                 return Ok(run);
             }
-            // Somebody has put it there.
-            self.stored.adopted.insert(run);
+            self.adopt(run);
+        }
+    }
+
+    /// A run that something else has put there.
+    fn adopt(&mut self, run: RunId) {
+        if self.adopted.insert(run) {
             self.adopted_ids = None;
         }
     }
@@ -125,7 +136,7 @@ impl Counters {
         }
         // Looked into only where something came from elsewhere: a million look-ups of what is not
         // there cost seconds, and the system's memory. It may be missing: it is derived.
-        let has_adopted = !self.stored.adopted.is_empty();
+        let has_adopted = !self.adopted.is_empty();
         let frames = has_adopted.then(|| disk::open(&self.project.frames_dir()).ok());
         let frames = frames.flatten();
         let mut ids = Vec::with_capacity(count as usize);
@@ -173,7 +184,7 @@ impl Counters {
 
     fn read_adopted_ids(&self) -> Result<HashSet<FrameId>, JournalError> {
         let mut ids = HashSet::new();
-        for &run in &self.stored.adopted {
+        for &run in &self.adopted {
             let records = match self.project.read_run(run) {
                 // A claimed folder without a journal, or one that was deleted meanwhile.
                 Err(JournalError::NoRun { .. }) => continue,
@@ -187,4 +198,40 @@ impl Counters {
         }
         Ok(ids)
     }
+}
+
+/// Gives a project that begins anew in the place of another the numbers that follow that one's: a
+/// number that a person may have written down never names two runs.
+pub(crate) fn inherit(from: &Path, to: &Path) -> Result<(), JournalError> {
+    let path = to.join(FILE);
+    // A damaged file has no numbers to give.
+    let Some(old) = read(&from.join(FILE)).ok().flatten() else {
+        return Ok(());
+    };
+    let mut stored = read(&path)?.unwrap_or_default();
+    stored.v = VERSION;
+    for (date, number) in old.runs {
+        let highest = stored.runs.entry(date).or_default();
+        *highest = number.max(*highest);
+    }
+    store(&path, &stored)
+}
+
+fn read(path: &Path) -> Result<Option<Stored>, JournalError> {
+    let bad = |what: String| JournalError::BadFile {
+        path: path.to_owned(),
+        what,
+    };
+    match disk::read_text(path, FILE_MAX_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(bad(error.to_string())),
+        text => serde_json::from_str(&text.at("read", path)?)
+            .map(Some)
+            .map_err(|error| bad(error.to_string())),
+    }
+}
+
+fn store(path: &Path, stored: &Stored) -> Result<(), JournalError> {
+    let text = format!("{}\n", serde_json::json!(stored));
+    disk::replace_durably(path, text.as_bytes()).at("write", path)
 }

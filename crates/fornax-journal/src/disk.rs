@@ -3,12 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
 /// The flag that keeps a symbolic link from leading out of the project.
-const NO_LINK: i32 = OFlags::NOFOLLOW.bits() as i32;
+pub(crate) const NO_LINK: i32 = OFlags::NOFOLLOW.bits() as i32;
 
 /// Opens a file of the project for reading.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
@@ -18,12 +18,12 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file of the project for appending and reading; makes it where it is missing.
-pub(crate) fn open_append(path: &Path) -> io::Result<File> {
+/// Opens a file of the project for appending and reading; `create` makes it where it is missing.
+pub(crate) fn open_append(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
         .read(true)
-        .create(true)
+        .create(create)
         .custom_flags(NO_LINK)
         .open(path)
 }
@@ -53,8 +53,23 @@ pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
+/// Renames something that cannot be used so that nothing is lost: its name gets the first free ending
+/// of `.damaged-1`, `.damaged-2`, ... Returns where it is now.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=u32::MAX {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        let to = PathBuf::from(name);
+        if to.symlink_metadata().is_err() {
+            fs::rename(path, &to)?;
+            return Ok(to);
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
 /// The name under which a file's next content is written.
-pub(crate) fn draft_of(path: &Path) -> std::path::PathBuf {
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     name.into()
@@ -71,6 +86,19 @@ pub(crate) fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
         ));
     }
     Ok(text)
+}
+
+/// Reads a whole file of at most `max_bytes`.
+pub(crate) fn read_bytes(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {max_bytes} bytes"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Makes a folder; true where it was not there.

@@ -8,6 +8,8 @@ use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::RunId;
 use serde::Serialize;
 
+use crate::binding::Exclusion;
+
 /// A place in a file that does not hold what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}, line {line} (byte {byte}): {what}", file.display())]
@@ -38,6 +40,8 @@ pub enum DamageKind {
     NewerVersion,
     /// The file with the record's own fields is missing or cannot be read.
     Payload,
+    /// This installation did not write the record, or not there.
+    Foreign,
     /// The record's number does not follow the last one's.
     Gap,
     /// The record is another run's.
@@ -198,6 +202,22 @@ pub enum AppendError {
         /// What happened.
         why: String,
     },
+    /// The journal is no longer where it was written: its folder was moved, replaced or deleted.
+    #[error("{} is not the file that was written: {what}", file.display())]
+    Displaced {
+        /// The file's path.
+        file: PathBuf,
+        /// What is there.
+        what: String,
+    },
+    /// The run is not this installation's to write to.
+    #[error("{run} cannot be written: {why}")]
+    Excluded {
+        /// The run.
+        run: RunId,
+        /// Why not.
+        why: Exclusion,
+    },
     /// The run's journal could not be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -240,9 +260,33 @@ impl From<AppendError> for Error {
                 .with_help("see whether the disk is healthy and the folder can be written"),
             AppendError::Closed { .. } => Error::new(ErrorKind::Storage, message)
                 .with_help("restart the daemon: it reads the journal again"),
+            AppendError::Displaced { .. } => Error::new(ErrorKind::Storage, message)
+                .with_help("run any `fornax` command where the project is now"),
+            AppendError::Excluded { run, why } => why.error(run),
             AppendError::OutOfOrder { .. }
             | AppendError::TooLong { .. }
             | AppendError::Unreadable { .. } => Error::new(ErrorKind::Internal, message),
+        }
+    }
+}
+
+/// Why a run was not accepted. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Its records are not those that were shown.
+    #[error("{0} has changed since it was shown")]
+    Changed(RunId),
+    /// The system refuses, or the journal is damaged.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<AcceptError> for Error {
+    fn from(error: AcceptError) -> Error {
+        match error {
+            AcceptError::Journal(error) => error.into(),
+            AcceptError::Changed(run) => Error::new(ErrorKind::Conflict, error.to_string())
+                .with_help(format!("look at it again: `fornax trust {run}`")),
         }
     }
 }

@@ -8,10 +8,14 @@
 //! - [`TelemetryWriter`] takes what agents tell of themselves.
 //! - [`Derived`] writes the files that repeat what the journals say.
 
+mod binding;
+mod chain;
 mod counters;
 mod derived;
 mod disk;
 mod error;
+mod heads;
+mod installation;
 mod key;
 mod lines;
 mod lock;
@@ -26,13 +30,15 @@ mod tree;
 mod verify;
 mod writer;
 
+pub use binding::Exclusion;
 pub use derived::{Derivation, Derived};
-pub use error::{AppendError, Damage, DamageKind, JournalError};
+pub use error::{AcceptError, AppendError, Damage, DamageKind, JournalError};
+pub use installation::Installation;
 pub use key::Key;
 pub use log::Head;
 pub use project::Project;
 pub use reader::{Chunk, RunReader, Stream, Torn};
-pub use recovery::{OpenRun, Recovery, TornTail};
+pub use recovery::{Candidate, OpenRun, Recovery, TornTail};
 pub use telemetry::{Ingested, TelemetryWriter};
 pub use tree::Tree;
 pub use verify::{Finding, FindingKind, Severity};

@@ -15,7 +15,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn take(path: PathBuf) -> Result<Lock, JournalError> {
-        let mut file = disk::open_append(&path).at("open", &path)?;
+        let mut file = disk::open_append(&path, true).at("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,15 +1,19 @@
 //! The journal of one run, as its writer sees it, and what a batch adds to it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fornax_core::ids::RunId;
 use fornax_core::record::{LINE_MAX_BYTES, Record};
 use serde::Deserialize;
 
+use crate::binding::{Binding, Verified};
+use crate::chain::{self, Chain};
 use crate::disk;
 use crate::error::{AppendError, At, JournalError};
+use crate::heads::{Accepted, HeadEntry};
 use crate::payload;
 use crate::project::Project;
 use crate::reader::Stream;
@@ -32,10 +36,15 @@ pub(crate) struct Log {
     path: PathBuf,
     marker: PathBuf,
     pub(crate) head: Head,
+    /// The place in the run's chain of authentication codes after its last record.
+    chain: Chain,
+    accepted: Option<Accepted>,
     finished: bool,
     /// Whether the run is marked as open, durably.
     marked: bool,
     file: Option<File>,
+    /// Whether a batch was begun to be written that is not settled.
+    dirty: bool,
     /// The batch that used it last.
     pub(crate) used: u64,
     /// Why nothing more can be written.
@@ -49,39 +58,64 @@ pub(crate) struct Addition {
     /// Files and their contents.
     payloads: Vec<(PathBuf, Vec<u8>)>,
     last_seq: u64,
+    chain: Chain,
     finished: bool,
 }
 
 impl Log {
     /// The journal of an open run.
-    pub(crate) fn of_open_run(project: &Project, run: RunId, head: Head) -> Log {
+    pub(crate) fn of_open_run(
+        project: &Project,
+        run: RunId,
+        head: Head,
+        verified: Verified,
+    ) -> Log {
         Log {
             run,
             dir: project.run_dir(run),
             path: project.stream_file(run, Stream::Events),
             marker: project.open_marker(run),
             head,
+            chain: verified.chain,
+            accepted: verified.accepted,
             finished: false,
             marked: true,
             file: None,
+            dirty: false,
             used: 0,
             closed: None,
         }
     }
 
     /// The journal of a run that is not known to be open: a new one, or a finished one.
-    pub(crate) fn find(project: &Project, run: RunId) -> Result<Log, JournalError> {
+    pub(crate) fn find(
+        project: &Project,
+        binding: &Binding,
+        run: RunId,
+    ) -> Result<Log, AppendError> {
         let path = project.stream_file(run, Stream::Events);
         let head = match disk::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Head { seq: 0, bytes: 0 },
             file => read_head(&mut file.at("open", &path)?, &path)?,
         };
+        let verified = verified(project, binding, run, head)?;
         let marked = head.seq > 0 && project.is_open(run);
         Ok(Log {
             finished: head.seq > 0 && !marked,
             marked,
-            ..Log::of_open_run(project, run, head)
+            ..Log::of_open_run(project, run, head, verified)
         })
+    }
+
+    /// Where the journal ends, for the state directory.
+    pub(crate) fn head_entry(&self) -> HeadEntry {
+        HeadEntry {
+            seq: self.head.seq,
+            bytes: self.head.bytes,
+            mac: self.chain.mac(),
+            is_finished: self.finished,
+            accepted: self.accepted,
+        }
     }
 
     /// Checks and renders what a batch has for this run.
@@ -95,6 +129,7 @@ impl Log {
             lines: Vec::with_capacity(records.len() * 400),
             payloads: Vec::new(),
             last_seq: self.head.seq,
+            chain: self.chain.clone(),
             finished: self.finished,
         };
         for record in records {
@@ -115,8 +150,41 @@ impl Log {
 
     pub(crate) fn write(&mut self, addition: &Addition) -> Result<(), AppendError> {
         self.open()?;
+        self.check_in_place()?;
+        self.dirty = true;
         addition.write_payloads()?;
         self.with_file("write", |mut file| file.write_all(&addition.lines))
+    }
+
+    /// Whether the open file is still the one at its path, and nobody else has written to it.
+    fn check_in_place(&self) -> Result<(), AppendError> {
+        let Some(file) = &self.file else {
+            return Err(self.displaced("it is not open"));
+        };
+        let storage = |error: io::Error| AppendError::storage("look at", &self.path, error);
+        let open = file.metadata().map_err(storage)?;
+        let found = match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(self.displaced("there is no file"));
+            }
+            found => found.map_err(storage)?,
+        };
+        if (found.dev(), found.ino()) != (open.dev(), open.ino()) {
+            return Err(self.displaced("it was replaced"));
+        }
+        if open.len() != self.head.bytes {
+            let (found, written) = (open.len(), self.head.bytes);
+            let what = format!("it has {found} bytes, {written} were written");
+            return Err(self.displaced(&what));
+        }
+        Ok(())
+    }
+
+    fn displaced(&self, what: &str) -> AppendError {
+        AppendError::Displaced {
+            file: self.path.clone(),
+            what: what.to_owned(),
+        }
     }
 
     pub(crate) fn sync(&self) -> Result<(), AppendError> {
@@ -142,9 +210,13 @@ impl Log {
             File::create(&self.marker).map_err(|error| storage("create", &self.marker, error))?;
         }
         if self.file.is_none() {
-            let file = disk::open_append(&self.path)
-                .map_err(|error| storage("open", &self.path, error))?;
-            check_length(&file, &self.path, self.head.bytes)?;
+            let is_new = self.head.bytes == 0;
+            let file = match disk::open_append(&self.path, is_new) {
+                Err(error) if !is_new && error.kind() == io::ErrorKind::NotFound => {
+                    return Err(self.displaced("there is no file"));
+                }
+                file => file.map_err(|error| storage("open", &self.path, error))?,
+            };
             self.file = Some(file);
         }
         if !self.marked {
@@ -178,6 +250,8 @@ impl Log {
     pub(crate) fn settle(&mut self, addition: &Addition) {
         self.head.seq = addition.last_seq;
         self.head.bytes += addition.lines.len() as u64;
+        self.chain = addition.chain.clone();
+        self.dirty = false;
         self.finished = addition.finished;
         if self.finished {
             self.unmark();
@@ -186,7 +260,7 @@ impl Log {
 
     /// Puts everything back to what it was before a batch that failed.
     pub(crate) fn take_back(&mut self, addition: &Addition) {
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.as_ref().filter(|_| self.dirty) {
             // Synced, so that a power loss does not bring it back.
             let cut = file
                 .set_len(self.head.bytes)
@@ -199,6 +273,7 @@ impl Log {
                 return;
             }
         }
+        self.dirty = false;
         // What cannot be removed does no harm: a payload that no record names, an empty journal.
         for (path, _) in &addition.payloads {
             let _ = disk::remove(path);
@@ -232,21 +307,24 @@ impl Addition {
         };
         let mut line = record.to_line(None).map_err(not_json)?;
         let mut payload = None;
-        if line.len() > LINE_MAX_BYTES {
+        let max_bytes = LINE_MAX_BYTES - chain::MEMBER_BYTES;
+        if line.len() > max_bytes {
             let fields = serde_json::to_string(&record.event).map_err(not_json)?;
             if fields.len() > payload::MAX_BYTES {
                 return Err(too_long(fields.len()));
             }
             let name = payload::name(record.seq);
             line = record.to_line(Some(&name)).map_err(not_json)?;
-            if line.len() > LINE_MAX_BYTES {
+            if line.len() > max_bytes {
                 return Err(too_long(line.len()));
             }
             self.payloads
                 .push((dir.join(name), fields.clone().into_bytes()));
             payload = Some(fields);
         }
-        // A line that no reader can read would keep the whole project from opening.
+        self.chain
+            .seal(&mut line, payload.as_deref().map(str::as_bytes));
+        // A line that no reader can read would keep the whole run from opening.
         Record::parse(&line, |_| Ok(payload.unwrap_or_default())).map_err(|error| {
             AppendError::Unreadable {
                 run: record.run_id,
@@ -277,16 +355,32 @@ impl Addition {
     }
 }
 
-/// Nobody else writes to a journal; one that has changed must not be written to.
-fn check_length(file: &File, path: &Path, expected: u64) -> Result<(), JournalError> {
-    let bytes = file.metadata().at("read", path)?.len();
-    if bytes == expected {
-        return Ok(());
+/// Where the chain of a run's journal continues.
+fn verified(
+    project: &Project,
+    binding: &Binding,
+    run: RunId,
+    head: Head,
+) -> Result<Verified, AppendError> {
+    if head.bytes == 0 {
+        return Ok(Verified {
+            chain: binding.root(run),
+            accepted: None,
+        });
     }
-    Err(JournalError::BadFile {
-        path: path.to_owned(),
-        what: format!("it has {bytes} bytes where {expected} were written: something else did"),
-    })
+    // What is acted on was verified when it was read; here it need only be the same.
+    let written = binding.heads.get(run);
+    if let Some(written) =
+        written.filter(|written| (written.seq, written.bytes) == (head.seq, head.bytes))
+    {
+        return Ok(Verified {
+            chain: binding.root(run).at(written.mac),
+            accepted: written.accepted,
+        });
+    }
+    let read = project.read_own_run(binding, run)?;
+    read.map(|own| own.verified)
+        .map_err(|why| AppendError::Excluded { run, why })
 }
 
 /// Where a whole journal ends, read off its last line.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fornax_core::ids::RunId;
 use fornax_core::record::{BadLine, LINE_MAX_BYTES, Record};
 
+use crate::binding::{AcceptedDigest, Verifier};
 use crate::disk;
 use crate::error::{At, Damage, DamageKind, JournalError};
 use crate::lines::{Lines, Next};
@@ -66,6 +67,40 @@ pub struct RunReader {
     /// Where the last whole step ends: the line after it, from 1, and the byte.
     end: Place,
     done: bool,
+    /// What the lines are checked with, where they are.
+    check: Check,
+}
+
+/// What is done with each line besides reading it.
+#[derive(Debug)]
+pub(crate) enum Check {
+    /// Nothing.
+    None,
+    /// It must be one that this installation wrote.
+    Own(Box<Verifier>),
+    /// Its digest is taken, for a person who accepts the run; the second is that of the whole steps.
+    Digest(AcceptedDigest, AcceptedDigest),
+}
+
+impl Check {
+    fn line(&mut self, seq: u64, end: u64, line: &[u8], payload: Option<&[u8]>) -> bool {
+        match self {
+            Check::None => true,
+            Check::Own(verifier) => verifier.line(seq, end, line, payload),
+            Check::Digest(digest, _) => {
+                digest.line(line, payload);
+                true
+            }
+        }
+    }
+
+    fn commit(&mut self, seq: u64) {
+        match self {
+            Check::None => {}
+            Check::Own(verifier) => verifier.commit(seq),
+            Check::Digest(digest, committed) => committed.clone_from(digest),
+        }
+    }
 }
 
 /// A line: its number from 1, and where it begins, in bytes.
@@ -94,7 +129,19 @@ impl RunReader {
             place: (1, 0),
             end: (1, 0),
             done: false,
+            check: Check::None,
         })
+    }
+
+    /// Checks each line. One that this installation did not write is damage of the kind
+    /// [`DamageKind::Foreign`].
+    pub(crate) fn checked(self, check: Check) -> RunReader {
+        RunReader { check, ..self }
+    }
+
+    /// What the lines were checked with.
+    pub(crate) fn into_check(self) -> Check {
+        self.check
     }
 
     /// Where the last whole step read so far ends, in bytes.
@@ -123,6 +170,12 @@ impl RunReader {
         })
     }
 
+    /// How many records were begun behind the last whole step. Known once the iterator has ended.
+    pub(crate) fn torn_records(&self) -> u64 {
+        let lines = self.lines.number + 1 - self.end.0;
+        if self.done { lines } else { 0 }
+    }
+
     /// Reads one line; none at the end.
     fn read(&mut self) -> Option<Result<Record, Damage>> {
         let expected = self.expected;
@@ -138,7 +191,22 @@ impl RunReader {
             }
         };
         let parsed = match next {
-            Next::Line(line) => parse(line, self.run, &self.dir, expected),
+            Next::Line(line) => {
+                let end = byte + line.len() as u64 + 1;
+                let mut payload = None;
+                let parsed = parse(line, self.run, &self.dir, expected, &mut payload);
+                let payload = payload.as_deref().map(str::as_bytes);
+                parsed.and_then(|record| {
+                    if self.check.line(record.seq, end, line, payload) {
+                        return Ok(record);
+                    }
+                    Err(Bad {
+                        kind: DamageKind::Foreign,
+                        what: "this installation did not write the record".to_owned(),
+                        seq: Some(record.seq),
+                    })
+                })
+            }
             Next::TooLong(start) => Err(Bad {
                 kind: hole_or(start, DamageKind::TooLong),
                 what: format!("longer than {LINE_MAX_BYTES} bytes"),
@@ -171,7 +239,10 @@ impl Iterator for RunReader {
             };
             match &read {
                 Ok(record) if record.more => {}
-                Ok(_) => self.end = (self.lines.number + 1, self.lines.next_byte),
+                Ok(record) => {
+                    self.end = (self.lines.number + 1, self.lines.next_byte);
+                    self.check.commit(record.seq);
+                }
                 Err(_) => self.step.clear(),
             }
             let is_last = read.as_ref().map_or(true, |record| !record.more);
@@ -212,13 +283,23 @@ fn hole_or(line: &[u8], other: DamageKind) -> DamageKind {
     }
 }
 
-fn parse(line: &[u8], run: RunId, dir: &Path, expected: u64) -> Result<Record, Bad> {
+fn parse(
+    line: &[u8],
+    run: RunId,
+    dir: &Path,
+    expected: u64,
+    payload: &mut Option<String>,
+) -> Result<Record, Bad> {
     let text = std::str::from_utf8(line).map_err(|error| Bad {
         kind: hole_or(line, DamageKind::NotARecord),
         what: format!("not a record: {error}"),
         seq: None,
     })?;
-    let record = Record::parse(text, |name| payload::read(dir, name)).map_err(|error| Bad {
+    let read = |name: &str| {
+        let fields = payload::read(dir, name)?;
+        Ok(payload.insert(fields).clone())
+    };
+    let record = Record::parse(text, read).map_err(|error| Bad {
         kind: match error {
             BadLine::Version(_) => DamageKind::NewerVersion,
             BadLine::Payload { .. } => DamageKind::Payload,

@@ -8,13 +8,16 @@ use fornax_core::event::Event;
 use fornax_core::ids::RunId;
 use fornax_core::record::Record;
 
+use crate::binding::{AcceptedDigest, Binding, Exclusion, Verified};
+use crate::chain::hex;
 use crate::counters::Counters;
 use crate::disk;
 use crate::error::{At, Damage, DamageKind, JournalError, is_storage_full};
+use crate::installation::Installation;
 use crate::lock::Lock;
 use crate::log::Head;
 use crate::project::Project;
-use crate::reader::{Stream, Torn};
+use crate::reader::{Check, RunReader, Stream, Torn};
 use crate::writer::Writer;
 
 /// What was found when a project was opened for writing.
@@ -24,6 +27,12 @@ pub struct Recovery {
     pub open: Vec<OpenRun>,
     /// What crashes had left at the ends of journals, and was cut off.
     pub torn: Vec<TornTail>,
+    /// Open runs that are not carried on, oldest first.
+    pub excluded: Vec<(RunId, Exclusion)>,
+    /// Open runs of this installation whose folders were deleted.
+    pub deleted: Vec<RunId>,
+    /// Files that were damaged and set aside: where they are now.
+    pub set_aside: Vec<PathBuf>,
     /// How many runs the project has.
     pub runs_seen: usize,
     /// How many journals were read: those of open runs.
@@ -37,7 +46,7 @@ pub struct OpenRun {
     pub run: RunId,
     /// Where its journal ends.
     pub head: Head,
-    /// Its records; none where [`Project::writer_with`] has handed them out already.
+    /// Its records.
     pub records: Vec<Record>,
 }
 
@@ -53,61 +62,211 @@ pub struct TornTail {
     pub kept: Option<PathBuf>,
 }
 
+/// A run, all of whose records are this installation's.
+pub(crate) struct OwnRun {
+    pub(crate) records: Vec<Record>,
+    pub(crate) head: Head,
+    pub(crate) torn: Option<Torn>,
+    pub(crate) is_finished: bool,
+    pub(crate) verified: Verified,
+}
+
+/// A run that a person is asked to accept.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Its records.
+    pub records: Vec<Record>,
+    /// Where its journal ends.
+    pub head: Head,
+    /// Whether it is finished.
+    pub is_finished: bool,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) torn: Option<Torn>,
+}
+
+impl Candidate {
+    /// The SHA-256 of its records, as hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(&self.sha256)
+    }
+}
+
 impl Project {
-    /// Becomes the project's writer. The records of the open runs are in the [`Recovery`].
+    /// Becomes the project's writer. The records of the open runs are in the [`Recovery`]. A run that
+    /// is damaged, or not this installation's, does not keep the others from being opened.
     ///
     /// # Errors
-    /// When another process is the writer, when a journal of an open run is damaged other than at
-    /// its end, or when the system refuses.
-    pub fn writer(&self) -> Result<(Writer, Recovery), JournalError> {
-        let mut records: Vec<Record> = Vec::new();
-        let (writer, mut recovery) = self.writer_with(|record| records.push(record))?;
-        // They came run by run, in the order of the runs.
-        let mut rest = records.into_iter().peekable();
-        for open in &mut recovery.open {
-            while rest.next_if(|record| record.run_id < open.run).is_some() {}
-            while let Some(record) = rest.next_if(|record| record.run_id == open.run) {
-                open.records.push(record);
-            }
+    /// When another process is the writer, or when the system refuses.
+    pub fn writer(&self, installation: &Installation) -> Result<(Writer, Recovery), JournalError> {
+        let lock = Lock::take(self.data_dir().join("lock"))?;
+        let mut folders = self.run_folders()?;
+        folders.reverse();
+        let key = self.key()?;
+        let binding = Binding::open(installation, key)?;
+        let begun = |run| binding.heads.get(run).is_some();
+        let state_dir = installation.project_dir(key);
+        let (counters, set_aside) = Counters::load(self, &state_dir, &folders, begun)?;
+        let mut writer = Writer::new(self.clone(), binding, lock, counters);
+        let mut recovery = Recovery {
+            runs_seen: folders.len(),
+            set_aside: set_aside.into_iter().collect(),
+            ..Recovery::default()
+        };
+        for run in self.open_runs(&folders, &mut writer, &mut recovery) {
+            recovery.runs_read += 1;
+            self.recover(run, &mut writer, &mut recovery)?;
         }
         Ok((writer, recovery))
     }
 
-    /// Like [`Project::writer`], with the records handed to `each` as they are read, so that they
-    /// need not be in memory all at once: run by run, oldest run first. Records of a run that turns
-    /// out to be finished may be among them.
+    /// The runs that their markers, or the state directory, call open, oldest first.
+    fn open_runs(
+        &self,
+        folders: &[RunId],
+        writer: &mut Writer,
+        recovery: &mut Recovery,
+    ) -> Vec<RunId> {
+        let heads = &writer.binding().heads;
+        let is_unfinished = |run| heads.get(run).is_some_and(|head| !head.is_finished);
+        let open = folders
+            .iter()
+            .copied()
+            .filter(|&run| is_unfinished(run) || self.is_open(run))
+            .collect();
+        let is_here = |run: &RunId| self.stream_file(*run, Stream::Events).exists();
+        let gone = heads.runs().filter(|&run| is_unfinished(run));
+        recovery.deleted = gone.filter(|run| !is_here(run)).collect();
+        recovery.deleted.sort_unstable();
+        for &run in &recovery.deleted {
+            // It is reported once.
+            writer.finish_head(run);
+        }
+        open
+    }
+
+    /// Reads an open run, puts the end of its journal right and hands it to the writer.
+    fn recover(
+        &self,
+        run: RunId,
+        writer: &mut Writer,
+        recovery: &mut Recovery,
+    ) -> Result<(), JournalError> {
+        let own = match self.read_own_run(writer.binding(), run) {
+            // Claimed and never begun, or deleted.
+            Err(JournalError::NoRun { .. }) => return unmark(self, run),
+            Err(error) => Err(Exclusion::Damaged(error.to_string())),
+            Ok(own) => own,
+        };
+        let own = match own {
+            Ok(own) => own,
+            Err(why) => {
+                recovery.excluded.push((run, why));
+                return Ok(());
+            }
+        };
+        if let Some(torn) = own.torn {
+            recovery.torn.push(cut_off(self, run, torn, "torn")?);
+        }
+        if own.head.seq == 0 {
+            // The run never began; its number stays used.
+            let file = self.stream_file(run, Stream::Events);
+            disk::remove(&file).at("remove", &file)?;
+            return unmark(self, run);
+        }
+        writer.adopt(run, own.head, own.verified, own.is_finished);
+        if own.is_finished {
+            return unmark(self, run);
+        }
+        recovery.open.push(OpenRun {
+            run,
+            head: own.head,
+            records: own.records,
+        });
+        Ok(())
+    }
+
+    /// Reads a run and checks that this installation wrote all of it.
     ///
     /// # Errors
-    /// Those of [`Project::writer`]; `each` may have got records by then.
-    pub fn writer_with(
+    /// When there is no such run, or it cannot be opened.
+    pub(crate) fn read_own_run(
         &self,
-        mut each: impl FnMut(Record),
-    ) -> Result<(Writer, Recovery), JournalError> {
-        let lock = Lock::take(self.data_dir().join("lock"))?;
-        let mut folders = self.run_folders()?;
-        folders.reverse();
-        let counters = Counters::load(self, &folders)?;
-        let mut writer = Writer::new(self.clone(), lock, counters);
-        let mut recovery = Recovery {
-            runs_seen: folders.len(),
-            ..Recovery::default()
+        binding: &Binding,
+        run: RunId,
+    ) -> Result<Result<OwnRun, Exclusion>, JournalError> {
+        let check = Check::Own(Box::new(binding.verifier(run)));
+        let mut reader = self.read_run(run)?.checked(check);
+        let (records, is_finished) = match read_all(&mut reader) {
+            Ok(read) => read,
+            Err(damage) if damage.kind == DamageKind::Foreign => {
+                return Ok(Err(Exclusion::Foreign));
+            }
+            Err(damage) => return Ok(Err(damage.into())),
         };
-        for run in folders {
-            if !self.is_open(run) {
-                continue;
-            }
-            recovery.runs_read += 1;
-            if let Some(head) = recover(self, run, &mut each, &mut recovery.torn)? {
-                writer.adopt(run, head);
-                recovery.open.push(OpenRun {
-                    run,
-                    head,
-                    records: Vec::new(),
-                });
-            }
-        }
-        Ok((writer, recovery))
+        let head = Head {
+            seq: records.last().map_or(0, |record| record.seq),
+            bytes: reader.position(),
+        };
+        let (torn, torn_records) = (reader.torn(), reader.torn_records());
+        let Check::Own(verifier) = reader.into_check() else {
+            return Ok(Err(Exclusion::Foreign));
+        };
+        Ok(verifier.finish(torn_records).map(|verified| OwnRun {
+            records,
+            head,
+            torn,
+            is_finished,
+            verified,
+        }))
     }
+
+    /// Reads a run of any origin, for a person to accept.
+    ///
+    /// # Errors
+    /// When there is no such run, or its journal is damaged.
+    pub fn read_candidate(&self, run: RunId) -> Result<Candidate, JournalError> {
+        let check = Check::Digest(AcceptedDigest::default(), AcceptedDigest::default());
+        let mut reader = self.read_run(run)?.checked(check);
+        let (records, is_finished) = read_all(&mut reader)?;
+        let head = Head {
+            seq: records.last().map_or(0, |record| record.seq),
+            bytes: reader.position(),
+        };
+        let torn = reader.torn();
+        let sha256 = match reader.into_check() {
+            Check::Digest(_, whole) => whole.finish(),
+            Check::None | Check::Own(_) => AcceptedDigest::default().finish(),
+        };
+        Ok(Candidate {
+            records,
+            head,
+            is_finished,
+            sha256,
+            torn,
+        })
+    }
+}
+
+/// The records of a run, and whether it is finished. What a power cut leaves behind them is passed
+/// over.
+fn read_all(reader: &mut RunReader) -> Result<(Vec<Record>, bool), Damage> {
+    let (mut records, mut finished) = (Vec::new(), false);
+    let mut hole: Option<Damage> = None;
+    for record in reader {
+        match (record, &hole) {
+            (Ok(record), None) => {
+                finished = finished_after(&record, finished);
+                records.push(record);
+            }
+            (Err(damage), None) if damage.kind == DamageKind::Hole => hole = Some(damage),
+            (Err(damage), None) => return Err(damage),
+            (Err(damage), Some(_)) if is_no_record(damage.kind) => {}
+            // What a power loss leaves has nothing whole behind it.
+            (_, Some(hole)) => return Err(hole.clone()),
+        }
+    }
+    Ok((records, finished))
 }
 
 /// Whether a run is finished after `record`, given whether it was before.
@@ -117,50 +276,6 @@ pub(crate) fn finished_after(record: &Record, before: bool) -> bool {
         Event::StateReset(_) => false,
         _ => before,
     }
-}
-
-/// Reads an open run and puts the end of its journal right. None where the run is finished or
-/// never began: a crash fell between that and the marker.
-fn recover(
-    project: &Project,
-    run: RunId,
-    each: &mut impl FnMut(Record),
-    torn: &mut Vec<TornTail>,
-) -> Result<Option<Head>, JournalError> {
-    let mut reader = match project.read_run(run) {
-        Err(JournalError::NoRun { .. }) => return unmark(project, run).map(|()| None),
-        reader => reader?,
-    };
-    let (mut seq, mut finished) = (0, false);
-    let mut hole: Option<Damage> = None;
-    for record in &mut reader {
-        match (record, &hole) {
-            (Ok(record), None) => {
-                seq = record.seq;
-                finished = finished_after(&record, finished);
-                each(record);
-            }
-            (Err(damage), None) if damage.kind == DamageKind::Hole => hole = Some(damage),
-            (Err(damage), None) => return Err(damage.into()),
-            (Err(damage), Some(_)) if is_no_record(damage.kind) => {}
-            // What a power loss leaves has nothing whole behind it.
-            (_, Some(hole)) => return Err(hole.clone().into()),
-        }
-    }
-    // After a hole, too, this is where the last whole step ends.
-    let bytes = reader.position();
-    if let Some(cut) = reader.torn() {
-        torn.push(cut_off(project, run, cut, "torn")?);
-    }
-    if seq == 0 {
-        // The run never began; its number stays used.
-        let file = project.stream_file(run, Stream::Events);
-        disk::remove(&file).at("remove", &file)?;
-    }
-    if finished || seq == 0 {
-        return unmark(project, run).map(|()| None);
-    }
-    Ok(Some(Head { seq, bytes }))
 }
 
 fn is_no_record(kind: DamageKind) -> bool {
@@ -191,7 +306,7 @@ pub(crate) fn cut_off(
         }
         Err(error) => return Err(error).at("write", &kept),
     };
-    let file = disk::open_append(&torn.file).at("open", &torn.file)?;
+    let file = disk::open_append(&torn.file, false).at("open", &torn.file)?;
     file.set_len(torn.byte)
         .and_then(|()| file.sync_all())
         .at("cut the torn end off", &torn.file)?;

@@ -238,7 +238,7 @@ impl Files {
             return Ok(None);
         }
         let path = project.stream_file(run, Stream::Telemetry);
-        let file = match disk::open_append(&path) {
+        let file = match disk::open_append(&path, true) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let project = project.root().to_owned();
                 return Err(JournalError::NoRun { run, project }.into());

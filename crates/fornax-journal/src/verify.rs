@@ -11,7 +11,6 @@ use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::Record;
 use serde::{Deserialize, Serialize};
 
-use crate::counters::Counters;
 use crate::disk;
 use crate::error::{At, Damage, DamageKind, JournalError};
 use crate::lines::{Lines, Next};
@@ -115,8 +114,7 @@ impl Project {
     }
 
     fn verify_project(&self, findings: &mut Vec<Finding>) {
-        let loaded = [self.key().err(), Counters::load(self, &[]).err()];
-        for error in loaded.into_iter().flatten() {
+        if let Err(error) = self.key() {
             let (file, what) = match error {
                 JournalError::BadFile { path, what } => (path, what),
                 JournalError::Io { ref path, .. } => (path.clone(), error.to_string()),
@@ -130,9 +128,7 @@ impl Project {
                 line: None,
                 byte: None,
                 what,
-                help: "restore it from a copy; where there is none, move it away: a new one is \
-                       made, and ids in use are stepped over"
-                    .to_owned(),
+                help: "restore it from a copy, or run `fornax doctor --fix`".to_owned(),
             };
             if !findings.contains(&found) {
                 findings.push(found);
@@ -338,6 +334,7 @@ impl RunCheck<'_> {
             DamageKind::WrongRun => {
                 "a run's folder keeps its name: rename the folder to the run that its records are of"
             }
+            DamageKind::Foreign => "`fornax trust RUN` shows the run and accepts it",
             DamageKind::Unreadable => "see whether the disk is healthy; copy the run's folder now",
             DamageKind::NotARecord | DamageKind::Hole | DamageKind::TooLong | DamageKind::Gap => {
                 "restore the journal from a copy of the run's folder; all lines before this one \

@@ -6,11 +6,15 @@ use std::collections::hash_map::Entry;
 use fornax_core::ids::{FrameId, RunId};
 use fornax_core::record::Record;
 
+use crate::binding::{Binding, Exclusion, Verified};
 use crate::counters::Counters;
-use crate::error::{AppendError, JournalError};
+use crate::disk;
+use crate::error::{AcceptError, AppendError, At, JournalError};
+use crate::heads::{Accepted, HeadEntry};
 use crate::lock::Lock;
 use crate::log::{Addition, Head, Log};
 use crate::project::Project;
+use crate::recovery::{Candidate, cut_off};
 
 /// How many journals are kept open. One that is needed again is opened again.
 const HANDLES_MAX: usize = 128;
@@ -19,30 +23,83 @@ const HANDLES_MAX: usize = 128;
 #[derive(Debug)]
 pub struct Writer {
     project: Project,
+    binding: Binding,
     counters: Counters,
     /// The journals of the open runs; of others only while a batch is about them.
     logs: HashMap<RunId, Log>,
     /// Counts batches, to tell which journal was not used for longest.
     batches: u64,
+    /// Why the state directory does not have the newest heads.
+    head_problem: Option<String>,
     /// Let go last: a successor must not come before everything is closed.
     _lock: Lock,
 }
 
 impl Writer {
-    pub(crate) fn new(project: Project, lock: Lock, counters: Counters) -> Writer {
+    pub(crate) fn new(
+        project: Project,
+        binding: Binding,
+        lock: Lock,
+        counters: Counters,
+    ) -> Writer {
         Writer {
             project,
+            binding,
             counters,
             logs: HashMap::new(),
             batches: 0,
+            head_problem: None,
             _lock: lock,
         }
     }
 
     /// Takes up an open run that was found.
-    pub(crate) fn adopt(&mut self, run: RunId, head: Head) {
-        let log = Log::of_open_run(&self.project, run, head);
-        self.logs.insert(run, log);
+    pub(crate) fn adopt(&mut self, run: RunId, head: Head, verified: Verified, is_finished: bool) {
+        let log = Log::of_open_run(&self.project, run, head, verified);
+        let entry = HeadEntry {
+            is_finished,
+            ..log.head_entry()
+        };
+        self.note_head(run, entry);
+        if !is_finished {
+            self.logs.insert(run, log);
+        }
+    }
+
+    /// Notes that an open run has gone.
+    pub(crate) fn finish_head(&mut self, run: RunId) {
+        if let Some(&entry) = self.binding.heads.get(run) {
+            let entry = HeadEntry {
+                is_finished: true,
+                ..entry
+            };
+            self.note_head(run, entry);
+        }
+    }
+
+    pub(crate) fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Notes in the state directory where a journal ends.
+    pub(crate) fn note_head(&mut self, run: RunId, entry: HeadEntry) {
+        if self.binding.heads.get(run) == Some(&entry) {
+            return;
+        }
+        // An older head is safe: what follows it proves itself.
+        self.head_problem = self.binding.heads.set(run, entry).err().map(|error| {
+            format!(
+                "cannot write {}: {error}",
+                self.binding.heads.path().display()
+            )
+        });
+    }
+
+    /// Why the state directory does not have the newest heads: then an older copy of a journal may
+    /// go unnoticed. None where it has them.
+    #[must_use]
+    pub fn head_problem(&self) -> Option<&str> {
+        self.head_problem.as_deref()
     }
 
     /// The project.
@@ -63,7 +120,74 @@ impl Writer {
     /// # Errors
     /// When the claim cannot be written.
     pub fn next_run_id(&mut self, date: u32) -> Result<RunId, JournalError> {
-        self.counters.next_run(date)
+        let begun = self.binding.heads.runs();
+        let highest = begun
+            .filter(|run| run.date == date)
+            .map(|run| run.number)
+            .max();
+        self.counters.next_run(date, highest.unwrap_or(0))
+    }
+
+    /// Reads a run, all of whose records must be this installation's.
+    ///
+    /// # Errors
+    /// When there is no such run, or the system refuses. The inner error says why the run may not be
+    /// acted on.
+    pub fn read_run(&self, run: RunId) -> Result<Result<Vec<Record>, Exclusion>, JournalError> {
+        let own = self.project.read_own_run(&self.binding, run)?;
+        Ok(own.map(|own| own.records))
+    }
+
+    /// Whether this installation began a run, or a person accepted it, as far as the state directory
+    /// tells: its records are not read.
+    #[must_use]
+    pub fn began(&self, run: RunId) -> bool {
+        self.binding.heads.get(run).is_some()
+    }
+
+    /// Accepts a run that was begun elsewhere: from now on it is carried on here. `digest` says which
+    /// records were shown to the person who accepts ([`Project::read_candidate`]).
+    ///
+    /// # Errors
+    /// When the records are not, or are no longer, those; or when the system refuses.
+    pub fn accept(&mut self, run: RunId, digest: &str) -> Result<Candidate, AcceptError> {
+        let candidate = self.project.read_candidate(run)?;
+        if candidate.digest() != digest {
+            return Err(AcceptError::Changed(run));
+        }
+        if let Some(torn) = candidate.torn.clone() {
+            cut_off(&self.project, run, torn, "torn")?;
+        }
+        let accepted = Accepted {
+            bytes: candidate.head.bytes,
+            sha256: candidate.sha256,
+        };
+        let verified = Verified {
+            chain: self.binding.root(run).after_accepted(&accepted.sha256),
+            accepted: Some(accepted),
+        };
+        self.logs.remove(&run);
+        let entry = HeadEntry {
+            seq: candidate.head.seq,
+            bytes: accepted.bytes,
+            mac: verified.chain.mac(),
+            is_finished: candidate.is_finished,
+            accepted: Some(accepted),
+        };
+        let path = self.binding.heads.path().to_owned();
+        let noted = self.binding.heads.set(run, entry);
+        noted
+            .and_then(|()| self.binding.heads.sync())
+            .at("write", &path)?;
+        if !candidate.is_finished {
+            let marker = self.project.open_marker(run);
+            disk::write_synced(&marker, b"").at("create", &marker)?;
+            self.logs.insert(
+                run,
+                Log::of_open_run(&self.project, run, candidate.head, verified),
+            );
+        }
+        Ok(candidate)
     }
 
     /// Takes ids for `count` new frames. They are never given again, also when they are not used.
@@ -91,7 +215,11 @@ impl Writer {
                 continue;
             };
             match appended {
-                Ok(()) => log.settle(addition),
+                Ok(()) => {
+                    log.settle(addition);
+                    let entry = log.head_entry();
+                    self.note_head(addition.run, entry);
+                }
                 Err(_) => log.take_back(addition),
             }
         }
@@ -112,7 +240,7 @@ impl Writer {
             let run = records[0].run_id;
             let log = match self.logs.entry(run) {
                 Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(Log::find(&self.project, run)?),
+                Entry::Vacant(entry) => entry.insert(Log::find(&self.project, &self.binding, run)?),
             };
             log.used = self.batches;
             additions.push(log.prepare(records)?);

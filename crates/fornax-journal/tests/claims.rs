@@ -8,9 +8,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use common::{DAY, created, finished, run, started};
+use common::{DAY, created, finished, installation, run, started, writer_of};
 use fornax_core::ids::{FrameId, RunId};
 use fornax_journal::{JournalError, Project};
 
@@ -80,7 +81,7 @@ fn holder() {
     let Some(dir) = std::env::var_os("FORNAX_TEST_HOLD") else {
         return;
     };
-    let _writer = Project::open(dir.as_ref()).unwrap().writer().unwrap();
+    let _writer = writer_of(&Project::open(dir.as_ref()).unwrap()).unwrap();
     println!("\nheld");
     let _ = std::io::stdin().read_line(&mut String::new());
 }
@@ -98,7 +99,7 @@ fn the_second_writer_is_refused_and_told_who_has_it() {
         .unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "held"));
-    let error = project.writer().unwrap_err();
+    let error = writer_of(&project).unwrap_err();
     assert!(matches!(error, JournalError::Locked { pid: Some(pid), .. } if pid == holder.id()));
     assert!(
         error
@@ -109,14 +110,14 @@ fn the_second_writer_is_refused_and_told_who_has_it() {
     // However it dies, the lock is free then.
     holder.kill().unwrap();
     holder.wait().unwrap();
-    let writer = project.writer().unwrap();
-    let error = project.writer().unwrap_err();
+    let writer = writer_of(&project).unwrap();
+    let error = writer_of(&project).unwrap_err();
     assert!(
         error.to_string().contains(&std::process::id().to_string()),
         "{error}"
     );
     drop(writer);
-    project.writer().unwrap();
+    writer_of(&project).unwrap();
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn run_numbers_are_never_used_again() {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
     {
-        let (mut writer, _) = project.writer().unwrap();
+        let (mut writer, _) = writer_of(&project).unwrap();
         let claimed = [(); 3].map(|()| writer.next_run_id(DAY).unwrap());
         assert_eq!(claimed, [run(1), run(2), run(3)]);
         assert!(
@@ -135,7 +136,7 @@ fn run_numbers_are_never_used_again() {
     for number in [2, 3] {
         fs::remove_dir_all(project.run_dir(run(number))).unwrap();
     }
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     assert_eq!(writer.next_run_id(DAY).unwrap(), run(4));
     // Another day counts for itself, and a folder that was put there is stepped over.
     fs::create_dir(project.run_dir(RunId {
@@ -159,7 +160,7 @@ fn frame_ids_are_never_given_again() {
     let project = Project::open(dir.path()).unwrap();
     let mut given = HashSet::new();
     for count in [1, 3, 5000, 0, 7] {
-        let (mut writer, _) = project.writer().unwrap();
+        let (mut writer, _) = writer_of(&project).unwrap();
         for _ in 0..2 {
             let ids = writer.reserve_frames(count).unwrap();
             assert_eq!(ids.len(), count as usize);
@@ -185,7 +186,7 @@ fn ids_that_came_from_elsewhere_are_stepped_over() {
     let elsewhere = tempfile::tempdir().unwrap();
     let other = Project::open(elsewhere.path()).unwrap();
     let foreign: Vec<FrameId> = (0..6).map(|number| FrameId::nth(key, number)).collect();
-    let (mut writer, _) = other.writer().unwrap();
+    let (mut writer, _) = writer_of(&other).unwrap();
     let mut records = vec![started(run(9))];
     for (&id, seq) in foreign.iter().zip(2..) {
         records.push(created(run(9), seq, id));
@@ -201,7 +202,7 @@ fn ids_that_came_from_elsewhere_are_stepped_over() {
 
     // Also after the project's own numbers have passed the copied run's.
     for _ in 0..2 {
-        let (mut writer, recovery) = project.writer().unwrap();
+        let (mut writer, recovery) = writer_of(&project).unwrap();
         assert_eq!((recovery.runs_seen > 0, recovery.runs_read), (true, 0));
         let ids = writer.reserve_frames(20).unwrap();
         assert!(ids.iter().all(|id| !foreign.contains(id) && *id != derived));
@@ -210,7 +211,7 @@ fn ids_that_came_from_elsewhere_are_stepped_over() {
         }
         // The counters start anew, as if they had been lost.
         drop(writer);
-        let counters = project.data_dir().join("counters.json");
+        let counters = counters_file(&project);
         let text = fs::read_to_string(&counters).unwrap();
         let mut stored: serde_json::Value = serde_json::from_str(&text).unwrap();
         stored["next_frame"] = 0.into();
@@ -225,10 +226,15 @@ fn what_is_lost_is_made_good_from_the_runs() {
     }
 }
 
+fn counters_file(project: &Project) -> PathBuf {
+    let key = project.key().unwrap();
+    installation(project).project_dir(key).join("counters.json")
+}
+
 fn check_lost(lost: &str) {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let claimed = writer.next_run_id(DAY).unwrap();
     let ids = writer.reserve_frames(3).unwrap();
     let mut records = vec![started(claimed)];
@@ -237,7 +243,10 @@ fn check_lost(lost: &str) {
     }
     writer.append(&records).unwrap();
     drop(writer);
-    fs::remove_file(project.data_dir().join(lost)).unwrap();
+    match lost {
+        "project.json" => fs::remove_file(project.data_dir().join(lost)).unwrap(),
+        _ => fs::remove_file(counters_file(&project)).unwrap(),
+    }
 
     let project = Project::open(dir.path()).unwrap();
     if lost == "project.json" {
@@ -256,7 +265,7 @@ fn check_lost(lost: &str) {
         .filter_map(|record| record.unwrap().frame_id)
         .collect();
     assert_eq!(used.len(), 3);
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     assert!(writer.next_run_id(DAY).unwrap() > claimed);
     let again = writer.reserve_frames(10).unwrap();
     assert!(again.iter().all(|id| !used.contains(id)));

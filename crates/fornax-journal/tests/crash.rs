@@ -6,10 +6,10 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 
-use common::{finished, records, run};
+use common::{finished, records, run, writer_of};
 use fornax_core::event::{Event, FrameCompleted};
 use fornax_core::record::{LINE_MAX_BYTES, Record};
-use fornax_journal::{JournalError, Project, Stream};
+use fornax_journal::{Exclusion, Project, Stream};
 use proptest::prelude::*;
 
 /// Cuts the journal of run 1 at `length` and checks everything that must hold then.
@@ -17,6 +17,7 @@ fn check_cut(project: &Project, content: &[u8], length: usize, written: &[Record
     let file = project.stream_file(run(1), Stream::Events);
     fs::write(&file, &content[..length]).unwrap();
     fs::write(project.run_dir(run(1)).join("open"), "").unwrap();
+    common::lose_heads(project);
     // The records of whole lines, but for those of a step that goes on.
     let mut ends = vec![0];
     ends.extend((1..=length).filter(|&end| content[end - 1] == b'\n'));
@@ -36,7 +37,7 @@ fn check_cut(project: &Project, content: &[u8], length: usize, written: &[Record
     );
 
     // The writer cuts it off, keeps it, and goes on behind the last whole record.
-    let (mut writer, recovery) = project.writer().unwrap();
+    let (mut writer, recovery) = writer_of(project).unwrap();
     assert_eq!(recovery.torn.len(), usize::from(end < length));
     if let Some(tail) = recovery.torn.first() {
         let kept = fs::read(tail.kept.as_ref().unwrap()).unwrap();
@@ -55,7 +56,7 @@ fn check_cut(project: &Project, content: &[u8], length: usize, written: &[Record
 /// A project with one run of these batches; its records and its journal's bytes.
 fn write(dir: &std::path::Path, batches: &[usize]) -> (Project, Vec<Record>, Vec<u8>) {
     let project = Project::open(dir).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let mut written = Vec::new();
     for &length in batches {
         let next = written.len() as u64 + 1;
@@ -121,7 +122,8 @@ fn a_hole_at_the_end_is_cut_off() {
     let mut holed = content.clone();
     holed[third + 10..content.len() - 5].fill(0);
     fs::write(&file, &holed).unwrap();
-    let (mut writer, recovery) = project.writer().unwrap();
+    common::lose_heads(&project);
+    let (mut writer, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.open[0].records, written[..2]);
     assert_eq!(recovery.torn[0].torn.byte, third as u64);
     assert_eq!(recovery.torn[0].torn.line, 3);
@@ -139,7 +141,8 @@ fn a_hole_at_the_end_is_cut_off() {
     assert!(written[2].more);
     holed[fourth + 10..].fill(0);
     fs::write(&file, &holed).unwrap();
-    let (writer, recovery) = project.writer().unwrap();
+    common::lose_heads(&project);
+    let (writer, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.open[0].records, written[..2]);
     assert_eq!(fs::read(&file).unwrap(), content[..third]);
     drop(writer);
@@ -148,11 +151,22 @@ fn a_hole_at_the_end_is_cut_off() {
     let mut holed = content.clone();
     holed[third + 10..third + 20].fill(0);
     fs::write(&file, &holed).unwrap();
-    let JournalError::Damaged(damage) = project.writer().unwrap_err() else {
-        panic!();
-    };
-    assert_eq!((damage.line, damage.byte), (3, third as u64));
+    let place = format!("line 3 (byte {third})");
+    assert!(damage_of(&project).contains(&place));
     assert_eq!(fs::read(&file).unwrap(), holed);
+}
+
+/// What is wrong with the journal of run 1, which must not keep the project from opening.
+fn damage_of(project: &Project) -> String {
+    let (_, recovery) = writer_of(project).unwrap();
+    assert!(recovery.open.is_empty());
+    let [(excluded, Exclusion::Damaged(what))] = recovery.excluded.as_slice() else {
+        panic!("{:?}", recovery.excluded);
+    };
+    assert_eq!(*excluded, run(1));
+    let help = recovery.excluded[0].1.error(run(1)).help.unwrap();
+    assert!(help.contains("fornax doctor"), "{help}");
+    what.clone()
 }
 
 #[test]
@@ -173,15 +187,10 @@ fn damage_elsewhere_refuses_and_says_where() {
             .concat()
             .concat();
         fs::write(&file, &damaged).unwrap();
-        let error = project.writer().unwrap_err();
-        assert!(error.to_string().contains(what), "{error}");
-        let JournalError::Damaged(damage) = &error else {
-            panic!("{error}");
-        };
-        assert_eq!(damage.line, 3);
-        assert_eq!(damage.byte as usize, lines[0].len() + lines[1].len());
-        let told = fornax_core::error::Error::from(error);
-        assert!(told.help.unwrap().contains("fornax doctor"));
+        let error = damage_of(&project);
+        assert!(error.contains(what), "{error}");
+        let place = format!("line 3 (byte {})", lines[0].len() + lines[1].len());
+        assert!(error.contains(&place), "{error}");
         assert_eq!(
             fs::read(&file).unwrap(),
             damaged,
@@ -194,13 +203,13 @@ fn damage_elsewhere_refuses_and_says_where() {
 fn a_journal_that_somebody_else_wrote_to_is_left_alone() {
     let dir = common::fast_dir();
     let (project, written, _) = write(dir.path(), &[3]);
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let file = project.stream_file(run(1), Stream::Events);
     let mut other = OpenOptions::new().append(true).open(&file).unwrap();
     std::io::Write::write_all(&mut other, b"{}\n").unwrap();
     let before = fs::read(&file).unwrap();
     let error = writer.append(&records(run(1), 4..5)).unwrap_err();
-    assert!(error.to_string().contains("something else"), "{error}");
+    assert!(error.to_string().contains("bytes, "), "{error}");
     assert_eq!(fs::read(&file).unwrap(), before);
     assert_eq!(written.len(), 3);
 }
@@ -210,7 +219,7 @@ fn a_finished_run_with_a_torn_end_is_finished() {
     let dir = common::fast_dir();
     let (project, _, _) = write(dir.path(), &[3]);
     {
-        let (mut writer, _) = project.writer().unwrap();
+        let (mut writer, _) = writer_of(&project).unwrap();
         writer.append(&[finished(run(1), 4)]).unwrap();
     }
     let file = project.stream_file(run(1), Stream::Events);
@@ -218,7 +227,7 @@ fn a_finished_run_with_a_torn_end_is_finished() {
     content.extend(b"{\"v\":1,\"seq\":5");
     fs::write(&file, content).unwrap();
     fs::write(project.run_dir(run(1)).join("open"), "").unwrap();
-    let (_writer, recovery) = project.writer().unwrap();
+    let (_writer, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.torn.len(), 1);
     assert!(recovery.open.is_empty());
     assert!(!project.is_open(run(1)));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use common::{records, run};
+use common::{records, run, writer_of};
 use fornax_core::ids::{FrameId, RunId};
 use fornax_journal::{Derivation, Derived, JournalError, Project, Tree};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn metadata(project: &Project, number: u32) -> String {
 fn what_is_handed_in_is_found_in_files() {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let derived = Derived::start(&project).unwrap();
     writer.append(&records(run(1), 1..2)).unwrap();
     for round in 0..50 {
@@ -81,7 +81,7 @@ fn what_is_handed_in_is_found_in_files() {
 fn the_index_goes_on_from_the_file_that_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     for number in 1..4 {
         writer.append(&records(run(number), 1..2)).unwrap();
         let derived = Derived::start(&project).unwrap();
@@ -158,7 +158,7 @@ fn too_much_is_noted_by_name_only() {
 fn all_of_it_can_be_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let project = Project::open(dir.path()).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     for number in 1..4 {
         writer.append(&records(run(number), 1..2)).unwrap();
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{DAY, finished, records, run};
+use common::{DAY, finished, records, run, writer_of};
 use fornax_core::event::{Event, FrameCompleted};
 use fornax_core::record::{LINE_MAX_BYTES, Record};
 use fornax_journal::{Derived, Project, Stream, TelemetryWriter};
@@ -65,7 +65,7 @@ fn a_batch_is_refused_whole_and_taken_when_there_is_room() {
         return;
     };
     let project = Project::open(&disk).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     writer.append(&records(run(1), 1..4)).unwrap();
     writer.append(&records(run(2), 1..4)).unwrap();
     writer.append(&[finished(run(2), 4)]).unwrap();
@@ -116,7 +116,7 @@ fn a_batch_is_refused_whole_and_taken_when_there_is_room() {
     assert_eq!(read(&project, 1).len(), 5);
     assert_eq!(read(&project, 3), long(3, 1..3));
     drop(writer);
-    let (_, recovery) = project.writer().unwrap();
+    let (_, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.open.len(), 2);
     assert!(recovery.torn.is_empty());
 }
@@ -128,7 +128,7 @@ fn numbers_are_not_given_without_room_and_nothing_is_lost() {
         return;
     };
     let project = Project::open(&disk).unwrap();
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let first = writer.next_run_id(DAY).unwrap();
     let ids = writer.reserve_frames(1).unwrap();
     let filler = fill(&disk, 0);
@@ -149,7 +149,7 @@ fn a_project_opens_on_a_full_disk_and_its_torn_end_goes() {
     };
     let project = Project::open(&disk).unwrap();
     {
-        let (mut writer, _) = project.writer().unwrap();
+        let (mut writer, _) = writer_of(&project).unwrap();
         for number in 1..4 {
             assert_eq!(writer.next_run_id(DAY).unwrap(), run(number));
         }
@@ -159,7 +159,7 @@ fn a_project_opens_on_a_full_disk_and_its_torn_end_goes() {
     let whole = fs::read(&file).unwrap();
     fs::write(&file, [&whole[..], &vec![b'x'; 50_000]].concat()).unwrap();
     fill(&disk, 0);
-    let (_writer, recovery) = project.writer().unwrap();
+    let (_writer, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.torn.len(), 1);
     assert_eq!(recovery.torn[0].kept, None);
     assert_eq!(recovery.open[0].records.len(), 3);

@@ -10,12 +10,12 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{DAY, completed, finished, frame, record, reset, run, started, task};
+use common::{DAY, completed, finished, frame, record, reset, run, started, task, writer_of};
 use fornax_core::event::{Artifact, Attempt, Event, FrameCompleted, FrameEnded, TaskEnding};
 use fornax_core::ids::{FrameId, TaskId};
 use fornax_core::record::{Labels, Record};
 use fornax_core::spec::{ErrorClass, Mode};
-use fornax_journal::{Derived, FindingKind, Project, Stream, TelemetryWriter};
+use fornax_journal::{Derived, Exclusion, FindingKind, Project, Stream, TelemetryWriter};
 use fornax_redact::Rules;
 use serde_json::{Value, json};
 
@@ -102,16 +102,23 @@ fn version_1_is_read_and_gone_on_with() {
         "{\"status\":\"completed\"}"
     );
 
-    let (mut writer, recovery) = Project::open(dir.path()).unwrap().writer().unwrap();
-    assert_eq!(recovery.open.len(), 1);
-    assert_eq!(recovery.open[0].run, run(2));
-    assert_eq!(recovery.open[0].records, open_records());
-    assert_eq!(recovery.torn[0].torn.bytes, 17);
+    // What was written before journals were bound to an installation is nobody's until a person
+    // accepts it; then it is carried on.
+    let (mut writer, recovery) = writer_of(&project).unwrap();
+    assert!(recovery.open.is_empty());
+    assert_eq!(recovery.excluded, [(run(2), Exclusion::Foreign)]);
+    let shown = project.read_candidate(run(2)).unwrap();
+    assert_eq!(shown.records, open_records());
+    let accepted = writer.accept(run(2), &shown.digest()).unwrap();
+    assert_eq!(accepted.records, open_records());
     writer.append(&[completed(run(2), 4)]).unwrap();
     assert_eq!(writer.next_run_id(DAY).unwrap(), run(3));
-    // The first 4,096 numbers of its key are taken.
+    // The ids of runs that were not begun here are not given again.
     let id = writer.reserve_frames(1).unwrap()[0];
-    assert_eq!(id, FrameId::nth(0x0123_4567_89ab_cdef, 4096));
+    assert_ne!(id, frame());
+    drop(writer);
+    let (_, recovery) = writer_of(&project).unwrap();
+    assert_eq!(recovery.open[0].records.len(), open_records().len() + 1);
 }
 
 fn check_records(read: &[Record]) {
@@ -303,7 +310,7 @@ fn make_fixture() {
     )
     .unwrap();
 
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     assert_eq!(
         [(); 2].map(|()| writer.next_run_id(DAY).unwrap()),
         [run(1), run(2)]

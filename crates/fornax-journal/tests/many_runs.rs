@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{DAY, finished, records, run, started};
+use common::{DAY, finished, records, run, started, writer_of};
 use fornax_journal::Project;
 
 const RUNS: u32 = 10_000;
@@ -20,21 +20,22 @@ fn fill(project: &Project) {
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("events.jsonl"), "not to be read\n").unwrap();
     }
-    let counters = project.data_dir().join("counters.json");
-    let text = fs::read_to_string(&counters).unwrap();
-    let mut stored: serde_json::Value = serde_json::from_str(&text).unwrap();
-    stored["runs"][DAY.to_string()] = RUNS.into();
-    fs::write(&counters, stored.to_string()).unwrap();
+    let head = |number| {
+        let text = format!("{} 2 15 {} finished -", run(number), "0".repeat(32));
+        format!("{text:<255}\n")
+    };
+    let heads: String = (1..=RUNS).map(head).collect();
+    fs::write(common::heads_file(project), heads).unwrap();
 }
 
 fn make(dir: &Path) -> Project {
     let project = Project::open(dir).unwrap();
     {
-        let (mut writer, _) = project.writer().unwrap();
+        let (mut writer, _) = writer_of(&project).unwrap();
         writer.reserve_frames(1).unwrap();
     }
     fill(&project);
-    let (mut writer, _) = project.writer().unwrap();
+    let (mut writer, _) = writer_of(&project).unwrap();
     let open = writer.next_run_id(DAY).unwrap();
     assert_eq!(open, run(RUNS + 1));
     writer.append(&records(open, 1..5)).unwrap();
@@ -47,7 +48,7 @@ fn make(dir: &Path) -> Project {
 fn only_open_runs_are_read() {
     let dir = common::fast_dir();
     let project = make(dir.path());
-    let (mut writer, recovery) = project.writer().unwrap();
+    let (mut writer, recovery) = writer_of(&project).unwrap();
     assert_eq!(recovery.runs_seen, RUNS as usize + 2);
     assert_eq!(recovery.runs_read, 1);
     assert_eq!(recovery.open[0].records, records(run(RUNS + 1), 1..5));

@@ -1,9 +1,14 @@
 //! Records for tests.
 
-#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it; a test that cannot go on fails"
+)]
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use fornax_core::event::{
     Attempt, Event, FrameCreated, RunFinished, RunStarted, StateReset, TaskEnding,
@@ -13,10 +18,32 @@ use fornax_core::record::{Actor, Labels, Record};
 use fornax_core::spec::{FrameSpec, OnFailure, Retry};
 use fornax_core::status::RunStatus;
 use fornax_core::time::Time;
+use fornax_journal::{Installation, JournalError, Key, Project, Recovery, Writer};
 
 /// A folder in memory where the system has that: for tests that open a project thousands of times.
 pub fn fast_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
+/// The installation of the tests, whose state directory lies in the project's folder.
+pub fn installation(project: &Project) -> Installation {
+    Installation::new(Key::new([7; 32]), project.root().join("state"))
+}
+
+/// The project's writer, by the installation of the tests.
+pub fn writer_of(project: &Project) -> Result<(Writer, Recovery), JournalError> {
+    project.writer(&installation(project))
+}
+
+/// The file that holds the heads of the project's journals.
+pub fn heads_file(project: &Project) -> PathBuf {
+    let key = project.key().unwrap();
+    installation(project).project_dir(key).join("heads")
+}
+
+/// Leaves the state directory as a power cut may: older than the journals.
+pub fn lose_heads(project: &Project) {
+    std::fs::remove_file(heads_file(project)).unwrap();
 }
 
 /// The day of the tests.
