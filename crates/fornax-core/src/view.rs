@@ -16,7 +16,7 @@ use crate::status::{FrameStatus, RunStatus, TaskState};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ProjectView {
-    /// Its id: eight hexadecimal digits, made of its directory.
+    /// Its id: eight hexadecimal digits, made of its key.
     pub id: String,
     /// The name of its directory.
     pub name: String,
@@ -24,6 +24,10 @@ pub struct ProjectView {
     pub dir: String,
     /// Why nothing of it can go on at the moment (a full disk, a damaged journal); absent when well.
     pub problem: Option<String>,
+    /// What a person should know of how it was found: that it was moved, or is a copy. Only in the answer
+    /// to who registers it.
+    #[serde(default)]
+    pub notice: Option<String>,
 }
 
 /// How many frames of a run have each status.
@@ -65,6 +69,10 @@ pub struct RunView {
     /// Whether a human holds it.
     #[serde(default)]
     pub paused: bool,
+    /// Why it is read-only: this installation did not write its records, or not these. Absent where it may
+    /// be acted on.
+    #[serde(default)]
+    pub foreign: Option<String>,
     /// When it began.
     pub started_ms: i64,
     /// When it ended.
@@ -79,6 +87,46 @@ pub struct RunView {
     pub usage: Usage,
     /// The seq of its newest event.
     pub seq: u64,
+}
+
+/// A read-only run, as it is shown to a person who may accept it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct CandidateView {
+    /// The run.
+    pub run: RunView,
+    /// Which records these are: the SHA-256 of them and of their payloads, in hexadecimal digits. What is
+    /// accepted must have the same.
+    pub digest: String,
+    /// Why it is read-only.
+    pub why: String,
+    /// Whether its open work is marked as lost instead of executed when it is accepted, because it may
+    /// have run since.
+    pub loses_open_work: bool,
+    /// What it would execute: the work of its open frames, in their order.
+    pub work: Vec<OpenWork>,
+}
+
+/// What an open frame executes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct OpenWork {
+    /// The frame.
+    pub frame: FrameId,
+    /// Its title.
+    pub title: String,
+    /// The name of the tool.
+    pub tool: String,
+    /// The argument vector; `{...}` stands for what is filled in when it starts.
+    pub argv: Vec<String>,
+    /// What `{prompt}` stands for: for a shell, the script.
+    pub prompt: Option<String>,
+    /// What is written to its standard input.
+    pub stdin: Option<String>,
+    /// Variables that are set, each as `NAME=value`.
+    pub env: Vec<String>,
+    /// The folder in which it runs, relative to the project's.
+    pub workdir: Option<String>,
 }
 
 /// What is done in a frame that work has begun on.

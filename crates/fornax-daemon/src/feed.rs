@@ -202,6 +202,7 @@ mod tests {
                 name: name.into(),
                 dir: "/".into(),
                 problem: None,
+                notice: None,
             }],
             ..Change::default()
         }

@@ -1,13 +1,12 @@
 //! The daemon's own folder, `$XDG_STATE_HOME/fornax`: one a user, and one daemon in it.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use fornax_core::error::{Error, ErrorKind};
-use fornax_journal::Key;
+use fornax_journal::{Installation, Key};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +14,6 @@ use crate::secret;
 
 /// The largest of its small files, in bytes.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-/// The file that holds the keys of trusted projects.
-const TRUSTED: &str = "trusted.json";
-/// The version of its files' formats.
-const VERSION: u32 = 1;
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -43,12 +38,6 @@ pub struct DaemonInfo {
 #[derive(Debug)]
 pub struct DaemonLock {
     _file: File,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Projects {
-    v: u32,
-    dirs: Vec<PathBuf>,
 }
 
 impl Home {
@@ -215,6 +204,14 @@ impl Home {
         })
     }
 
+    /// What binds projects to this installation.
+    ///
+    /// # Errors
+    /// As [`Home::key`].
+    pub fn installation(&self) -> Result<Installation, Error> {
+        Ok(Installation::new(self.key()?, self.dir.join("projects")))
+    }
+
     /// Where the daemon can be reached; none where no daemon has said so.
     ///
     /// # Errors
@@ -243,57 +240,6 @@ impl Home {
                 }
                 _ => {}
             }
-        }
-        Ok(())
-    }
-
-    /// The directories of the registered projects.
-    ///
-    /// # Errors
-    /// `Damaged`, `Storage`.
-    pub fn projects(&self) -> Result<Vec<PathBuf>, Error> {
-        let projects: Option<Projects> = read_json(&self.dir.join("projects.json"))?;
-        Ok(projects.map(|projects| projects.dirs).unwrap_or_default())
-    }
-
-    /// Registers these directories and no others.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub fn set_projects(&self, dirs: Vec<PathBuf>) -> Result<(), Error> {
-        let projects = Projects { v: VERSION, dirs };
-        replace_json(&self.dir.join("projects.json"), &projects)
-    }
-}
-
-/// Projects by their keys: those whose `.fornax` this installation made, or was told to trust.
-#[derive(Default, Serialize, Deserialize)]
-struct Trusted {
-    v: u32,
-    keys: BTreeSet<String>,
-}
-
-impl Home {
-    /// Whether a project's key is known.
-    ///
-    /// # Errors
-    /// `Damaged`, `Storage`.
-    pub fn trusts(&self, key: u64) -> Result<bool, Error> {
-        let trusted: Option<Trusted> = read_json(&self.dir.join(TRUSTED))?;
-        Ok(trusted.is_some_and(|trusted| trusted.keys.contains(&format!("{key:016x}"))))
-    }
-
-    /// Knows a project's key from now on.
-    ///
-    /// # Errors
-    /// `Damaged`, `Storage`.
-    pub fn trust(&self, key: u64) -> Result<(), Error> {
-        let path = self.dir.join(TRUSTED);
-        let trusted: Option<Trusted> = read_json(&path)?;
-        let mut trusted = trusted.unwrap_or_default();
-        trusted.v = VERSION;
-        if trusted.keys.insert(format!("{key:016x}")) {
-            replace_json(&path, &trusted)?;
         }
         Ok(())
     }
@@ -482,14 +428,7 @@ mod tests {
         home.clear_info().unwrap();
         home.clear_info().unwrap();
         assert_eq!(home.info().unwrap(), None);
-
-        assert_eq!(home.projects().unwrap(), Vec::<PathBuf>::new());
-        home.set_projects(vec!["/a b".into(), "/c".into()]).unwrap();
-        assert_eq!(
-            home.projects().unwrap(),
-            [PathBuf::from("/a b"), "/c".into()]
-        );
-        fs::write(home.dir().join("projects.json"), "{").unwrap();
-        assert_eq!(home.projects().unwrap_err().kind, ErrorKind::Damaged);
+        fs::write(home.dir().join("daemon.json"), "{").unwrap();
+        assert_eq!(home.info().unwrap_err().kind, ErrorKind::Damaged);
     }
 }

@@ -11,6 +11,7 @@ pub mod hub;
 pub mod log;
 pub mod mcp;
 pub mod plans;
+pub mod registry;
 mod secret;
 pub mod server;
 pub mod tools;

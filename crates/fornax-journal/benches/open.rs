@@ -11,6 +11,7 @@ use std::fs;
 
 use common::{finished, records, run, started, writer_of};
 use divan::Bencher;
+use fornax_core::record::Record;
 use fornax_journal::{Project, Writer};
 
 fn main() {

@@ -363,12 +363,18 @@ struct Round {
     index_took: Option<Duration>,
 }
 
-/// Replaces a file unless it has this content already; makes its folder where it is missing.
+/// Replaces a file unless it has this content already; creates its folder where it is missing, and the
+/// folder of the frames. Nothing above them: where `.fornax` is gone, the project is elsewhere.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     match fs::read(path) {
         Ok(old) if old == text.as_bytes() => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            for folder in [path.ancestors().nth(2), path.parent()]
+                .into_iter()
+                .flatten()
+            {
+                disk::make_dir(folder)?;
+            }
         }
         _ => {}
     }

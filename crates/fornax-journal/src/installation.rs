@@ -2,11 +2,19 @@
 //! directory that holds what must not lie in the project.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
+use crate::binding::{Binding, Exclusion};
+use crate::counters;
+use crate::disk;
 use crate::error::{At, JournalError};
 use crate::key::Key;
+use crate::project::Project;
+
+/// The largest file of settings that is read, in bytes.
+const SETTINGS_MAX_BYTES: u64 = 64 * 1024;
 
 /// One installation: a person's state directory.
 #[derive(Debug, Clone)]
@@ -46,5 +54,69 @@ impl Installation {
             .create(&dir)
             .at("create", &dir)?;
         Ok(dir)
+    }
+
+    /// The text of a small file of settings of a project; none where there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_settings(
+        &self,
+        project_key: u64,
+        name: &str,
+    ) -> Result<Option<String>, JournalError> {
+        let path = self.project_dir(project_key).join(name);
+        match disk::read_text(&path, SETTINGS_MAX_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => text.at("read", &path).map(Some),
+        }
+    }
+
+    /// Replaces a small file of settings of a project, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the file is as it was.
+    pub fn write_settings(
+        &self,
+        project_key: u64,
+        name: &str,
+        text: &str,
+    ) -> Result<(), JournalError> {
+        let path = self.create_project_dir(project_key)?.join(name);
+        disk::replace_durably(&path, text.as_bytes()).at("write", &path)
+    }
+
+    /// Gives a project that begins anew the run numbers that follow those of the project that was in its
+    /// place: a number that a person may have written down never names two runs.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn inherit_numbers(&self, from: u64, to: u64) -> Result<(), JournalError> {
+        let to = self.create_project_dir(to)?;
+        counters::inherit(&self.project_dir(from), &to)
+    }
+
+    /// Whether any of a project's runs proves that this installation wrote it, and no open one that it
+    /// did not. Tells a project that was moved from one that looks like it.
+    ///
+    /// # Errors
+    /// When the runs cannot be listed.
+    pub fn wrote(&self, project: &Project) -> Result<bool, JournalError> {
+        let key = project.key()?;
+        if !self.project_dir(key).is_dir() {
+            return Ok(false);
+        }
+        let binding = Binding::open(self, key)?;
+        let runs = project.runs()?;
+        let open = runs.iter().filter(|&&run| project.is_open(run));
+        let mut proved = false;
+        for &run in open.chain(runs.first()) {
+            match project.read_own_run(&binding, run) {
+                Ok(Ok(_)) => proved = true,
+                Ok(Err(Exclusion::Damaged(_) | Exclusion::Restored { .. })) => {}
+                Ok(Err(Exclusion::Foreign)) | Err(_) => return Ok(false),
+            }
+        }
+        Ok(proved)
     }
 }

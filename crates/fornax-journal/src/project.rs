@@ -23,6 +23,8 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     root: PathBuf,
+    /// Its key, where that is known from elsewhere than its file.
+    key: Option<u64>,
 }
 
 /// `project.json`.
@@ -41,7 +43,32 @@ impl Project {
     /// When `dir` is missing or cannot be written, or when a newer version made its `.fornax`.
     pub fn open(dir: &Path) -> Result<Project, JournalError> {
         let root = dir.canonicalize().at("open", dir)?;
-        let project = Project { root };
+        Project { root, key: None }.create()
+    }
+
+    /// The project in `dir` with a key that is known, whatever its file says.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn open_with_key(dir: &Path, key: u64) -> Result<Project, JournalError> {
+        let root = dir.canonicalize().at("open", dir)?;
+        let key = Some(key);
+        Project { root, key }.create()
+    }
+
+    /// Gives the project in `dir` a new key: it is a copy of another one.
+    ///
+    /// # Errors
+    /// When its file cannot be replaced.
+    pub fn replace_key(dir: &Path) -> Result<(), JournalError> {
+        let root = dir.canonicalize().at("open", dir)?;
+        let project = Project { root, key: None };
+        let path = project.identity_file();
+        disk::replace_durably(&path, project.new_identity()?.1.as_bytes()).at("write", &path)
+    }
+
+    fn create(self) -> Result<Project, JournalError> {
+        let project = self;
         let data = project.data_dir();
         match fs::DirBuilder::new().mode(0o700).create(&data) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -68,6 +95,7 @@ impl Project {
         for root in from.ancestors() {
             let project = Project {
                 root: root.to_owned(),
+                key: None,
             };
             if project.identity_file().is_file() {
                 project.key()?;
@@ -86,19 +114,8 @@ impl Project {
         let ignore = self.data_dir().join(".gitignore");
         disk::write_synced(&ignore, b"*\n").at("write", &ignore)?;
 
-        let mut key = [0; 8];
-        rustix::rand::getrandom(&mut key, GetRandomFlags::empty())
-            .map_err(io::Error::from)
-            .at("draw a key for", &path)?;
-        let identity = Identity {
-            v: VERSION,
-            key: format!("{:016x}", u64::from_le_bytes(key)),
-            created: now(),
-        };
-        let text = format!("{}\n", serde_json::json!(identity));
-        let draft = self
-            .data_dir()
-            .join(format!("project.json.{}", identity.key));
+        let (key, text) = self.new_identity()?;
+        let draft = self.data_dir().join(format!("project.json.{key}"));
         disk::write_synced(&draft, text.as_bytes()).at("write", &draft)?;
         // Unlike a rename, a link never replaces what another process has put there meanwhile.
         let linked = fs::hard_link(&draft, &path);
@@ -111,17 +128,46 @@ impl Project {
         }
     }
 
+    /// A key, known or drawn, and the file that holds it.
+    fn new_identity(&self) -> Result<(String, String), JournalError> {
+        let key = match self.key {
+            Some(key) => key,
+            None => {
+                let mut key = [0; 8];
+                rustix::rand::getrandom(&mut key, GetRandomFlags::empty())
+                    .map_err(io::Error::from)
+                    .at("draw a key for", &self.identity_file())?;
+                u64::from_le_bytes(key)
+            }
+        };
+        let identity = Identity {
+            v: VERSION,
+            key: format!("{key:016x}"),
+            created: now(),
+        };
+        let text = format!("{}\n", serde_json::json!(identity));
+        Ok((identity.key, text))
+    }
+
     /// The project's own random number, from which its frames get their ids.
     ///
     /// # Errors
     /// When its file cannot be read, or was written by a newer version.
     pub fn key(&self) -> Result<u64, JournalError> {
+        if let Some(key) = self.key {
+            return Ok(key);
+        }
         let path = self.identity_file();
         let bad = |what: String| JournalError::BadFile {
             path: path.clone(),
             what,
         };
-        let text = disk::read_text(&path, 64 * 1024).at("read", &path)?;
+        let text = match disk::read_text(&path, 64 * 1024) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(bad(error.to_string()));
+            }
+            text => text.at("read", &path)?,
+        };
         let identity: Identity =
             serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
         if identity.v > VERSION {
@@ -139,25 +185,21 @@ impl Project {
         &self.root
     }
 
-    /// The text of a small file of settings in its `.fornax`; none where there is no such file.
+    /// The key of the project in `dir`; none where its `.fornax` has no file with one.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn read_settings(&self, name: &str) -> Result<Option<String>, JournalError> {
-        let path = self.data_dir().join(name);
-        match disk::read_text(&path, 64 * 1024) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            text => text.at("read", &path).map(Some),
+    /// When the file cannot be read, is damaged, or was written by a newer version.
+    pub fn key_of(dir: &Path) -> Result<Option<u64>, JournalError> {
+        let project = Project {
+            root: dir.to_owned(),
+            key: None,
+        };
+        match project.key() {
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            key => key.map(Some),
         }
-    }
-
-    /// Replaces a small file of settings in its `.fornax`, durably.
-    ///
-    /// # Errors
-    /// When it cannot be written; then the file is as it was.
-    pub fn write_settings(&self, name: &str, text: &str) -> Result<(), JournalError> {
-        let path = self.data_dir().join(name);
-        disk::replace_durably(&path, text.as_bytes()).at("write", &path)
     }
 
     /// Its `.fornax`.

@@ -128,6 +128,8 @@ pub enum Command {
     Open(Open),
     /// Take up a project whose data was not made here, such as one that came with a clone
     Trust,
+    /// No longer look after a project; its data stays as it is
+    Forget(Forget),
     /// Look for what could be wrong with the installation and the project
     Doctor(Json),
     /// Check the records of the project for damage
@@ -450,6 +452,12 @@ pub struct Check {
 
     #[command(flatten)]
     pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Forget {
+    /// The project: its folder, which may be gone, or its id; the current one by default
+    pub project: Option<String>,
 }
 
 #[derive(Args)]

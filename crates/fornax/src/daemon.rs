@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{CmdId, RunId, TaskId};
 use fornax_core::request::{CommandRequest, Request};
-use fornax_core::view::{Answer, Change, FrameDetail, ProjectView, RunDetail};
+use fornax_core::view::{Answer, CandidateView, Change, FrameDetail, ProjectView, RunDetail};
 use fornax_daemon::client::{Bytestream, Client, SseItem, SseStream, encode};
 use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::{RunPage, Status, TaskDetail};
+use fornax_daemon::hub::MOVED_OR_COPIED_HELP;
 use fornax_journal::Project;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::commands::projects::{ask_relocation, note};
 use crate::failure::{Failure, warn};
 use crate::start;
 
@@ -105,16 +107,60 @@ impl Daemon {
         Ok(self.client.get_json("/api/status").await?)
     }
 
-    /// The project in a directory; the daemon looks after it from now on.
+    /// The project in a directory; the daemon looks after it from now on. A person is asked, where that is
+    /// possible, whether a project whose old place is gone was moved.
     pub async fn register(&self, dir: &Path) -> Result<ProjectView, Failure> {
-        let body = json!({ "dir": dir });
-        Ok(self.client.post_json("/api/projects", &body).await?)
+        match self.register_as(dir, None).await {
+            Err(Failure::Error(error)) if error.help.as_deref() == Some(MOVED_OR_COPIED_HELP) => {
+                match ask_relocation(&error.message)? {
+                    Some(answer) => self.register_as(dir, Some(answer)).await,
+                    None => Err(error.into()),
+                }
+            }
+            registered => registered,
+        }
     }
 
-    /// The same, though another installation made the project's data.
-    pub async fn trust(&self, dir: &Path) -> Result<ProjectView, Failure> {
-        let body = json!({ "dir": dir, "trust": true });
-        Ok(self.client.post_json("/api/projects", &body).await?)
+    /// The same, with what a person says of a project whose old place is gone: `moved` or `copied`.
+    pub async fn register_as(
+        &self,
+        dir: &Path,
+        relocation: Option<&str>,
+    ) -> Result<ProjectView, Failure> {
+        let body = json!({ "dir": dir, "relocation": relocation });
+        let view: ProjectView = self.client.post_json("/api/projects", &body).await?;
+        note(&view);
+        Ok(view)
+    }
+
+    /// No longer looks after a project.
+    pub async fn forget(&self, project: &ProjectView) -> Result<(), Failure> {
+        let path = format!("/api/projects/{}", encode(&project.id));
+        Ok(self.client.delete(&path).await?)
+    }
+
+    /// A read-only run, as it is shown to who may accept it.
+    pub async fn candidate(
+        &self,
+        project: &ProjectView,
+        run: RunId,
+    ) -> Result<CandidateView, Failure> {
+        let path = format!("/api/runs/{run}/acceptance?project={}", encode(&project.id));
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    /// Accepts a read-only run whose records have this digest.
+    pub async fn accept(
+        &self,
+        project: &ProjectView,
+        run: RunId,
+        digest: &str,
+    ) -> Result<(), Failure> {
+        let path = format!("/api/runs/{run}/acceptance?project={}", encode(&project.id));
+        Ok(self
+            .client
+            .post_json(&path, &json!({ "digest": digest }))
+            .await?)
     }
 
     pub async fn runs(

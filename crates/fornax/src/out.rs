@@ -49,6 +49,15 @@ pub fn can_ask() -> bool {
     is_terminal() && io::stdin().is_terminal()
 }
 
+/// Asks a person a question that is answered with yes or no; everything but a yes is a no.
+pub fn confirm(question: &str) -> Result<bool, Failure> {
+    anstream::eprint!("{question}");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}
+
 /// How many columns and lines there are; none where it is no terminal, so that nothing is cut.
 pub fn size() -> Option<(usize, usize)> {
     let (columns, lines) = terminal_size::terminal_size_of(io::stdout())?;

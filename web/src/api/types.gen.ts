@@ -154,7 +154,7 @@ export type SessionId = string;
 
 export type ProjectView = { 
 /**
- * Its id: eight hexadecimal digits, made of its directory.
+ * Its id: eight hexadecimal digits, made of its key.
  */
 id: string, 
 /**
@@ -168,7 +168,12 @@ dir: string,
 /**
  * Why nothing of it can go on at the moment (a full disk, a damaged journal); absent when well.
  */
-problem: string | null, };
+problem: string | null, 
+/**
+ * What a person should know of how it was found: that it was moved, or is a copy. Only in the answer
+ * to who registers it.
+ */
+notice: string | null, };
 
 export type Counts = { 
 /**
@@ -229,6 +234,11 @@ reason: string | null,
  * Whether a human holds it.
  */
 paused: boolean, 
+/**
+ * Why it is read-only: this installation did not write its records, or not these. Absent where it may
+ * be acted on.
+ */
+foreign: string | null, 
 /**
  * When it began.
  */

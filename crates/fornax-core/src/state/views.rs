@@ -27,6 +27,7 @@ impl State {
             status: run.status,
             reason: run.reason.clone(),
             paused: run.paused,
+            foreign: None,
             started_ms: run.started.0,
             ended_ms: run.ended.map(|at| at.0),
             counts: run.counts,

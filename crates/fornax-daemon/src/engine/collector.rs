@@ -423,7 +423,8 @@ fn end_of(text: &str) -> &str {
     text[from..].trim()
 }
 
-fn lost(reason: String) -> Outcome {
+/// The outcome of a task of which it is not known how it ended.
+pub(super) fn lost(reason: String) -> Outcome {
     Outcome {
         verdict: Err((ErrorClass::Lost, reason)),
         exit_code: None,

@@ -1,6 +1,7 @@
 //! From a task that should run to its process: the launcher fills in what the task needs to know of
 //! the machine, on a thread of its own, and hands it to the supervisor.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Launcher {
     project_id: String,
     context_budget: usize,
     thread: Option<JoinHandle<()>>,
+    /// Tasks of runs that a person accepted: they are adopted where they live, and never started.
+    adopt_only: HashSet<TaskId>,
     /// The wall clock when the engine was opened: what was decided since was decided in this boot.
     opened_ms: i64,
 }
@@ -149,6 +152,7 @@ impl Launcher {
             shared: shared.clone(),
             project_id: project_id.to_owned(),
             context_budget: settings.context_budget,
+            adopt_only: HashSet::new(),
             opened_ms,
             thread: Some(thread),
         })
@@ -164,6 +168,11 @@ impl Launcher {
                     .send(Message::Ended(id, Box::new(cannot_start(error.message)))),
             ),
         }
+    }
+
+    /// These tasks run already or are lost: they are not started.
+    pub fn adopt_only(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+        self.adopt_only.extend(tasks);
     }
 
     /// From now on, these settings hold.
@@ -242,13 +251,15 @@ impl Launcher {
         self.collector
             .expect(id, frame.run, &dir, invocation, &frame.spec.outputs);
         if let Some(runs) = dir.parent() {
-            // The shim makes the task's own folder, and only that.
-            std::fs::create_dir_all(runs).map_err(|error| {
-                Error::new(
-                    ErrorKind::Storage,
-                    format!("cannot create {}: {error}", runs.display()),
-                )
-            })?;
+            // The shim makes the task's own folder, and only that. Where the run's folder is gone, the
+            // project is elsewhere.
+            match std::fs::create_dir(runs) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    let message = format!("cannot create {}: {error}", runs.display());
+                    return Err(Error::new(ErrorKind::Storage, message));
+                }
+                _ => {}
+            }
         }
         let session = self.session_env(&id.to_string());
         let mut redact = self.redact.clone();
@@ -268,9 +279,12 @@ impl Launcher {
             silence_ms: invocation.silence_ms,
             grace: fornax_runner::Grace::default(),
             redact: invocation.redact.then_some(redact),
-            boot_id: task
-                .started
-                .and_then(|started| boot_of(started.0, self.opened_ms)),
+            boot_id: match self.adopt_only.contains(&id) {
+                true => Some("before a person accepted the run".to_owned()),
+                false => task
+                    .started
+                    .and_then(|started| boot_of(started.0, self.opened_ms)),
+            },
             record: record(
                 job.as_ref()
                     .map(|job| &job.prompt)

@@ -14,6 +14,7 @@ mod agents;
 mod calls;
 mod collector;
 mod launcher;
+mod place;
 mod repository;
 mod storage;
 mod subagents;
@@ -37,9 +38,9 @@ use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
 use fornax_core::time::Time;
 use fornax_core::tools::Call;
 use fornax_core::view::{Answer, ProjectView, RunView};
-use fornax_journal::{Ingested, Project, TelemetryWriter};
+use fornax_journal::{Exclusion, Ingested, Installation, Project, TelemetryWriter, Writer};
 use fornax_redact::Rules;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as mpsc_async, oneshot};
 
 use crate::feed::Feed;
 use crate::secret::SessionKey;
@@ -47,6 +48,7 @@ use crate::tools::Tools;
 
 pub(crate) use calls::Asked;
 pub(crate) use collector::digest;
+pub use place::Place;
 
 /// What an engine shares with the rest of the daemon.
 #[derive(Clone)]
@@ -61,6 +63,11 @@ pub struct Shared {
     pub sessions: SessionKey,
     /// Where the daemon is called, by those who are on this machine.
     pub socket: PathBuf,
+    /// What binds projects to this installation.
+    pub installation: Installation,
+    /// Told by an engine whose project is no longer where it was opened: the project's id, and where it
+    /// is now.
+    pub displaced: mpsc_async::UnboundedSender<(String, Place)>,
 }
 
 /// The engine of one project. Dropping it ends the engine; its tasks live on.
@@ -84,6 +91,10 @@ enum Message {
     Query(Box<dyn FnOnce(&Look<'_>) + Send>),
     /// A run that has ended is wanted in memory again.
     TakeUp(RunId, oneshot::Sender<Result<(), Error>>),
+    /// A person accepts a run that was begun elsewhere.
+    Accept(Box<Acceptance>),
+    /// Whether the project's data is still where it was opened.
+    Place(oneshot::Sender<Place>),
     /// A process has ended.
     Ended(TaskId, Box<Outcome>),
     /// Something was seen of a task's agent.
@@ -93,6 +104,14 @@ enum Message {
     /// A task waits for room on the disk, or (none) goes on.
     Stalled(TaskId, Option<String>),
     Close,
+}
+
+/// A run that a person accepts, and who waits for the answer.
+struct Acceptance {
+    run: RunId,
+    /// Which records were shown.
+    digest: String,
+    reply: oneshot::Sender<Result<(), Error>>,
 }
 
 /// A command and who waits for its answer.
@@ -185,9 +204,24 @@ pub struct Look<'a> {
     /// How many tokens a context has where nobody says otherwise.
     pub context_budget: usize,
     stalled: &'a BTreeMap<TaskId, String>,
+    excluded: &'a BTreeMap<RunId, Exclusion>,
+    /// Knows which runs this installation began; none while the disk refuses.
+    writer: Option<&'a Writer>,
 }
 
 impl Look<'_> {
+    /// Why a run is read-only; none where it may be acted on. The records of a run that is not in memory
+    /// are not read for that.
+    #[must_use]
+    pub fn exclusion(&self, id: RunId) -> Option<Exclusion> {
+        if let Some(why) = self.excluded.get(&id) {
+            return Some(why.clone());
+        }
+        let is_own =
+            self.state.run(id).is_some() || self.writer.is_none_or(|writer| writer.began(id));
+        (!is_own).then_some(Exclusion::Foreign)
+    }
+
     /// A run. It reads `blocked` while it waits for the disk.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView> {
@@ -215,11 +249,10 @@ impl Engine {
     /// When another process is its writer, when a journal is damaged, or when the system refuses.
     pub fn open(
         id: String,
-        dir: &Path,
+        project: Project,
         settings: Settings,
         shared: Shared,
     ) -> Result<Engine, Error> {
-        let project = Project::open(dir)?;
         let (mailbox, inbox) = mpsc::channel();
         let rules = SharedRules::new(settings.rules.clone());
         let telemetry = Arc::new(TelemetryWriter::start(&project)?);
@@ -424,6 +457,28 @@ impl Engine {
         answer.await.map_err(|_| self.gone())?
     }
 
+    /// Accepts a run that was begun elsewhere, or put back: it is carried on. `digest` says which records
+    /// the person who accepts was shown.
+    ///
+    /// # Errors
+    /// Where there is no such run, its records have changed since, or the system refuses.
+    pub async fn accept(&self, run: RunId, digest: String) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Accept(Box::new(Acceptance { run, digest, reply })))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Whether the project's data is still where it was opened. Where it is not, the engine ends what it
+    /// can no longer record.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    pub async fn place(&self) -> Result<Place, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Place(reply))?;
+        answer.await.map_err(|_| self.gone())
+    }
+
     /// The project as it is told.
     ///
     /// # Errors
@@ -485,6 +540,7 @@ fn project_view(id: &str, root: &Path, problem: Option<&str>) -> ProjectView {
         name: name.into_owned(),
         dir: root.display().to_string(),
         problem: problem.map(str::to_owned),
+        notice: None,
     }
 }
 

@@ -19,7 +19,7 @@ const FILE: &str = "subagents.json";
 impl Worker {
     /// The settings as they were when the project was open last.
     pub(super) fn read_subagent_settings(&mut self) {
-        let kept = match self.project.read_settings(FILE) {
+        let kept = match self.read_settings(FILE) {
             Ok(kept) => kept,
             Err(error) => {
                 tracing::warn!(%error, "the settings of subagents cannot be read");
@@ -56,7 +56,7 @@ impl Worker {
                 let message = format!("the settings cannot be written: {error}");
                 Error::new(fornax_core::error::ErrorKind::Internal, message)
             })?;
-            self.project.write_settings(FILE, &text)?;
+            self.write_settings(FILE, &text)?;
             self.state.set_subagent_settings(settings);
         }
         Ok(before)

@@ -1,6 +1,7 @@
 //! The engine's thread: batches, their durability, and what is told after.
 
 mod autonomy;
+mod origin;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -18,13 +19,14 @@ use fornax_core::state::{Command, Limits, State};
 use fornax_core::status::TaskState;
 use fornax_core::time::Time;
 use fornax_core::view::{Answer, Change};
-use fornax_journal::{Derived, Project, TelemetryWriter, Writer};
+use fornax_journal::{
+    AppendError, Derived, Exclusion, JournalError, Project, Recovery, TelemetryWriter, Writer,
+};
 use tokio::sync::oneshot;
 
-use super::launcher::Launcher;
-use crate::history;
-
 use super::agents::sessions::Seen;
+use super::launcher::Launcher;
+use super::place::{Anchor, Place};
 use super::{Ask, Look, Message, Settings, Shared, SharedRules, Start, project_view, storage};
 
 /// How many messages share one batch at most.
@@ -76,6 +78,11 @@ pub(super) struct Worker {
     pub(super) spare: Option<FrameId>,
     pub(super) clock: Clock,
     ended_runs: VecDeque<RunId>,
+    /// Open runs that are not carried on, and why.
+    excluded: BTreeMap<RunId, Exclusion>,
+    anchor: Anchor,
+    /// Where the data went, once it is no longer where it was opened: nothing can be recorded then.
+    displaced: Option<Place>,
 }
 
 /// The wall clock, read once; from then on time goes by monotonically, whatever is done to the
@@ -113,6 +120,11 @@ impl Worker {
         mailbox: mpsc::Sender<Message>,
     ) -> Result<Worker, Error> {
         let own_rules = rules.clone();
+        let data = project.data_dir();
+        let anchor = Anchor::open(&data).map_err(|error| {
+            let message = format!("cannot open {}: {error}", data.display());
+            Error::new(fornax_core::error::ErrorKind::Storage, message)
+        })?;
         let launcher =
             Launcher::start(&id, &project, &shared, &settings, telemetry, rules, mailbox)?;
         let derived = Derived::start(&project)?;
@@ -136,6 +148,9 @@ impl Worker {
             rules: own_rules,
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
+            excluded: BTreeMap::new(),
+            anchor,
+            displaced: None,
         };
         worker.read_subagent_settings();
         worker.read_journals()?;
@@ -148,18 +163,28 @@ impl Worker {
         self.writer = None;
         let mut state = State::new(self.limits.clone());
         let now = self.clock.now();
-        let (writer, recovery) = self.project.writer()?;
-        for torn in &recovery.torn {
-            tracing::warn!(run = %torn.run, ?torn, "the end of a journal was torn; it is cut off");
-        }
+        let (writer, recovery) = self.project.writer(&self.shared.installation)?;
+        log_recovery(&recovery);
         for run in &recovery.open {
             state.load(now, &run.records);
         }
         state.keep_unrecorded(&mut self.state);
         self.state = state;
+        self.excluded = recovery.excluded.into_iter().collect();
         self.spare = None;
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// A file of settings of this project, in the state directory.
+    pub(super) fn read_settings(&self, name: &str) -> Result<Option<String>, JournalError> {
+        let key = self.project.key()?;
+        self.shared.installation.read_settings(key, name)
+    }
+
+    pub(super) fn write_settings(&self, name: &str, text: &str) -> Result<(), JournalError> {
+        let key = self.project.key()?;
+        self.shared.installation.write_settings(key, name, text)
     }
 
     /// Works until it is closed.
@@ -178,7 +203,9 @@ impl Worker {
             .state
             .next_due()
             .map(|due| Duration::from_millis(due.ms_since(self.clock.now())));
-        let wait = if self.writer.is_none() {
+        let wait = if self.displaced.is_some() {
+            None
+        } else if self.writer.is_none() {
             Some(STORAGE_RETRY)
         } else {
             due
@@ -227,6 +254,11 @@ impl Worker {
                 Message::TakeUp(run, reply) => {
                     // Nobody waits any more: nothing to tell.
                     let _ = reply.send(self.take_up(run));
+                }
+                Message::Accept(acceptance) => self.accept(*acceptance, &mut records, &mut replies),
+                Message::Place(reply) => {
+                    // Nobody waits any more: nothing to tell.
+                    let _ = reply.send(self.check_place());
                 }
                 Message::Close => open = false,
             }
@@ -304,6 +336,8 @@ impl Worker {
             contexts: &self.contexts,
             context_budget: self.context_budget,
             stalled: &self.stalled,
+            excluded: &self.excluded,
+            writer: self.writer.as_ref(),
         }
     }
 
@@ -377,7 +411,7 @@ impl Worker {
         };
         if let Err(error) = appended {
             tracing::error!(%error, "the journal cannot be written");
-            self.take_back(&error.to_string());
+            self.roll_back(&error);
             let told = self.refused();
             for (reply, _) in replies {
                 reply(self, Err(told.clone()));
@@ -399,17 +433,31 @@ impl Worker {
 
     /// The journal refused a batch: none of it has happened. The state is read again from what is
     /// durable, and what processes did in the meantime will be asked for again.
-    fn take_back(&mut self, problem: &str) {
+    fn roll_back(&mut self, error: &AppendError) {
+        if self.check_place() != Place::Here {
+            return;
+        }
+        if matches!(
+            error,
+            AppendError::Displaced { .. } | AppendError::Excluded { .. }
+        ) {
+            self.read_replaced_journals();
+            return;
+        }
+        let problem = error.to_string();
         if let Err(error) = self.read_journals() {
             tracing::error!(%error, "the journals cannot be read");
         }
         self.writer = None;
         self.ensured.clear();
         self.told.clear();
-        self.set_problem(Some(problem.to_owned()));
+        self.set_problem(Some(problem));
     }
 
     fn try_storage_again(&mut self) {
+        if self.check_place() != Place::Here {
+            return;
+        }
         if !storage::has_room(&self.project.data_dir()) {
             return;
         }
@@ -551,7 +599,7 @@ impl Worker {
 
     fn take_up(&mut self, run: RunId) -> Result<(), Error> {
         if self.state.run(run).is_none() {
-            let records = history::records(&self.project, run)?;
+            let records = self.own_records(run)?;
             self.state.load(self.clock.now(), &records);
             self.let_go_of_ended(std::iter::once(run));
         }
@@ -571,5 +619,20 @@ impl Worker {
                 self.state.forget(oldest);
             }
         }
+    }
+}
+
+fn log_recovery(recovery: &Recovery) {
+    for torn in &recovery.torn {
+        tracing::warn!(run = %torn.run, ?torn, "the end of a journal was torn; it is cut off");
+    }
+    for (run, why) in &recovery.excluded {
+        tracing::warn!(%run, %why, "an open run is read-only");
+    }
+    for run in &recovery.deleted {
+        tracing::warn!(%run, "the folder of an open run was deleted; the run has ended");
+    }
+    for file in &recovery.set_aside {
+        tracing::warn!(file = %file.display(), "a damaged file was set aside");
     }
 }

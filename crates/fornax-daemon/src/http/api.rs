@@ -11,13 +11,14 @@ use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::RunId;
 use fornax_core::record::Actor;
 use fornax_core::request::CommandRequest;
-use fornax_core::view::{Answer, FrameDetail, ProjectView, RunDetail, Snapshot};
+use fornax_core::view::{Answer, CandidateView, FrameDetail, ProjectView, RunDetail, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Fail, Input, Path, Query, Trace, usage};
 use super::backend::{Backend, Ingested, RunPage, Status, TaskDetail};
 use super::{App, files, now_ms};
 use crate::home::storage;
+use crate::hub::Relocation;
 use crate::tools::Found;
 
 /// How many runs a page has where the request does not say.
@@ -53,9 +54,9 @@ pub(crate) async fn status<B: Backend>(State(app): Site<B>) -> Json<Status> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {
     dir: PathBuf,
-    /// Whether data that another installation made is taken up too.
+    /// What a person says of a project whose old place is gone.
     #[serde(default)]
-    trust: bool,
+    relocation: Option<Relocation>,
 }
 
 /// `POST /api/projects`
@@ -69,7 +70,38 @@ pub(crate) async fn register<B: Backend>(
             body.dir.display()
         )));
     }
-    Ok(Json(app.backend.register(&body.dir, body.trust).await?))
+    Ok(Json(
+        app.backend.register(&body.dir, body.relocation).await?,
+    ))
+}
+
+/// `GET /api/runs/{run}/acceptance`: what accepting a read-only run would execute.
+pub(crate) async fn candidate<B: Backend>(
+    State(app): Site<B>,
+    Path(run): Path<RunId>,
+    Query(query): Query<OfProject>,
+) -> Reply<CandidateView> {
+    Ok(Json(app.backend.candidate(&query.project, run).await?))
+}
+
+/// A read-only run that a person accepts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Accept {
+    /// Which records the person was shown.
+    digest: String,
+}
+
+/// `POST /api/runs/{run}/acceptance`
+pub(crate) async fn accept<B: Backend>(
+    State(app): Site<B>,
+    Path(run): Path<RunId>,
+    Query(query): Query<OfProject>,
+    Input(body): Input<Accept>,
+) -> Result<StatusCode, Fail> {
+    let accepted = app.backend.accept(&query.project, run, body.digest);
+    accepted.await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /api/projects/{id}`

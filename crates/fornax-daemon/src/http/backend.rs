@@ -9,10 +9,13 @@ use fornax_core::ids::RunId;
 use fornax_core::record::Actor;
 use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::tools::Reply;
-use fornax_core::view::{Answer, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView};
+use fornax_core::view::{
+    Answer, CandidateView, FrameDetail, ProjectView, RunDetail, RunView, Snapshot, TaskView,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::Feed;
+use crate::hub::Relocation;
 use crate::tools::Found;
 
 /// The state behind the HTTP API. Implementations write these as `async fn`.
@@ -23,16 +26,31 @@ pub trait Backend: Send + Sync + 'static {
     /// [`Backend::task`] and the like tell it.
     fn feed(&self) -> &Feed;
 
-    /// Looks after a directory from now on. Doing so twice gives the same project. One whose data
-    /// another installation made is `Forbidden` unless it is to be trusted.
+    /// Looks after a directory from now on. Doing so twice gives the same project. One that may have been
+    /// moved or copied is `Forbidden` until a person says which.
     fn register(
         &self,
         dir: &Path,
-        trust: bool,
+        answer: Option<Relocation>,
     ) -> impl Future<Output = Result<ProjectView, Error>> + Send;
 
     /// Looks after a project no longer. `Conflict` while it has runs that go on.
     fn forget(&self, project: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// A read-only run, as it is shown to a person who may accept it.
+    fn candidate(
+        &self,
+        project: &str,
+        run: RunId,
+    ) -> impl Future<Output = Result<CandidateView, Error>> + Send;
+
+    /// Accepts a read-only run whose records have this digest. `Conflict` where they have changed.
+    fn accept(
+        &self,
+        project: &str,
+        run: RunId,
+        digest: String,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// The projects and what they are doing.
     fn status(&self) -> impl Future<Output = Vec<ProjectStatus>> + Send;

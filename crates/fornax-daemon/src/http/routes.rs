@@ -29,6 +29,8 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("GET", "/api/runs", get(api::runs)),
         ("GET", "/api/runs/{run}", get(api::run)),
         ("GET", "/api/runs/{run}/events", get(logs::events)),
+        ("GET", "/api/runs/{run}/acceptance", get(api::candidate)),
+        ("POST", "/api/runs/{run}/acceptance", post(api::accept)),
         ("GET", "/api/frames/{frame}", get(api::frame)),
         ("GET", "/api/tasks/{task}", get(api::task)),
         ("GET", "/api/tasks/{task}/logs/{stream}", get(logs::log)),

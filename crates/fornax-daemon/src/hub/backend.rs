@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fornax_core::error::{Error, ErrorKind};
@@ -12,12 +12,12 @@ use fornax_core::request::{Caller, CommandRequest, ReportRequest, Request, ToolR
 use fornax_core::state::{Command, State, Target};
 use fornax_core::tools::Reply;
 use fornax_core::view::{
-    Answer, Change, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
+    Answer, CandidateView, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
     TaskColumns, TaskView,
 };
 
 use super::callers::Known;
-use super::{Ending, Entry, Hub, blocking, project_id};
+use super::{Ending, Entry, Hub, Relocation, blocking};
 use crate::engine::Engine;
 use crate::feed::Feed;
 use crate::find;
@@ -34,45 +34,20 @@ impl Backend for Hub {
         &self.shared.feed
     }
 
-    async fn register(&self, dir: &Path, trust: bool) -> Result<ProjectView, Error> {
-        let real = dir.canonicalize().map_err(|error| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("cannot look after {}: {error}", dir.display()),
-            )
-        })?;
-        let _changing = self.changing.lock().await;
-        if let Ok(engine) = self.engine(&project_id(&real)) {
-            return engine.project_view().await;
-        }
-        let view = self.take_up(&real, trust).await?;
-        self.remember()?;
-        self.shared.feed.publish(Change {
-            projects: vec![view.clone()],
-            ..Change::default()
-        });
-        Ok(view)
+    async fn register(&self, dir: &Path, answer: Option<Relocation>) -> Result<ProjectView, Error> {
+        self.register_project(dir, answer).await
     }
 
     async fn forget(&self, project: &str) -> Result<(), Error> {
-        let _changing = self.changing.lock().await;
-        let engine = self.engine(project)?;
-        let busy = engine.look(|look| {
-            look.state
-                .runs()
-                .find(|(_, run)| run.ended.is_none())
-                .map(|(id, _)| id)
-        });
-        if let Some(run) = busy.await? {
-            return Err(Error::new(ErrorKind::Conflict, format!("{run} goes on"))
-                .with_help(format!("wait for it, or `fornax stop {run}`")));
-        }
-        self.projects
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(project);
-        blocking(move || engine.close()).await?;
-        self.remember()
+        self.forget_project(project).await
+    }
+
+    async fn candidate(&self, project: &str, run: RunId) -> Result<CandidateView, Error> {
+        self.show_candidate(project, run).await
+    }
+
+    async fn accept(&self, project: &str, run: RunId, digest: String) -> Result<(), Error> {
+        self.accept_candidate(project, run, digest).await
     }
 
     async fn status(&self) -> Vec<ProjectStatus> {
@@ -189,7 +164,11 @@ impl Backend for Hub {
             runs.collect::<BTreeMap<_, _>>()
         });
         let (known, project) = (known.await?, project.to_owned());
-        blocking(move || history::page(engine.project(), &project, known, before, limit)).await?
+        let reader = Arc::clone(&engine);
+        let page = move || history::page(reader.project(), &project, known, before, limit);
+        let mut page = blocking(page).await??;
+        page.runs = with_origin(&engine, page.runs).await?;
+        Ok(page)
     }
 
     async fn run(&self, project: &str, run: RunId) -> Result<RunDetail, Error> {
@@ -204,7 +183,11 @@ impl Backend for Hub {
         }
         let project = project.to_owned();
         let read = move |state: &State| state.run_detail(&project, run);
-        from_history(engine, run, read).await
+        let mut detail = from_history(Arc::clone(&engine), run, read).await?;
+        for view in with_origin(&engine, vec![detail.run.clone()]).await? {
+            detail.run = view;
+        }
+        Ok(detail)
     }
 
     async fn frame(&self, project: &str, id_or_prefix: &str) -> Result<FrameDetail, Error> {
@@ -340,15 +323,33 @@ async fn from_history<T: Send + 'static>(
     blocking(work).await?
 }
 
+/// Runs with the reason for which they are read-only, where they are.
+async fn with_origin(engine: &Engine, runs: Vec<RunView>) -> Result<Vec<RunView>, Error> {
+    let marked = engine.look(move |look| {
+        let mut runs = runs;
+        for run in &mut runs {
+            run.foreign = look.exclusion(run.id).map(|why| why.to_string());
+        }
+        runs
+    });
+    marked.await
+}
+
 /// The runs in memory, and the project's newest besides: after a start of the daemon those that
 /// have ended are on the disk only.
 async fn with_recent(engine: Arc<Engine>, project: String, known: Vec<RunView>) -> Vec<RunView> {
     let mut runs: BTreeMap<RunId, RunView> = known.into_iter().map(|run| (run.id, run)).collect();
     let in_memory = runs.clone();
-    let read = move || history::page(engine.project(), &project, in_memory, None, RECENT_RUNS);
-    match blocking(read).await {
-        Ok(Ok(page)) => runs.extend(page.runs.into_iter().map(|run| (run.id, run))),
-        Ok(Err(error)) | Err(error) => tracing::warn!(%error, "a project's runs cannot be listed"),
+    let reader = Arc::clone(&engine);
+    let read = move || history::page(reader.project(), &project, in_memory, None, RECENT_RUNS);
+    let page = blocking(read).await.and_then(|page| page);
+    let page = match page {
+        Ok(page) => with_origin(&engine, page.runs).await,
+        Err(error) => Err(error),
+    };
+    match page {
+        Ok(page) => runs.extend(page.into_iter().map(|run| (run.id, run))),
+        Err(error) => tracing::warn!(%error, "a project's runs cannot be listed"),
     }
     runs.into_values().collect()
 }

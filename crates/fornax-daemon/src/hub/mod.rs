@@ -1,11 +1,14 @@
 //! All projects of the daemon, and what the surfaces ask of them.
 
+mod acceptance;
 mod backend;
 mod callers;
 mod calls;
+mod locate;
+mod projects;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,17 +16,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::record::Actor;
 use fornax_core::view::ProjectView;
-use fornax_journal::Project;
-use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::engine::{Engine, Settings, Shared};
+use crate::engine::{Engine, Shared};
 use crate::feed::Feed;
 use crate::home::Home;
-use crate::plans::load_config;
+use crate::registry::Registry;
 use crate::secret::SessionKey;
 use crate::tools::Tools;
-use requests::{settings, stop_all};
+use requests::stop_all;
+
+pub use locate::{MOVED_OR_COPIED_HELP, Relocation};
 
 /// The projects that the daemon looks after.
 pub struct Hub {
@@ -56,8 +59,13 @@ impl Hub {
     /// Where the daemon's own directory cannot be read. A project that cannot be taken up is no
     /// error: it is listed with the reason.
     pub async fn open(home: Home, shim_argv: Vec<OsString>) -> Result<Arc<Hub>, Error> {
-        let known = home.projects()?;
+        let known: Vec<PathBuf> = Registry::load(&home)?
+            .registered()
+            .map(Path::to_owned)
+            .collect();
         let (sessions, socket) = (SessionKey::of(&home.token()?), home.socket());
+        let installation = home.installation()?;
+        let (displaced, gone) = mpsc::unbounded_channel();
         let hub = Arc::new(Hub {
             home,
             shared: Shared {
@@ -66,6 +74,8 @@ impl Hub {
                 tools: Arc::new(Tools::default()),
                 sessions,
                 socket,
+                installation,
+                displaced,
             },
             projects: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
@@ -73,8 +83,9 @@ impl Hub {
         });
         for dir in known {
             // It is logged, and listed with the reason.
-            let _ = hub.take_up(&dir, false).await;
+            let _ = hub.open_project(&dir, None).await;
         }
+        tokio::spawn(projects::follow_displaced(Arc::downgrade(&hub), gone));
         Ok(hub)
     }
 
@@ -90,61 +101,6 @@ impl Hub {
         if told.is_some_and(|ending| ending.stop_tasks) {
             self.stop_everything().await;
         }
-    }
-
-    /// Takes a project up. One that cannot be is listed with the reason.
-    async fn take_up(&self, dir: &Path, trust: bool) -> Result<ProjectView, Error> {
-        let id = project_id(dir);
-        let opened = self.open_engine(id.clone(), dir.to_owned(), trust).await;
-        let (entry, view) = match opened {
-            Ok((engine, view)) => (Entry::Open(engine), Ok(view)),
-            Err(error) => {
-                tracing::error!(dir = %dir.display(), %error, "a project cannot be taken up");
-                let name = dir
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned());
-                let failed = ProjectView {
-                    id: id.clone(),
-                    name: name.unwrap_or_else(|| "/".to_owned()),
-                    dir: dir.display().to_string(),
-                    problem: Some(error.message.clone()),
-                };
-                (Entry::Failed(failed), Err(error))
-            }
-        };
-        self.projects
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, entry);
-        view
-    }
-
-    async fn open_engine(
-        &self,
-        id: String,
-        dir: PathBuf,
-        trust: bool,
-    ) -> Result<(Arc<Engine>, ProjectView), Error> {
-        let (shared, home) = (self.shared.clone(), self.home.clone());
-        let open = move || {
-            if !trust {
-                refuse_foreign(&home, &dir)?;
-            }
-            let settings = load_config(&dir).map_or_else(
-                |bad| {
-                    // A plan will not start before it is mended; what runs already goes on.
-                    tracing::warn!(error = %Error::from(bad), "the project's configuration cannot be used");
-                    Settings::default()
-                },
-                |config| settings(&config),
-            );
-            let engine = Engine::open(id, &dir, settings, shared)?;
-            home.trust(engine.project().key()?)?;
-            Ok::<_, Error>(Arc::new(engine))
-        };
-        let engine = blocking(open).await??;
-        let view = engine.project_view().await?;
-        Ok((engine, view))
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -213,55 +169,6 @@ impl Hub {
             }
         }
     }
-
-    fn remember(&self) -> Result<(), Error> {
-        let dirs = self.entries().into_iter().map(|entry| match entry {
-            Entry::Open(engine) => engine.project().root().to_owned(),
-            Entry::Failed(view) => PathBuf::from(view.dir),
-        });
-        let dirs: BTreeSet<PathBuf> = dirs.collect();
-        self.home.set_projects(dirs.into_iter().collect())
-    }
-}
-
-/// A project's id: the beginning of the SHA-256 of its directory.
-fn project_id(dir: &Path) -> String {
-    let digest = Sha256::digest(dir.as_os_str().as_encoded_bytes());
-    digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// Refuses a `.fornax` that another installation made, as one that came with a clone: the runs that
-/// go on in it would run their commands here as soon as they are taken up.
-fn refuse_foreign(home: &Home, dir: &Path) -> Result<(), Error> {
-    let data = dir.join(".fornax");
-    match std::fs::symlink_metadata(&data) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Ok(data) if data.is_dir() => {
-            // What has no identity of its own, whatever else is in it, is nobody's that we know.
-            let project = Project::find(dir)
-                .ok()
-                .filter(|project| project.root() == dir);
-            if let Some(project) = project
-                && home.trusts(project.key()?)?
-            {
-                return Ok(());
-            }
-            let empty = std::fs::read_dir(dir.join(".fornax")).map(|mut all| all.next().is_none());
-            if empty.unwrap_or(false) {
-                return Ok(());
-            }
-        }
-        _ => {}
-    }
-    let message = format!("{} was not made by you on this machine", data.display());
-    Err(Error::new(ErrorKind::Forbidden, message).with_help(
-        "runs that go on in it would run their commands here; `fornax verify` and `fornax replay` \
-         show what is in it without running anything; if you trust it: `fornax trust`",
-    ))
 }
 
 /// Runs what blocks on a thread where that is allowed.

@@ -17,6 +17,7 @@ fn change(bytes: usize) -> Change {
         name: "x".repeat(bytes),
         dir: "/".into(),
         problem: None,
+        notice: None,
     };
     Change {
         projects: vec![project],

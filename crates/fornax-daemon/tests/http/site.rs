@@ -15,13 +15,14 @@ use fornax_core::request::{Caller, CommandRequest, ReportRequest, ToolRequest};
 use fornax_core::status::{RunStatus, TaskState};
 use fornax_core::tools::Reply;
 use fornax_core::view::{
-    Answer, Change, Counts, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
-    TaskColumns, TaskView,
+    Answer, CandidateView, Change, Counts, FrameColumns, FrameDetail, ProjectView, RunDetail,
+    RunView, Snapshot, TaskColumns, TaskView,
 };
 use fornax_daemon::feed::Feed;
 use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
 use fornax_daemon::http::{self, Auth, Origin};
+use fornax_daemon::hub::Relocation;
 use fornax_daemon::tools::{Found, Tools};
 use fornax_plan::config::Config;
 use tokio::sync::watch;
@@ -88,6 +89,7 @@ impl Memory {
                 status: RunStatus::Running,
                 reason: None,
                 paused: false,
+                foreign: None,
                 started_ms: 1,
                 ended_ms: None,
                 counts: Counts::default(),
@@ -139,6 +141,7 @@ impl Memory {
             name: "demo".into(),
             dir: self.dir.display().to_string(),
             problem: None,
+            notice: None,
         }
     }
 
@@ -159,7 +162,11 @@ impl Backend for Memory {
         &self.feed
     }
 
-    async fn register(&self, dir: &Path, _trust: bool) -> Result<ProjectView, Error> {
+    async fn register(
+        &self,
+        dir: &Path,
+        _answer: Option<Relocation>,
+    ) -> Result<ProjectView, Error> {
         self.check(PROJECT)?;
         Ok(ProjectView {
             dir: dir.display().to_string(),
@@ -168,6 +175,21 @@ impl Backend for Memory {
     }
 
     async fn forget(&self, project: &str) -> Result<(), Error> {
+        self.check(project)
+    }
+
+    async fn candidate(&self, project: &str, run: RunId) -> Result<CandidateView, Error> {
+        self.check(project)?;
+        Ok(CandidateView {
+            run: self.run(project, run).await?.run,
+            digest: "00".repeat(32),
+            why: "this installation of Fornax did not write its records".to_owned(),
+            loses_open_work: false,
+            work: Vec::new(),
+        })
+    }
+
+    async fn accept(&self, project: &str, _run: RunId, _digest: String) -> Result<(), Error> {
         self.check(project)
     }
 

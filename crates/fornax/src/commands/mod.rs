@@ -12,6 +12,7 @@ mod journal;
 mod lists;
 mod logs;
 pub mod plan;
+pub mod projects;
 mod rehearse;
 mod server;
 mod session;
@@ -81,6 +82,7 @@ pub fn run(cli: Cli) -> Outcome {
             None => wait(server::open(&context, args.print)),
         },
         Command::Trust => wait(server::trust(&context)),
+        Command::Forget(args) => wait(projects::forget(&context, args)),
         Command::Doctor(args) => doctor::doctor(&context, args),
         Command::Verify(args) => journal::verify(&context, args),
         Command::Replay(args) => journal::replay(&context, args),

@@ -231,15 +231,12 @@ fn wait_for_end(process: &OwnedFd) -> Result<(), Failure> {
     }
 }
 
-/// Has the daemon look after a project though another installation made its data.
+/// Has the daemon look after a project that was moved here.
 pub async fn trust(context: &Context) -> Outcome {
     let project = context.project_dir()?;
     let daemon = Daemon::reach(&Home::from_env()?).await?;
-    let view = daemon.trust(&project.dir).await?;
-    out::print(&format!(
-        "{} is trusted; what goes on in it goes on now",
-        view.dir
-    ))?;
+    let view = daemon.register_as(&project.dir, Some("moved")).await?;
+    out::print(&format!("{} is trusted", one_line(&view.dir)))?;
     Ok(0)
 }
 

@@ -287,6 +287,7 @@ mod tests {
             artifacts: 0,
             stale: false,
             paused: false,
+
             spans: Vec::new(),
         }
     }
@@ -302,6 +303,7 @@ mod tests {
                 status: RunStatus::Running,
                 reason: None,
                 paused: false,
+                foreign: None,
                 started_ms: 0,
                 ended_ms: None,
                 counts: Counts {

@@ -23,7 +23,7 @@ const FILE: &str = "autonomy.json";
 impl Worker {
     /// Takes up the settings that were kept.
     pub(super) fn read_autonomy(&mut self) {
-        let kept = self.project.read_settings(FILE).map_err(Error::from);
+        let kept = self.read_settings(FILE).map_err(Error::from);
         let settings = kept.and_then(|text| text.map(|text| Settings::parse(&text)).transpose());
         match settings {
             Ok(Some(settings)) => self.state.set_autonomy(settings),
@@ -112,7 +112,7 @@ impl Worker {
 
     fn keep(&self, settings: &Settings) -> Result<(), Error> {
         let text = format!("{}\n", serde_json::json!(settings));
-        Ok(self.project.write_settings(FILE, &text)?)
+        Ok(self.write_settings(FILE, &text)?)
     }
 
     /// Tells of frames whose advice has changed, and of which no record tells.

@@ -9,6 +9,7 @@ use fornax_core::record::Actor;
 use fornax_core::state::Command;
 use fornax_core::status::FrameStatus;
 use fornax_core::tools::Call;
+use fornax_journal::{Installation, Key, Project};
 use serde_json::{Value, json};
 
 use super::super::super::{Engine, Settings, Shared};
@@ -25,6 +26,16 @@ fn engine(dir: &Path) -> Engine {
     engine_with(dir, Arc::new(Feed::new()))
 }
 
+fn installation(dir: &Path) -> Installation {
+    Installation::new(Key::new([7; 32]), dir.join("state"))
+}
+
+/// The folder of the project in the state directory.
+fn state_dir(dir: &Path) -> std::path::PathBuf {
+    let project = Project::open(dir).unwrap();
+    installation(dir).project_dir(project.key().unwrap())
+}
+
 fn engine_with(dir: &Path, feed: Arc<Feed>) -> Engine {
     let shared = Shared {
         feed,
@@ -32,8 +43,11 @@ fn engine_with(dir: &Path, feed: Arc<Feed>) -> Engine {
         tools: Arc::new(Tools::default()),
         sessions: crate::secret::SessionKey::of("test"),
         socket: std::path::PathBuf::new(),
+        installation: installation(dir),
+        displaced: tokio::sync::mpsc::unbounded_channel().0,
     };
-    Engine::open("00000000".to_owned(), dir, Settings::default(), shared).unwrap()
+    let project = Project::open(dir).unwrap();
+    Engine::open("00000000".to_owned(), project, Settings::default(), shared).unwrap()
 }
 
 fn session() -> SessionId {
@@ -134,7 +148,7 @@ async fn settings_that_cannot_be_kept_do_not_hold() {
     let engine = engine(dir.path());
     open(&engine).await;
     // A folder stands where the draft of the file would be written.
-    let blocked = dir.path().join(".fornax/autonomy.json.tmp");
+    let blocked = state_dir(dir.path()).join("autonomy.json.tmp");
     std::fs::create_dir(&blocked).unwrap();
     let call = Call::parse("flame_autonomy_config", json!({ "push_threshold": 60 })).unwrap();
     assert!(engine.autonomy(session(), call.clone()).await.is_err());
@@ -143,7 +157,7 @@ async fn settings_that_cannot_be_kept_do_not_hold() {
     std::fs::remove_dir(&blocked).unwrap();
     let (_, data) = engine.autonomy(session(), call).await.unwrap();
     assert_eq!(data["push_threshold"], 60);
-    let file = dir.path().join(".fornax/autonomy.json");
+    let file = state_dir(dir.path()).join("autonomy.json");
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert_eq!(kept["push_threshold"], 60);
 }
