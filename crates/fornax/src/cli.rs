@@ -126,8 +126,8 @@ pub enum Command {
     Down(Down),
     /// Open the page in the browser, or an agent's conversation in a terminal
     Open(Open),
-    /// Take up a project whose data was not made here, such as one that came with a clone
-    Trust,
+    /// Accept a read-only run, or say whether a project was moved or copied
+    Trust(Trust),
     /// No longer look after a project; its data stays as it is
     Forget(Forget),
     /// Look for what could be wrong with the installation and the project
@@ -452,6 +452,33 @@ pub struct Check {
 
     #[command(flatten)]
     pub output: Json,
+}
+
+#[derive(Args)]
+pub struct Trust {
+    /// A read-only run: what it would execute is shown, and accepted
+    #[arg(value_name = "RUN")]
+    pub target: Option<String>,
+
+    /// The project was moved here from where it was before
+    #[arg(long)]
+    pub moved: bool,
+
+    /// The project is a copy: its runs stay read-only
+    #[arg(long, conflicts_with = "moved")]
+    pub copied: bool,
+
+    /// Accept without a question
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Accept only what has this digest
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -10,11 +10,14 @@ use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::Actor;
 use fornax_core::request::{Caller, CommandRequest, ReportRequest, Request, ToolRequest};
 use fornax_core::state::{Command, State, Target};
+use fornax_core::status::RunStatus;
 use fornax_core::tools::Reply;
 use fornax_core::view::{
     Answer, CandidateView, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
     TaskColumns, TaskView,
 };
+
+use fornax_journal::Exclusion;
 
 use super::callers::Known;
 use super::{Ending, Entry, Hub, Relocation, blocking};
@@ -328,11 +331,24 @@ async fn with_origin(engine: &Engine, runs: Vec<RunView>) -> Result<Vec<RunView>
     let marked = engine.look(move |look| {
         let mut runs = runs;
         for run in &mut runs {
-            run.foreign = look.exclusion(run.id).map(|why| why.to_string());
+            if let Some(why) = look.exclusion(run.id) {
+                mark_read_only(run, &why);
+            }
         }
         runs
     });
     marked.await
+}
+
+/// Nothing of a read-only run is carried on, whatever its journal says of it.
+fn mark_read_only(run: &mut RunView, why: &Exclusion) {
+    run.foreign = Some(why.to_string());
+    if run.ended_ms.is_none() {
+        run.status = RunStatus::Blocked;
+        run.reason = Some(format!("read-only: {why}"));
+        run.tasks_running = 0;
+        run.tasks_queued = 0;
+    }
 }
 
 /// The runs in memory, and the project's newest besides: after a start of the daemon those that

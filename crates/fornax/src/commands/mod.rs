@@ -81,7 +81,7 @@ pub fn run(cli: Cli) -> Outcome {
             Some(id) => wait(session::open(&context, &id, args.print)),
             None => wait(server::open(&context, args.print)),
         },
-        Command::Trust => wait(server::trust(&context)),
+        Command::Trust(args) => wait(projects::trust(&context, args)),
         Command::Forget(args) => wait(projects::forget(&context, args)),
         Command::Doctor(args) => doctor::doctor(&context, args),
         Command::Verify(args) => journal::verify(&context, args),

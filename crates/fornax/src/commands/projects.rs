@@ -8,7 +8,7 @@ use fornax_core::view::{CandidateView, OpenWork, ProjectView};
 use fornax_daemon::home::Home;
 
 use super::Context;
-use crate::cli::Forget;
+use crate::cli::{Forget, Trust};
 use crate::daemon::Daemon;
 use crate::failure::{Failure, Outcome, fail};
 use crate::out::{self, BOLD, DIM, YELLOW, paint};
@@ -49,18 +49,27 @@ pub async fn forget(context: &Context, args: Forget) -> Outcome {
     Ok(EXIT_DONE)
 }
 
-/// How `fornax trust RUN` is meant.
-pub struct Acceptance {
-    /// Accept without a question.
-    pub yes: bool,
-    /// Accept only these records.
-    pub digest: Option<String>,
-    /// Print JSON.
-    pub json: bool,
+pub async fn trust(context: &Context, args: Trust) -> Outcome {
+    if let Some(target) = &args.target {
+        let Ok(run) = target.parse() else {
+            return fail(
+                ErrorKind::Usage,
+                format!("`{target}` is not the id of a run"),
+                "`fornax runs` lists the runs",
+            );
+        };
+        return accept_run(context, run, args).await;
+    }
+    let project = context.project_dir()?;
+    let daemon = Daemon::reach(&Home::from_env()?).await?;
+    let relocation = if args.copied { "copied" } else { "moved" };
+    let view = daemon.register_as(&project.dir, Some(relocation)).await?;
+    out::print(&format!("{} is trusted", one_line(&view.dir)))?;
+    Ok(EXIT_DONE)
 }
 
 /// Shows what a read-only run would execute, and accepts it.
-pub async fn accept_run(context: &Context, run: RunId, how: Acceptance) -> Outcome {
+async fn accept_run(context: &Context, run: RunId, how: Trust) -> Outcome {
     let (daemon, project) = context.project().await?;
     let candidate = daemon.candidate(&project, run).await?;
     if how.json {

@@ -231,15 +231,6 @@ fn wait_for_end(process: &OwnedFd) -> Result<(), Failure> {
     }
 }
 
-/// Has the daemon look after a project that was moved here.
-pub async fn trust(context: &Context) -> Outcome {
-    let project = context.project_dir()?;
-    let daemon = Daemon::reach(&Home::from_env()?).await?;
-    let view = daemon.register_as(&project.dir, Some("moved")).await?;
-    out::print(&format!("{} is trusted", one_line(&view.dir)))?;
-    Ok(0)
-}
-
 pub async fn open(context: &Context, print: bool) -> Outcome {
     let daemon = match context.known_project().await? {
         Some((daemon, _)) => daemon,
