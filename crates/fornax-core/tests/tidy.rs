@@ -131,6 +131,26 @@ fn nothing_sleeps_without_a_reason() {
     report("asleep, and no comment above says why", &found);
 }
 
+/// A repository's configuration names programs. The module `git` of the daemon prevents that they run.
+#[test]
+fn git_is_called_in_one_place() {
+    let call = ["new(\"", "git\")"].concat();
+    let is_test = |file: &PathBuf| {
+        let mut parts = file.components();
+        parts.any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs")
+    };
+    let mut found = Vec::new();
+    for file in files(&[".rs"]).into_iter().filter(|file| !is_test(file)) {
+        let text = read(&file);
+        // Inline tests come last.
+        let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
+        if text.contains(&call) && !file.starts_with("crates/fornax-daemon/src/git") {
+            found.push(file.display().to_string());
+        }
+    }
+    report("calls git, but not through fornax_daemon::git", &found);
+}
+
 #[test]
 fn pure_crates_stay_pure() {
     let mut foreign = Vec::new();

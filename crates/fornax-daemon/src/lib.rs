@@ -4,6 +4,7 @@ pub mod client;
 pub mod engine;
 pub mod feed;
 mod find;
+pub mod git;
 mod history;
 pub mod home;
 pub mod http;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
 
 use fornax_core::agent::Usage;
-use fornax_core::error::{EXIT_DONE, ErrorKind};
+use fornax_core::error::{EXIT_DONE, Error, ErrorKind};
 use fornax_core::ids::{FrameId, RunId};
 use fornax_core::view::{FrameDetail, ProjectView, RunView, TaskView};
+use fornax_daemon::git::Git;
 use serde::Serialize;
 
 use super::Context;
@@ -158,22 +158,18 @@ fn differences(
     (other_run, other): (&RunView, &Side),
 ) -> Result<Vec<Difference>, Failure> {
     let mut all = Vec::new();
-    let temp = std::env::temp_dir();
+    let temp = tempfile::Builder::new().prefix("fornax-compare-").tempdir();
+    let temp = temp.map_err(cannot_compare)?;
     let file = |name: &str, text: &str| {
-        let path = temp.join(format!("fornax-{}-{name}", std::process::id()));
+        let path = temp.path().join(name);
         std::fs::write(&path, text).map(|()| path)
     };
     if one.detail.results != other.detail.results {
         let a = file("one", &one.detail.results).map_err(cannot_compare)?;
         let b = file("other", &other.detail.results).map_err(cannot_compare)?;
-        let diff = diff(&a, &b);
-        for path in [a, b] {
-            // It stays behind in the folder for temporary files where it cannot be removed.
-            let _ = std::fs::remove_file(path);
-        }
         all.push(Difference {
             what: "results".to_owned(),
-            diff: diff?,
+            diff: diff(&a, &b)?,
         });
     }
     let artifacts = |side: &Side| {
@@ -225,45 +221,14 @@ fn cannot_compare(error: std::io::Error) -> Failure {
     failed.err().unwrap_or_else(|| Failure::from(error))
 }
 
-/// The difference of two files, by `git diff`, which needs no repository.
+/// The difference of two files.
 fn diff(one: &Path, other: &Path) -> Result<String, Failure> {
-    let output = std::process::Command::new("git")
-        .args([
-            "--no-pager",
-            "diff",
-            "--no-index",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-color",
-        ])
-        .arg("--")
-        .args([one, other])
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .stdin(Stdio::null())
-        .output();
-    match output {
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            // The names of the copies say nothing to anybody.
-            let body = text.find("\n@@").map_or(&*text, |at| &text[at + 1..]);
-            let mut body = body.to_owned();
-            if body.len() > DIFF_MAX_BYTES {
-                let mut cut = DIFF_MAX_BYTES;
-                while !body.is_char_boundary(cut) {
-                    cut -= 1;
-                }
-                body.truncate(cut);
-                body.push_str("\n… cut");
-            }
-            Ok(body)
-        }
-        Err(error) => fail(
-            ErrorKind::NotFound,
-            format!("git cannot be run: {error}"),
-            "install git",
-        ),
+    let diff = Git::default().diff_files(one, other, DIFF_MAX_BYTES);
+    let (mut text, is_cut) = diff.map_err(Error::from)?;
+    if is_cut {
+        text.push_str("\n… cut");
     }
+    Ok(text)
 }
 
 fn render(comparison: &Comparison) -> String {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fornax_core::agent::DriverKind;
-use fornax_core::error::ErrorKind;
+use fornax_core::error::{Error, ErrorKind};
+use fornax_daemon::git::{Git, GitError};
 use fornax_stub_model::{Options, Script, StubModel, recipes};
 
 use super::{Context, plan};
@@ -162,26 +163,15 @@ impl Stage {
             )
         })?;
         let work = temp.path().join("work");
-        let added = git(project)
-            .args(["worktree", "add", "--detach", "--quiet"])
-            .arg(&work)
-            .arg("HEAD")
-            .output();
-        match added {
-            Ok(output) if output.status.success() => Ok(Stage { temp, work }),
-            Ok(output) => fail(
+        match Git::default().add_worktree(project, &work, "HEAD") {
+            Ok(()) => Ok(Stage { temp, work }),
+            // "HEAD" names no commit before the first one.
+            Err(error @ (GitError::NoWorkTree { .. } | GitError::InvalidRevision(_))) => fail(
                 ErrorKind::Conflict,
-                format!(
-                    "no worktree can be made: {}",
-                    String::from_utf8_lossy(&output.stderr).trim()
-                ),
+                format!("no worktree can be made: {error}"),
                 "a rehearsal needs a git repository with at least one commit",
             ),
-            Err(error) => fail(
-                ErrorKind::NotFound,
-                format!("git cannot be run: {error}"),
-                "install git",
-            ),
+            Err(error) => Err(Failure::from(Error::from(error))),
         }
     }
 
@@ -238,28 +228,10 @@ impl Stage {
 
     /// Takes the worktree away: nothing in it was anybody's work.
     fn clear(self, project: &Path) {
-        let removed = git(project)
-            .args(["worktree", "remove", "--force"])
-            .arg(&self.work)
-            .output();
-        if !removed.is_ok_and(|output| output.status.success()) {
+        if Git::default().remove_worktree(project, &self.work).is_err() {
             out::note("the worktree could not be taken away: `git worktree prune` forgets it");
         }
     }
-}
-
-fn git(dir: &Path) -> Command {
-    let mut git = Command::new("git");
-    git.arg("-C")
-        .arg(dir)
-        .args([
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-        ])
-        .stdin(Stdio::null());
-    git
 }
 
 /// Runs this program once more; its exit code.
