@@ -22,10 +22,10 @@ pub enum Operation {
 /// Why a call of `git` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
-    /// No directory of `PATH` has it.
+    /// No absolute directory of `PATH` has it.
     #[error("git is not installed: no directory in PATH contains it")]
     NotInstalled,
-    /// It does not know an option that is needed.
+    /// It rejects an option that is needed.
     #[error("this version of git is too old: {0}")]
     TooOld(String),
     /// The directory is in no work tree, or git refuses to use the repository.

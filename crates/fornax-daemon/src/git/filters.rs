@@ -85,7 +85,7 @@ impl fmt::Debug for FilterCommand {
     }
 }
 
-/// Knows which filters of a repository's own configuration a person has allowed.
+/// Decides which filters of a repository's own configuration may run: those that a person has allowed.
 pub trait FilterTrust: Send + Sync {
     /// Whether this command may run. The digest identifies it.
     fn is_trusted(&self, filter: &FilterCommand) -> bool;
@@ -244,7 +244,7 @@ mod tests {
         let same = setting(Repository, "lfs", "clean", "git-lfs clean");
         let other = setting(Repository, "lfs", "clean", "evil");
         let off = setting(Repository, "lfs", "clean", "");
-        assert_eq!(untrusted(&[user.clone()]), [""; 0]);
+        assert_eq!(untrusted(std::slice::from_ref(&user)), [""; 0]);
         assert_eq!(untrusted(&[user.clone(), same]), [""; 0]);
         let found = untrusted(&[user.clone(), other.clone()]);
         assert_eq!(found, ["filter.lfs.clean = \"evil\""]);

@@ -15,7 +15,7 @@
 //!    variables, bounded output and a deadline, after which its process group is killed.
 //!
 //! A filter of the user's own configuration (system, global) runs as it does with plain `git`. A filter
-//! of the repository's configuration runs only if [`FilterTrust`] says that its command is trusted.
+//! of the repository's configuration runs only if [`FilterTrust`] trusts its command.
 //! Otherwise a status reports the paths that use it as unknown, and saving or checking out such a path
 //! is refused.
 
@@ -48,7 +48,7 @@ pub struct Git {
 }
 
 impl Git {
-    /// Filters of a repository's own configuration run only if `trust` knows their commands.
+    /// Filters of a repository's own configuration run only if `trust` allows their commands.
     #[must_use]
     pub fn new(trust: Arc<dyn FilterTrust>) -> Git {
         Git { trust }

@@ -19,10 +19,11 @@ use super::subcommand::Subcommand;
 /// The most that is read of standard error.
 const STDERR_MAX_BYTES: usize = 8 * 1024;
 
-/// The exit code of git for an option that it does not know.
+/// The exit code of git for an option that it rejects.
 const EXIT_USAGE: i32 = 129;
 
-/// The caller's `GIT_*` variables that say where the user's own configuration is. All others are
+/// The caller's `GIT_*` variables that are kept: where the user's own configuration is, and how far
+/// upward a repository is searched. All others are
 /// removed: they could name another repository, a program or a setting.
 const ENV_KEPT: [&str; 5] = [
     "GIT_CEILING_DIRECTORIES",
