@@ -125,8 +125,10 @@ impl Definition {
         let user = all.iter().rev().find(|(scope, _)| *scope == Scope::User);
         let is_users = match user {
             Some((_, own)) => own == command,
-            // An empty command is none.
-            None => *scope == Scope::User || command.is_empty(),
+            // To git, an empty process command turns the other two commands off. A repository cannot
+            // do that to the user's own.
+            None if command.is_empty() => return None,
+            None => false,
         };
         Some((command, is_users))
     }
@@ -252,6 +254,10 @@ mod tests {
         let found = untrusted(&[user.clone(), off.clone()]);
         assert_eq!(found, ["filter.lfs.clean = \"\""]);
         assert_eq!(untrusted(&[off]), [""; 0]);
+        let no_process = setting(Repository, "lfs", "process", "");
+        let filters = Filters::new(&[user.clone(), no_process], &TrustNothing);
+        assert!(filters.are_all_trusted());
+        assert!(filters.settings().iter().all(|one| one.name != b"process"));
         // The last definition takes effect, as in git.
         assert_eq!(untrusted(&[other.clone(), user]), [""; 0]);
         assert_eq!(untrusted(&[other]).len(), 1);

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use super::support::{Sandbox, plain_git, write_program};
 use crate::git::Git;
 
@@ -86,10 +89,18 @@ fn a_filter_of_the_user_runs() {
         assert_eq!(sandbox.proofs(), [""; 0], "{key}");
         // Turned off, it would write what the user's filter changes.
         sandbox.git(&["config", &key, ""]);
+        sandbox.touch("f.txt");
         let text = call(&sandbox, &[]);
-        let is_users = key != "filter.x.process";
-        assert_eq!(text.contains("status: None"), is_users, "{key}: {text}");
-        sandbox.proofs();
+        if key == "filter.x.process" {
+            // The user has no such command; the other two still run.
+            assert!(text.contains("status: Some(false)"), "{text}");
+            assert!(text.contains("content: secret"), "{text}");
+            assert_eq!(sandbox.proofs(), ["user"]);
+        } else {
+            assert!(text.contains("status: None"), "{key}: {text}");
+            assert!(text.contains("worktree: cannot check out"), "{key}: {text}");
+            assert_eq!(sandbox.proofs(), [""; 0], "{key}");
+        }
         sandbox.git(&["config", "--unset", &key]);
     }
     // The same command is the user's own.
@@ -199,8 +210,16 @@ fn a_git_that_is_missing_old_or_stuck_is_an_error() {
         "{text}"
     );
     for pid in fs::read_to_string(sandbox.path("pids")).unwrap().lines() {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+        // One that is gone cannot be opened.
+        if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
+            let mut watched = [PollFd::new(&process, PollFlags::IN)];
+            let patience = Timespec {
+                tv_sec: 20,
+                tv_nsec: 0,
+            };
+            assert_eq!(poll(&mut watched, Some(&patience)), Ok(1), "{pid:?} lives");
+        }
     }
 }
 
