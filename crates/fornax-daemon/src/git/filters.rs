@@ -121,7 +121,7 @@ impl Definition {
     /// The command that takes effect, and whether the user's own configuration has the same one.
     fn effective(&self, kind: FilterKind) -> Option<(&[u8], bool)> {
         let all = self.commands.get(&kind)?;
-        let (scope, command) = all.last()?;
+        let (_, command) = all.last()?;
         let user = all.iter().rev().find(|(scope, _)| *scope == Scope::User);
         let is_users = match user {
             Some((_, own)) => own == command,
