@@ -172,7 +172,7 @@ mod tests {
             seq,
             bytes: u64::MAX - seq,
             mac: [seq as u8; 16],
-            is_finished: seq % 2 == 0,
+            is_finished: seq.is_multiple_of(2),
             accepted: accepted.then_some(Accepted {
                 bytes: seq,
                 sha256: [7; 32],
