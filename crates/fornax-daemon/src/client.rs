@@ -16,11 +16,14 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::process::Pid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-use crate::home::Home;
+use crate::home::{DaemonInfo, Home, read_json};
+use crate::instance::peer;
+use crate::protocol::{PROTOCOL, mismatch};
 
 /// The largest answer that is read whole: a snapshot of a million frames fits.
 const ANSWER_MAX_BYTES: usize = 1 << 30;
@@ -76,6 +79,48 @@ impl Client {
         let client = Client { socket };
         client.dial().await?;
         Ok(client)
+    }
+
+    /// The same, where the daemon speaks this program's protocol.
+    ///
+    /// # Errors
+    /// `Unavailable` where none is running; `Conflict` where it speaks another protocol.
+    pub async fn compatible(socket: PathBuf) -> Result<Client, Error> {
+        let client = Client::at(socket).await?;
+        match client.protocol().await? {
+            PROTOCOL => Ok(client),
+            theirs => Err(mismatch(theirs)),
+        }
+    }
+
+    /// The process that listens; none where it is of another process namespace.
+    ///
+    /// # Errors
+    /// `Unavailable` where none is running.
+    pub async fn process(&self) -> Result<Option<Pid>, Error> {
+        Ok(peer(self.dial().await?).map(|peer| peer.pid))
+    }
+
+    /// The protocol that the daemon speaks. Its `daemon.json` tells, without a question to the
+    /// daemon, where the file is by the process that listens.
+    ///
+    /// # Errors
+    /// The daemon's; `Unavailable` where it cannot be reached.
+    pub async fn protocol(&self) -> Result<u32, Error> {
+        #[derive(Deserialize)]
+        struct Protocol {
+            #[serde(default)]
+            protocol: u32,
+        }
+        let process = self.process().await?.map(Pid::as_raw_pid);
+        // A file that cannot be read is no reason not to ask.
+        let info = read_json::<DaemonInfo>(&self.socket.with_file_name("daemon.json"));
+        if let Ok(Some(info)) = info
+            && process.is_some_and(|process| i64::from(process) == i64::from(info.pid))
+        {
+            return Ok(info.protocol);
+        }
+        Ok(self.get_json::<Protocol>("/api/status").await?.protocol)
     }
 
     /// The answer to a GET.
@@ -237,9 +282,9 @@ fn broke_off(error: &dyn std::error::Error) -> Error {
 }
 
 fn internal(error: &dyn std::error::Error) -> Error {
-    let what = format!("the daemon speaks another language: {error}");
+    let what = format!("cannot read what the daemon answered: {error}");
     Error::new(ErrorKind::Internal, what)
-        .with_help("it may be of another version: `fornax down`, then `fornax up`")
+        .with_help("it may be of another version: `fornax up --restart` (tasks live on)")
 }
 
 /// Server-sent events out of bytes.

@@ -30,6 +30,9 @@ pub struct DaemonInfo {
     pub url: String,
     /// Its version.
     pub version: String,
+    /// The protocol that it speaks; 0 for daemons from before the number.
+    #[serde(default)]
+    pub protocol: u32,
     /// When it started.
     pub started_ms: i64,
 }
@@ -37,7 +40,25 @@ pub struct DaemonInfo {
 /// Makes its holder the daemon of this home. The system lets it go when the process dies.
 #[derive(Debug)]
 pub struct DaemonLock {
-    _file: File,
+    file: File,
+}
+
+impl DaemonLock {
+    /// Whether the lock's file is still the one at its path: not so once the state directory was
+    /// deleted, moved away or replaced. What cannot be looked at counts as unchanged.
+    #[must_use]
+    pub fn is_current(&self, home: &Home) -> bool {
+        let (Ok(ours), found) = (self.file.metadata(), fs::metadata(home.lock_file())) else {
+            return true;
+        };
+        match found {
+            Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ),
+        }
+    }
 }
 
 impl Home {
@@ -79,6 +100,9 @@ impl Home {
         let dir = dir.into();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(|error| storage("make", &dir, &error))?;
+        let dir = dir
+            .canonicalize()
+            .map_err(|error| storage("look at", &dir, &error))?;
         let meta = fs::metadata(&dir).map_err(|error| storage("look at", &dir, &error))?;
         let user = rustix::process::geteuid().as_raw();
         if meta.uid() != user {
@@ -117,12 +141,37 @@ impl Home {
         self.dir.join("sessions.json")
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.dir.join("daemon.lock")
+    }
+
+    /// The process that holds the lock; none where nobody does, or where the process cannot be
+    /// seen from here.
+    #[must_use]
+    pub fn lock_holder(&self) -> Option<u32> {
+        let file = File::open(self.lock_file()).ok()?;
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return None;
+        }
+        let mut pid = String::new();
+        (&file).take(16).read_to_string(&mut pid).ok()?;
+        let pid = pid.trim().parse().ok()?;
+        // A holder that has not written its number yet leaves its predecessor's, and that number
+        // may be another process's by now: only who has the file open can hold its lock.
+        let lock = file.metadata().ok()?;
+        let open_files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        open_files
+            .filter_map(|entry| fs::metadata(entry.ok()?.path()).ok())
+            .any(|open| (open.dev(), open.ino()) == (lock.dev(), lock.ino()))
+            .then_some(pid)
+    }
+
     /// Becomes the daemon of this home, until the lock is dropped.
     ///
     /// # Errors
     /// `Conflict` where another process is; `Storage`.
     pub fn lock(&self) -> Result<DaemonLock, Error> {
-        let path = self.dir.join("daemon.lock");
+        let path = self.lock_file();
         let opened = private_file().read(true).truncate(false).open(&path);
         let mut file = opened.map_err(|error| storage("open", &path, &error))?;
         match file.try_lock() {
@@ -144,7 +193,7 @@ impl Home {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(|error| storage("write", &path, &error))?;
-        Ok(DaemonLock { _file: file })
+        Ok(DaemonLock { file })
     }
 
     /// The token that stands for the user over TCP; made at first use.
@@ -421,6 +470,7 @@ mod tests {
             pid: 7,
             url: "http://127.0.0.1:7717".into(),
             version: "0.1.0".into(),
+            protocol: 1,
             started_ms: 5,
         };
         home.set_info(&info).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -64,11 +64,26 @@ impl Rotating {
             max_bytes,
         })
     }
+
+    /// Whether the file is still the one at its path.
+    fn is_current(&self) -> bool {
+        let (Ok(ours), Ok(found)) = (self.file.metadata(), fs::metadata(&self.path)) else {
+            return false;
+        };
+        (found.dev(), found.ino()) == (ours.dev(), ours.ino())
+    }
 }
 
 impl Write for Rotating {
     /// Takes one whole line, as the log's formatter gives them, and never parts it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !self.is_current() {
+            // Deleted with its directory, or moved away. Where there is no directory to begin
+            // another in, the old file takes the line.
+            if let Ok(file) = Rotating::open(&self.path, self.max_bytes) {
+                *self = file;
+            }
+        }
         if self.bytes > 0 && self.bytes + line.len() as u64 > self.max_bytes {
             fs::rename(&self.path, self.path.with_extension("jsonl.1"))?;
             *self = Rotating::open(&self.path, self.max_bytes)?;

@@ -2,13 +2,20 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use fornax_core::error::{Error, ErrorKind};
+use tokio::time::MissedTickBehavior;
 
-use crate::home::{DaemonInfo, Home};
+use crate::home::{DaemonInfo, DaemonLock, Home};
 use crate::http::{self, Auth};
 use crate::hub::Hub;
+use crate::instance::Instance;
 use crate::log;
+use crate::protocol::PROTOCOL;
+
+/// How often the daemon looks whether its state directory is still there.
+const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many descriptors the daemon wants.
 const DESCRIPTORS: u64 = 16_384;
@@ -33,6 +40,7 @@ pub struct Options<R> {
 /// When another daemon runs, when the daemon's directory cannot be used, or when it cannot listen.
 pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     let lock = options.home.lock()?;
+    let instance = Instance::claim(options.home.dir())?;
     log::start(&options.home)?;
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,10 +52,11 @@ pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
                 format!("the runtime cannot start: {error}"),
             )
         })?;
-    let served = runtime.block_on(serve(options));
+    let served = runtime.block_on(serve(options, &lock, &instance));
     if let Err(error) = &served {
         tracing::error!(%error, "the daemon ends");
     }
+    drop(instance);
     drop(lock);
     served
 }
@@ -69,7 +78,11 @@ fn raise_descriptors() {
     }
 }
 
-async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
+async fn serve(
+    options: Options<impl FnOnce(&str)>,
+    lock: &DaemonLock,
+    instance: &Instance,
+) -> Result<(), Error> {
     let home = options.home;
     let listeners = http::bind(&home, options.bind).await?;
     let auth = Auth::open(&home, listeners.addr())?.embedded_by(&options.embed_origins);
@@ -78,20 +91,60 @@ async fn serve(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
         pid: std::process::id(),
         url: auth.url().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
         started_ms: jiff::Timestamp::now().as_millisecond(),
     })?;
     tracing::info!(url = auth.url(), "the daemon is ready");
     (options.ready)(auth.url());
+    let mut is_lost = false;
     let end = async {
         tokio::select! {
             () = hub.ended() => {}
             () = told_by_signal() => {}
+            () = lost(lock, instance, &home) => is_lost = true,
         }
     };
     let served = http::serve(std::sync::Arc::clone(&hub), listeners, auth, end).await;
+    if is_lost {
+        // What is at the path by now, if anything, is not this daemon's to remove.
+        let what = format!(
+            "the state directory {} was deleted or replaced while the daemon ran: the daemon ends, \
+             tasks live on",
+            home.dir().display()
+        );
+        let help = "`fornax up -d` starts a daemon with a new state directory";
+        return Err(Error::new(ErrorKind::Storage, what).with_help(help));
+    }
     home.clear_info()?;
     tracing::info!("the daemon ends; tasks that run live on");
     served
+}
+
+/// Resolves when the state directory is no longer the one that the daemon was started with. Nobody
+/// can reach the daemon then, and its changes of the directory go nowhere. Looks now and then, and at
+/// once when somebody looks who holds the daemon's sign: it may be a daemon that waits to start.
+async fn lost(lock: &DaemonLock, instance: &Instance, home: &Home) {
+    let mut ticks = tokio::time::interval(STATE_CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let listener = instance.listener().unwrap_or_else(|error| {
+        tracing::warn!(%error, "others cannot see that this daemon lives");
+        None
+    });
+    let connection = async || match &listener {
+        Some(listener) => listener.accept().await.map(drop),
+        None => std::future::pending().await,
+    };
+    while lock.is_current(home) {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            looked = connection() => {
+                if let Err(error) = looked {
+                    tracing::warn!(%error, "cannot take a connection");
+                    ticks.tick().await;
+                }
+            }
+        }
+    }
 }
 
 /// Resolves when the process is asked to end.

@@ -19,6 +19,7 @@ use super::backend::{Backend, Ingested, RunPage, Status, TaskDetail};
 use super::{App, files, now_ms};
 use crate::home::storage;
 use crate::hub::Relocation;
+use crate::protocol::PROTOCOL;
 use crate::tools::Found;
 
 /// How many runs a page has where the request does not say.
@@ -43,6 +44,7 @@ pub(crate) async fn status<B: Backend>(State(app): Site<B>) -> Json<Status> {
     Json(Status {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
         url: app.auth.url().to_owned(),
         epoch: app.backend.feed().epoch().to_owned(),
         started_ms: app.started_ms,

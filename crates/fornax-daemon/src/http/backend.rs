@@ -138,6 +138,9 @@ pub struct Status {
     pub pid: u32,
     /// The version of Fornax that it runs.
     pub version: String,
+    /// The protocol that it speaks; 0 for daemons from before the number.
+    #[serde(default)]
+    pub protocol: u32,
     /// Where the page is.
     pub url: String,
     /// The life of the daemon that numbers the changes.
