@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that a newcomer needs; CI runs the same targets.
-.PHONY: demo test setup build web lint audit bench bench-web clean
+.PHONY: demo test soak setup build web lint audit bench bench-web clean
 
 FORNAX ?= target/release/fornax
 NEXTEST = cargo nextest run --workspace --no-fail-fast
@@ -35,6 +35,12 @@ test: setup web
 	cd web && npm run e2e
 	cd web && npm run e2e:visual
 	cd web && npm run e2e:live
+
+# The crash tests with many more kills than `make test` has; each prints the seed that repeats it.
+SOAK_KILLS ?= 2000
+soak: web
+	FORNAX_CRASH_KILLS=$(SOAK_KILLS) FORNAX_START_KILLS=$(SOAK_KILLS) \
+		cargo test --locked -p fornax --test crash --test lifecycle -- --nocapture
 
 setup:
 	@scripts/setup

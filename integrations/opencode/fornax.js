@@ -9,9 +9,12 @@
 // Options, in opencode.json: `"plugin": [["file:///.../fornax.js", {"title": true, "tools": "all"}]]`.
 // The same by environment: FORNAX_TITLE=1, FORNAX_TOOLS=all. FORNAX_SOCKET names another socket.
 
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { request } from "node:http"
-import { isAbsolute, join } from "node:path"
+import { dirname, isAbsolute, join } from "node:path"
+
+/** The protocol that this plugin speaks: `PROTOCOL` in crates/fornax-daemon/src/protocol.rs. */
+const PROTOCOL = 1
 
 /** How long a daemon that was not there is taken for absent. */
 const ABSENT_MS = 3000
@@ -135,9 +138,32 @@ class Daemon {
     return false
   }
 
+  /**
+   * Why the daemon cannot be used, as an answer of its own would be; nothing where it can. Read each
+   * time: the daemon may be replaced while OpenCode runs.
+   */
+  mismatch() {
+    let theirs
+    try {
+      const info = JSON.parse(readFileSync(join(dirname(this.socket), "daemon.json"), "utf8"))
+      theirs = info.protocol ?? 0
+    } catch {
+      return undefined
+    }
+    if (theirs === PROTOCOL) return undefined
+    const message = `The Fornax daemon speaks protocol ${theirs}, and this plugin speaks protocol ${PROTOCOL}.`
+    const help =
+      theirs < PROTOCOL
+        ? "Ask for `fornax up --restart`, which replaces the daemon (tasks live on), then try again."
+        : "Ask for `fornax install opencode` and a restart of OpenCode."
+    return { status: 409, body: { error: { kind: "conflict", message, help } } }
+  }
+
   /** An answer, or what was wrong: `{status, body}`; nothing where no daemon answers. */
   async ask(method, path, body, limits = { timeout: PATIENCE_MS }) {
     if (!this.isThere()) return undefined
+    const mismatch = this.mismatch()
+    if (mismatch) return mismatch
     try {
       const answer = await converse(this.socket, method, path, body, limits)
       const message = answer.body?.error?.message ?? ""

@@ -501,8 +501,13 @@ pub struct Up {
     #[arg(long = "embed-origin", value_name = "ORIGIN")]
     pub embed_origins: Vec<Origin>,
 
+    /// End the running daemon, of whatever version, and start this one in its place; tasks live on.
+    /// Returns as soon as the daemon can be reached
+    #[arg(long)]
+    pub restart: bool,
+
     /// Started by another command: tell it on standard output how the start went
-    #[arg(long, hide = true, conflicts_with = "detach")]
+    #[arg(long, hide = true, conflicts_with_all = ["detach", "restart"])]
     pub as_child: bool,
 }
 

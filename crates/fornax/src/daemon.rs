@@ -12,11 +12,12 @@ use fornax_daemon::http::backend::{RunPage, Status, TaskDetail};
 use fornax_daemon::hub::MOVED_OR_COPIED_HELP;
 use fornax_journal::Project;
 use futures_util::StreamExt;
+use rustix::process::Pid;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::commands::projects::{ask_relocation, note};
-use crate::failure::{Failure, warn};
+use crate::failure::Failure;
 use crate::start;
 
 /// A daemon that runs.
@@ -65,6 +66,23 @@ pub struct Hit {
     pub text: String,
 }
 
+/// What a daemon of any protocol tells of itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum AnyStatus {
+    /// In the form of this version.
+    Known(Status),
+    /// In another form: what every version has.
+    Other {
+        pid: u32,
+        version: String,
+        #[serde(default)]
+        protocol: u32,
+        #[serde(default)]
+        url: String,
+    },
+}
+
 /// Bytes as they come.
 pub struct Body(Bytestream);
 
@@ -80,30 +98,41 @@ impl Daemon {
             return Ok(daemon);
         }
         start::start(home, None, &[])?;
-        Ok(Daemon {
-            client: Client::connect(home).await?,
-        })
+        let client = Client::compatible(home.socket()).await?;
+        Ok(Daemon { client })
     }
 
-    /// The daemon, if one runs.
+    /// The daemon, if one runs. One that speaks another protocol is an error.
     pub async fn if_running(home: &Home) -> Result<Option<Daemon>, Failure> {
         if !start::is_running(home) {
             return Ok(None);
         }
-        let version = home.info()?.map(|info| info.version);
-        let ours = env!("CARGO_PKG_VERSION");
-        if let Some(theirs) = version.filter(|theirs| theirs != ours) {
-            warn(&format!(
-                "the daemon that runs is version {theirs}, this is {ours}: \
-                 `fornax down` ends it (tasks live on), the next command starts this one"
-            ));
-        }
-        Ok(Some(Daemon {
-            client: Client::connect(home).await?,
-        }))
+        let client = Client::compatible(home.socket()).await?;
+        Ok(Some(Daemon { client }))
     }
 
-    pub async fn status(&self) -> Result<Status, Failure> {
+    /// The daemon, if one runs, whatever protocol it speaks. Only for what every version answers:
+    /// [`Daemon::status`], [`Daemon::shutdown`], [`Daemon::process`] and [`Daemon::protocol`].
+    pub async fn of_any_protocol(home: &Home) -> Result<Option<Daemon>, Failure> {
+        if !start::is_running(home) {
+            return Ok(None);
+        }
+        let client = Client::connect(home).await?;
+        Ok(Some(Daemon { client }))
+    }
+
+    /// The daemon's process, where it can be seen from here.
+    pub async fn process(&self) -> Result<Option<Pid>, Failure> {
+        Ok(self.client.process().await?)
+    }
+
+    /// The protocol that the daemon speaks.
+    pub async fn protocol(&self) -> Result<u32, Failure> {
+        Ok(self.client.protocol().await?)
+    }
+
+    /// The answer to `GET /api/status`, as far as it has the form of this version.
+    pub async fn status(&self) -> Result<AnyStatus, Failure> {
         Ok(self.client.get_json("/api/status").await?)
     }
 

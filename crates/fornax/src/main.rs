@@ -12,6 +12,7 @@ mod out;
 mod project;
 mod render;
 mod run_state;
+mod shutdown;
 mod start;
 mod target;
 mod text;

@@ -2,24 +2,44 @@
 //!
 //! The child is `fornax up --as-child`: it leaves the terminal's session, and says on its standard
 //! output, in one line, how its start went. The end of that pipe wakes us also when it dies.
+//!
+//! A daemon that was killed a moment ago may still accept connections, hold its lock, or both. So a
+//! daemon counts as running only once it has answered, and a lock that is held is waited for.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use fornax_core::error::{Error, ErrorKind};
 use fornax_daemon::home::Home;
 use fornax_daemon::http::Origin;
+use fornax_daemon::instance::{self, peer};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 /// The longest line that the child may say, in bytes.
 const WORD_MAX_BYTES: u64 = 64 << 10;
 /// How much of what a child that died wrote to standard error is shown, in bytes.
 const LAST_WORDS_BYTES: u64 = 2 << 10;
+/// How long an earlier daemon may take to end, or to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a start waits for the end of an earlier daemon before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The same where there is no process to wait for.
+const LOOK_AGAIN_SOON: Duration = Duration::from_millis(20);
+/// How many children that are killed while they start are replaced.
+const KILLED_MAX: u32 = 3;
+/// Any answer will do, and every version answers this.
+const PROBE: &[u8] = b"GET /api/alive HTTP/1.1\r\nHost: fornax\r\nConnection: close\r\n\r\n";
 
 /// How a start went.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,7 +51,27 @@ pub enum Word {
     Refused(Error),
 }
 
-/// Whether a daemon answers at the home's socket.
+/// What is at the daemon's socket.
+enum Probe {
+    /// Nobody accepts connections.
+    Nobody,
+    /// A daemon that answers.
+    Answers,
+    /// A daemon that accepts connections and does not answer.
+    Silent(Option<Pid>),
+    /// A process that ended the connection, as one that dies does.
+    Dying(Option<OwnedFd>),
+}
+
+/// How a child ended its start.
+enum Start {
+    Ready(String),
+    Refused(Error),
+    /// It died without a word.
+    Died(io::Result<ExitStatus>),
+}
+
+/// Whether a process accepts connections at the home's socket.
 pub fn is_running(home: &Home) -> bool {
     UnixStream::connect(home.socket()).is_ok()
 }
@@ -40,7 +80,8 @@ pub fn is_running(home: &Home) -> bool {
 /// started it.
 ///
 /// # Errors
-/// What the daemon says that keeps it from starting; `Unavailable` where it dies without a word.
+/// What the daemon says that keeps it from starting; `Unavailable` where it dies without a word, or
+/// where one that runs does not answer.
 pub fn start(
     home: &Home,
     bind: Option<SocketAddr>,
@@ -50,11 +91,93 @@ pub fn start(
     let path = home.dir().join("start.lock");
     let turn = private(&path).and_then(|file| file.lock().map(|()| file));
     let _turn = turn.map_err(|error| cannot(&format!("lock {}: {error}", path.display())))?;
-    if is_running(home) {
-        return Ok(None);
-    }
     let errors = home.dir().join("daemon.err");
-    let stderr = private(&errors)
+    let deadline = Instant::now() + PATIENCE;
+    let mut killed = 0;
+    loop {
+        match probe(home, deadline) {
+            Probe::Answers => return Ok(None),
+            Probe::Silent(pid) => return Err(silent(pid)),
+            Probe::Dying(process) => wait_for_end(process.as_slice(), deadline),
+            Probe::Nobody => {}
+        }
+        let is_late = Instant::now() >= deadline;
+        match spawn(bind, embed_origins, &errors)? {
+            Start::Ready(url) => return Ok(Some(url)),
+            Start::Refused(error) if error.kind == ErrorKind::Conflict && !is_late => {
+                wait_for_end(&predecessors(home), Instant::now() + LOOK_AGAIN);
+            }
+            Start::Refused(error) => return Err(error),
+            Start::Died(Err(error)) => {
+                return Err(cannot(&format!("wait for the daemon: {error}")));
+            }
+            Start::Died(Ok(status)) => {
+                killed += 1;
+                let was_killed = status.signal() == Some(libc::SIGKILL);
+                if !was_killed || killed > KILLED_MAX {
+                    return Err(died(&errors));
+                }
+            }
+        }
+    }
+}
+
+/// Asks the daemon for any answer.
+fn probe(home: &Home, deadline: Instant) -> Probe {
+    let Ok(mut stream) = UnixStream::connect(home.socket()) else {
+        return Probe::Nobody;
+    };
+    let pid = peer(&stream).map(|peer| peer.pid);
+    let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = Some(left.max(LOOK_AGAIN_SOON));
+    let answer = stream
+        .set_read_timeout(left)
+        .and_then(|()| stream.set_write_timeout(left))
+        .and_then(|()| stream.write_all(PROBE))
+        .and_then(|()| stream.read(&mut [0; 1]));
+    match answer {
+        Ok(1..) => Probe::Answers,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Probe::Silent(pid),
+        _ => Probe::Dying(process),
+    }
+}
+
+/// The processes that may keep a daemon from starting.
+fn predecessors(home: &Home) -> Vec<OwnedFd> {
+    let lock = home.lock_holder().and_then(|pid| i32::try_from(pid).ok());
+    let pids = [lock.and_then(Pid::from_raw), instance::holder(home.dir())];
+    let open = |pid| pidfd_open(pid, PidfdFlags::empty()).ok();
+    pids.into_iter().flatten().filter_map(open).collect()
+}
+
+/// Waits until one of the processes has ended or it is time; a moment where there is none.
+fn wait_for_end(processes: &[OwnedFd], until: Instant) {
+    if processes.is_empty() {
+        std::thread::sleep(LOOK_AGAIN_SOON);
+        return;
+    }
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let mut ends: Vec<_> = processes
+            .iter()
+            .map(|process| PollFd::new(process, PollFlags::IN))
+            .collect();
+        match poll(&mut ends, left.try_into().ok().as_ref()) {
+            Err(Errno::INTR) => {}
+            // What cannot be waited for is looked at again by the caller.
+            _ => return,
+        }
+    }
+}
+
+/// Starts a child and waits for its word.
+fn spawn(
+    bind: Option<SocketAddr>,
+    embed_origins: &[Origin],
+    errors: &Path,
+) -> Result<Start, Error> {
+    let stderr = private(errors)
         .and_then(|file| file.set_len(0).map(|()| file))
         .map_err(|error| cannot(&format!("write {}: {error}", errors.display())))?;
     let program =
@@ -82,18 +205,17 @@ pub fn start(
     }
     let word = serde_json::from_str(&word);
     if let Ok(Word::Ready(url)) = word {
-        return Ok(Some(url));
+        return Ok(Start::Ready(url));
     }
     // It ends by itself; what is told is told once it has.
     let ended = child.wait();
-    Err(match (word, ended) {
-        (Ok(Word::Refused(error)), _) => error,
-        (_, Err(error)) => cannot(&format!("wait for the daemon: {error}")),
-        _ => died(&errors),
+    Ok(match word {
+        Ok(Word::Refused(error)) => Start::Refused(error),
+        _ => Start::Died(ended),
     })
 }
 
-fn private(path: &Path) -> std::io::Result<File> {
+fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -105,7 +227,17 @@ fn cannot(what: &str) -> Error {
     Error::new(ErrorKind::Unavailable, format!("cannot {what}"))
 }
 
-fn died(errors: &PathBuf) -> Error {
+fn silent(pid: Option<Pid>) -> Error {
+    let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    let what = format!(
+        "the daemon{who} accepts connections but has not answered for {} seconds",
+        PATIENCE.as_secs()
+    );
+    Error::new(ErrorKind::Unavailable, what)
+        .with_help("`fornax up --restart` replaces it; tasks live on")
+}
+
+fn died(errors: &Path) -> Error {
     let mut last_words = Vec::new();
     let read = File::open(errors).and_then(|mut file| {
         let bytes = file.metadata()?.len();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::{PATIENCE, Place, wait_until};
 
-/// How often the daemon is killed in all.
+/// How often the daemon is killed in all; `FORNAX_CRASH_KILLS` sets another number.
 const KILLS: usize = 200;
 /// The frames of the plan: ten layers of five.
 const LAYERS: usize = 10;
@@ -101,9 +101,11 @@ fn a_daemon_killed_200_times_loses_nothing() {
     let mut random = Random(seed);
     let place = Place::new();
     place.write("plan.yaml", &plan());
+    let wanted = std::env::var("FORNAX_CRASH_KILLS").ok();
+    let wanted = wanted.and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let mut kills = 0;
     let mut runs = Vec::new();
-    while kills < KILLS {
+    while kills < wanted {
         clean(&place);
         let run = place.ok(&["run", "plan.yaml", "--detach"]);
         let run = run
@@ -111,7 +113,7 @@ fn a_daemon_killed_200_times_loses_nothing() {
             .find(|word| word.starts_with("RUN-"))
             .unwrap()
             .to_owned();
-        kills += kill_until_done(&place, &run, &mut random, KILLS - kills);
+        kills += kill_until_done(&place, &run, &mut random, wanted - kills);
         finish(&place, &run);
         check_files(&place);
         check_journal(&place, &run);

@@ -484,20 +484,20 @@ fn what_keeps_the_daemon_from_starting_is_told() {
 }
 
 #[test]
-fn a_daemon_of_another_version_is_pointed_out() {
+fn another_version_of_the_same_protocol_is_only_noted() {
     let place = Place::new();
     place.ok(&["up", "-d"]);
     let file = place.state().join("fornax/daemon.json");
     let info = fs::read_to_string(&file).unwrap();
     fs::write(&file, info.replace(env!("CARGO_PKG_VERSION"), "0.0.1")).unwrap();
-    let ended = place.run(&["status"]);
-    assert_eq!(ended.code, 0);
-    assert!(
-        ended
-            .stderr
-            .starts_with("warning: the daemon that runs is version 0.0.1"),
-        "{ended:?}"
-    );
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.stdout.contains("✓ daemon"), "{doctor:?}");
+    assert!(doctor.stdout.contains("version 0.0.1 runs"), "{doctor:?}");
+    for args in [&["ps"][..], &["up", "-d"], &["task", "shell", "true"]] {
+        let ended = place.run(args);
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+        assert!(!ended.stderr.contains("version"), "{args:?}: {ended:?}");
+    }
 }
 
 #[test]

@@ -7,15 +7,17 @@ use std::path::Path;
 
 use fornax_core::error::{EXIT_DONE, EXIT_FAILED, Error, ErrorKind};
 use fornax_daemon::home::Home;
+use fornax_daemon::protocol::{PROTOCOL, mismatch};
 use fornax_daemon::tools::{Tools, Wanted};
 use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
 use super::{Context, plan};
 use crate::cli::Json;
+use crate::daemon::Daemon;
 use crate::failure::{Failure, Outcome};
 use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};
-use crate::start;
+use crate::shutdown;
 use crate::text::{one_line, safe};
 
 /// Less free space than this is worth a warning, in bytes.
@@ -157,16 +159,37 @@ fn daemon(home: &Home) -> Check {
         Err(error) => return Check::fail(NAME, error),
     };
     let ours = env!("CARGO_PKG_VERSION");
-    if start::is_running(home) {
-        return match info {
-            Some(info) if info.version != ours => Check::warn(
-                NAME,
-                format!("version {} runs, this is {ours}", info.version),
-                "`fornax down` ends it (tasks live on), the next command starts this one",
+    let reached = super::wait(async {
+        match Daemon::of_any_protocol(home).await? {
+            Some(daemon) => Ok(Some((daemon.protocol().await?, daemon.process().await?))),
+            None => Ok(None),
+        }
+    });
+    match reached.map_err(Failure::into_error) {
+        Err(error) => return Check::fail(NAME, error),
+        Ok(Some((protocol, _))) if protocol != PROTOCOL => {
+            return Check::fail(NAME, mismatch(protocol));
+        }
+        Ok(Some((_, pid))) => {
+            let pid = pid.map_or_else(String::new, |pid| format!(" as process {pid}"));
+            let theirs = info.map_or_else(|| ours.to_owned(), |info| info.version);
+            let message = match theirs == ours {
+                true => format!("version {ours} runs{pid}"),
+                false => format!("version {theirs} runs{pid}; this is {ours}, they work together"),
+            };
+            return Check::ok(NAME, message);
+        }
+        Ok(None) => {}
+    }
+    if let Some(pid) = shutdown::unreachable(home) {
+        return Check::warn(
+            NAME,
+            format!(
+                "process {pid} runs, but its socket {} is gone",
+                home.socket().display()
             ),
-            Some(info) => Check::ok(NAME, format!("version {ours} runs as process {}", info.pid)),
-            None => Check::warn(NAME, "it is starting or ending", "look again in a moment"),
-        };
+            "`fornax down` ends it (tasks live on), the next command starts another",
+        );
     }
     if home.socket().exists() || info.is_some() {
         return Check::warn(

@@ -178,7 +178,7 @@ async fn call(tool: &Tool, request: &ToolRequest) -> Result<Reply, Error> {
 /// The daemon of the task that this runs in; else the user's own, started where none runs.
 async fn reach() -> Result<Client, Error> {
     if let Some(socket) = std::env::var_os(SOCKET) {
-        return Client::at(PathBuf::from(socket)).await;
+        return Client::compatible(PathBuf::from(socket)).await;
     }
     let home = Home::from_env()?;
     let reached = Daemon::reach(&home).await;

@@ -89,6 +89,8 @@ struct Teller {
 impl Teller {
     /// Tells the daemon; what the agent is to read on the hook's standard output.
     async fn tell(&self) -> Result<Option<String>, Error> {
+        // A daemon of another protocol is as good as none.
+        Client::compatible(self.socket.clone()).await?;
         let name = self.text("hook_event_name");
         for (session, report) in self.reports(name) {
             let request = ReportRequest {

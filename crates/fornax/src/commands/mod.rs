@@ -90,8 +90,8 @@ pub fn run(cli: Cli) -> Outcome {
     }
 }
 
-/// Runs a command that talks to the daemon: on this thread, which is all it takes.
-fn wait(command: impl Future<Output = Outcome>) -> Outcome {
+/// Runs what talks to the daemon: on this thread, which is all it takes.
+fn wait<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

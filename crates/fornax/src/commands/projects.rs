@@ -9,7 +9,7 @@ use fornax_daemon::home::Home;
 
 use super::Context;
 use crate::cli::{Forget, Trust};
-use crate::daemon::Daemon;
+use crate::daemon::{AnyStatus, Daemon};
 use crate::failure::{Failure, Outcome, fail};
 use crate::out::{self, BOLD, DIM, YELLOW, paint};
 use crate::render::run_status;
@@ -24,7 +24,14 @@ pub async fn forget(context: &Context, args: Forget) -> Outcome {
             "`fornax up -d` starts it",
         );
     };
-    let projects = daemon.status().await?.projects.into_iter();
+    let AnyStatus::Known(status) = daemon.status().await? else {
+        return fail(
+            ErrorKind::Conflict,
+            "the daemon's answer has the form of another version",
+            "`fornax up --restart` replaces the daemon with this version; tasks live on",
+        );
+    };
+    let projects = status.projects.into_iter();
     let projects: Vec<ProjectView> = projects.map(|status| status.project).collect();
     let wanted = match &args.project {
         Some(wanted) => wanted.clone(),

@@ -2,55 +2,91 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
-use fornax_core::error::{Error, ErrorKind};
+use fornax_core::error::{EXIT_FAILED, Error, ErrorKind};
 use fornax_daemon::home::Home;
+use fornax_daemon::protocol::{PROTOCOL, mismatch};
 use fornax_daemon::server;
 use fornax_runner::SHIM_ARG;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::json;
 
 use super::{Context, wait};
 use crate::cli::{Down, Json, Up};
-use crate::daemon::Daemon;
-use crate::failure::{Failure, Outcome, warn};
+use crate::daemon::{AnyStatus, Daemon};
+use crate::failure::{Failure, Outcome, fail, warn};
 use crate::out::{self, BOLD, DIM, RED, paint};
 use crate::render::table::Table;
 use crate::render::{task_state, time};
+use crate::shutdown::{self, Shutdown};
 use crate::start::{self, Word};
 use crate::text::{one_line, safe};
+
+/// How often a daemon that is killed just after its start is started again.
+const REGISTER_TRIES: u32 = 3;
 
 pub fn up(context: &Context, args: Up) -> Outcome {
     let home = Home::from_env()?;
     if args.as_child {
         return serve_as_child(home, &args);
     }
-    if !args.detach {
+    if args.restart {
+        let ended = wait(shutdown::replace(&home))?;
+        if ended != Shutdown::NotRunning {
+            out::note("the earlier daemon has ended; tasks live on");
+        }
+    } else if !args.detach {
         return serve(context, home, &args);
     }
-    match start::start(&home, args.bind, &args.embed_origins)? {
-        Some(url) => out::print(&format!("fornax is up: {url}"))?,
-        None => {
-            let info = home.info()?;
-            let url = info.map(|info| info.url).unwrap_or_default();
-            out::print(&format!("fornax is up already: {url}"))?;
-            if args.bind.is_some() {
-                warn("--bind counts only when the daemon starts: `fornax down` first");
+    show_up(
+        &home,
+        &args,
+        start::start(&home, args.bind, &args.embed_origins)?,
+    )?;
+    for _ in 0..REGISTER_TRIES {
+        match wait(register_known(context, &home)) {
+            // It was killed meanwhile.
+            Err(Failure::Error(error)) if error.kind == ErrorKind::Unavailable => {
+                start::start(&home, args.bind, &args.embed_origins)?;
             }
-            if !args.embed_origins.is_empty() {
-                warn("--embed-origin counts only when the daemon starts: `fornax down` first");
-            }
+            registered => return registered,
         }
     }
-    wait(register_known(context))
+    wait(register_known(context, &home))
 }
 
-/// The daemon looks after the project in which it was started, where it is one.
-async fn register_known(context: &Context) -> Outcome {
+/// Says where the daemon is, and which options did not count because it ran already.
+fn show_up(home: &Home, args: &Up, started: Option<String>) -> Result<(), Failure> {
+    if let Some(url) = started {
+        return out::print(&format!("fornax is up: {url}"));
+    }
+    // Only for the message: a file that cannot be read is for `fornax doctor`.
+    let info = home.info().ok().flatten();
+    let url = info.map(|info| info.url).unwrap_or_default();
+    out::print(&format!("fornax is up already: {url}"))?;
+    if args.bind.is_some() {
+        warn("--bind counts only when the daemon starts: use it with `fornax up --restart`");
+    }
+    if !args.embed_origins.is_empty() {
+        warn(
+            "--embed-origin counts only when the daemon starts: use it with `fornax up --restart`",
+        );
+    }
+    Ok(())
+}
+
+/// The daemon looks after the project in which it was started, where it is one. A daemon of another
+/// protocol is left alone, with a note.
+async fn register_known(context: &Context, home: &Home) -> Outcome {
+    let Some(daemon) = Daemon::of_any_protocol(home).await? else {
+        return fail(ErrorKind::Unavailable, "the daemon has ended", "try again");
+    };
+    let protocol = daemon.protocol().await?;
+    if protocol != PROTOCOL {
+        let Error { message, help, .. } = mismatch(protocol);
+        warn(&format!("{message}: {}", help.unwrap_or_default()));
+        return Ok(0);
+    }
     context.known_project().await?;
     Ok(0)
 }
@@ -142,15 +178,34 @@ fn tell_parent(word: &Word) {
 
 pub async fn status(args: Json) -> Outcome {
     let home = Home::from_env()?;
-    let Some(daemon) = Daemon::if_running(&home).await? else {
+    let Some(daemon) = Daemon::of_any_protocol(&home).await? else {
+        let unreachable = shutdown::unreachable(&home);
         if args.json {
-            out::json(&json!({ "running": false }))?;
+            let mut value = json!({ "running": false });
+            if let Some(pid) = unreachable {
+                value["unreachable_pid"] = pid.as_raw_pid().into();
+            }
+            out::json(&value)?;
+        } else if let Some(pid) = unreachable {
+            out::print(&format!(
+                "fornax cannot be reached: process {pid} runs, but its socket {} is gone; \
+                 `fornax down` ends it (tasks live on)",
+                home.socket().display()
+            ))?;
         } else {
             out::print("fornax is not running: `fornax up -d` starts it, as do most commands")?;
         }
         return Ok(ErrorKind::Unavailable.exit_code());
     };
-    let status = daemon.status().await?;
+    let status = match daemon.status().await? {
+        AnyStatus::Known(status) => status,
+        AnyStatus::Other {
+            pid,
+            version,
+            protocol,
+            url,
+        } => return short_status(&args, pid, &version, protocol, &url),
+    };
     if args.json {
         let mut value = serde_json::to_value(&status).map_err(std::io::Error::from)?;
         value["running"] = true.into();
@@ -165,6 +220,7 @@ pub async fn status(args: Json) -> Outcome {
         status.pid,
         time::duration(now_ms - status.started_ms),
     ))?;
+    note_differences(&status.version, status.protocol);
     for project in &status.projects {
         let view = &project.project;
         out::print(&format!(
@@ -197,38 +253,56 @@ pub async fn status(args: Json) -> Outcome {
     Ok(0)
 }
 
-pub async fn down(args: Down) -> Outcome {
-    let home = Home::from_env()?;
-    let Some(daemon) = Daemon::if_running(&home).await? else {
-        out::note("fornax is not running");
+/// The status of a daemon whose answer has another form.
+fn short_status(args: &Json, pid: u32, version: &str, protocol: u32, url: &str) -> Outcome {
+    if args.json {
+        out::json(&json!({
+            "running": true, "pid": pid, "version": version, "protocol": protocol, "url": url,
+        }))?;
         return Ok(0);
-    };
-    // Taken before it is told to end, so that the number is its own for certain.
-    let process = i32::try_from(daemon.status().await?.pid)
-        .ok()
-        .and_then(Pid::from_raw);
-    let process = process.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-    daemon.shutdown(args.stop_tasks).await?;
-    match process {
-        Some(Ok(process)) => wait_for_end(&process)?,
-        // It was gone before it could be told.
-        Some(Err(Errno::SRCH)) => {}
-        _ => warn("it is ending; whether it has ended cannot be seen from here"),
     }
-    out::print("fornax is down")?;
+    out::print(&format!(
+        "fornax {}  {}  process {pid}",
+        one_line(version),
+        paint(BOLD, &one_line(url)),
+    ))?;
+    note_differences(version, protocol);
     Ok(0)
 }
 
-fn wait_for_end(process: &OwnedFd) -> Result<(), Failure> {
-    loop {
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], None) {
-            Err(Errno::INTR) => {}
-            ended => {
-                ended.map_err(std::io::Error::from)?;
-                return Ok(());
-            }
+/// Notes in which way the daemon is not of this program's version.
+fn note_differences(version: &str, protocol: u32) {
+    if protocol != PROTOCOL {
+        let Error { message, help, .. } = mismatch(protocol);
+        out::note(&format!("{message}: {}", help.unwrap_or_default()));
+    } else if version != env!("CARGO_PKG_VERSION") {
+        out::note(&format!(
+            "the daemon is version {}, this program is version {}; they work together",
+            one_line(version),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+}
+
+pub async fn down(args: Down) -> Outcome {
+    let home = Home::from_env()?;
+    match shutdown::end(&home, args.stop_tasks).await? {
+        Shutdown::NotRunning => out::note("fornax is not running"),
+        Shutdown::Asked => out::print("fornax is down")?,
+        Shutdown::Signalled if args.stop_tasks => {
+            out::print("fornax is down")?;
+            warn(
+                "the daemon could not be reached and was ended by a signal; its tasks live on: \
+                 `fornax up -d` in their project finds them, then `fornax down --stop-tasks`",
+            );
+            return Ok(EXIT_FAILED);
+        }
+        Shutdown::Signalled => {
+            out::print("fornax is down")?;
+            out::note("the daemon could not be reached and was ended by a signal; tasks live on");
         }
     }
+    Ok(0)
 }
 
 pub async fn open(context: &Context, print: bool) -> Outcome {
