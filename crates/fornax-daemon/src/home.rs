@@ -218,6 +218,7 @@ impl Home {
         }
         if text.trim().len() != secret::TEXT_BYTES {
             let what = format!("{} does not hold a token", path.display());
+            let help = "`fornax doctor --fix` shows how it would set the file aside, and asks";
             return Err(Error::new(ErrorKind::Damaged, what).with_help(help));
         }
         Ok(text.trim().to_owned())
@@ -301,7 +302,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, E
     };
     serde_json::from_str(&text).map(Some).map_err(|error| {
         Error::new(ErrorKind::Damaged, format!("{}: {error}", path.display()))
-            .with_help("remove the file, or put back what was in it")
+            .with_help("`fornax doctor --fix` shows how it would set the file aside, and asks")
     })
 }
 

@@ -15,6 +15,7 @@ pub mod mcp;
 pub mod plans;
 pub mod protocol;
 pub mod registry;
+pub mod repair;
 mod secret;
 pub mod server;
 pub mod tools;

@@ -115,6 +115,9 @@ impl fmt::Display for Holder {
 impl From<JournalError> for Error {
     fn from(error: JournalError) -> Error {
         let (kind, help) = match &error {
+            JournalError::Io { source, .. } if is_in_the_place_of_another(source) => {
+                (ErrorKind::Damaged, Some(REPAIR))
+            }
             JournalError::Io { .. } => (ErrorKind::Storage, None),
             JournalError::NoProject(_) => (
                 ErrorKind::NotFound,
@@ -127,10 +130,9 @@ impl From<JournalError> for Error {
                 ErrorKind::Conflict,
                 Some("one daemon works a project at a time: use that one, or stop it"),
             ),
-            JournalError::Damaged(_) | JournalError::BadFile { .. } => (
-                ErrorKind::Damaged,
-                Some("`fornax doctor` shows what is there and can be kept"),
-            ),
+            JournalError::Damaged(_) | JournalError::BadFile { .. } => {
+                (ErrorKind::Damaged, Some(REPAIR))
+            }
             JournalError::NumbersExhausted => {
                 (ErrorKind::Conflict, Some("go on in a new project folder"))
             }
@@ -142,6 +144,16 @@ impl From<JournalError> for Error {
             ..Error::new(kind, error.to_string())
         }
     }
+}
+
+const REPAIR: &str = "`fornax doctor --fix` shows how it would repair that, and asks";
+
+/// Whether a folder stands in the place of a file, or the other way round.
+fn is_in_the_place_of_another(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
+    )
 }
 
 const MAKE_ROOM: &str =

@@ -24,6 +24,7 @@ mod payload;
 mod project;
 mod reader;
 mod recovery;
+pub mod repair;
 mod telemetry;
 mod trace;
 mod tree;

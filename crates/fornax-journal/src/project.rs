@@ -17,7 +17,7 @@ use crate::log::{Head, read_head};
 use crate::reader::{RunReader, Stream};
 
 /// The version of the layout that is written.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// A project: the folder that Fornax looks after. Having one claims nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,11 @@ impl Project {
             }
         }
         Err(JournalError::NoProject(from))
+    }
+
+    /// The project in `root`, whether or not what is there can be read.
+    pub(crate) fn at(root: PathBuf) -> Project {
+        Project { root, key: None }
     }
 
     /// Two processes may do this at once: one of the keys becomes the project's, for both.
@@ -234,7 +239,7 @@ impl Project {
         self.data_dir().join("runs")
     }
 
-    fn identity_file(&self) -> PathBuf {
+    pub(crate) fn identity_file(&self) -> PathBuf {
         self.data_dir().join("project.json")
     }
 

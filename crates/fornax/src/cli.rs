@@ -130,8 +130,8 @@ pub enum Command {
     Trust(Trust),
     /// No longer look after a project; its data stays as it is
     Forget(Forget),
-    /// Look for what could be wrong with the installation and the project
-    Doctor(Json),
+    /// Look for what could be wrong with the installation and the project, and repair it
+    Doctor(Doctor),
     /// Check the records of the project for damage
     Verify(Verify),
     /// Rebuild a run's state from its journal alone
@@ -146,6 +146,22 @@ pub struct Json {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show what would be repaired and ask; damaged files are moved to a `set-aside` folder, nothing
+    /// is deleted
+    #[arg(long, conflicts_with = "json")]
+    pub fix: bool,
+
+    /// Repair without asking
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
 }
 
 /// How a command that starts work tells of it.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::commands::projects::{ask_relocation, note};
-use crate::failure::Failure;
+use crate::failure::{Failure, warn};
 use crate::start;
 
 /// A daemon that runs.
@@ -209,6 +209,26 @@ impl Daemon {
     pub async fn run(&self, project: &ProjectView, run: RunId) -> Result<RunDetail, Failure> {
         let path = format!("/api/runs/{run}?project={}", encode(&project.id));
         Ok(self.client.get_json(&path).await?)
+    }
+
+    /// The same for one run of many: none, with a warning, where it is damaged, so that it does not
+    /// keep the others from being seen.
+    pub async fn run_unless_damaged(
+        &self,
+        project: &ProjectView,
+        run: RunId,
+    ) -> Result<Option<RunDetail>, Failure> {
+        match self.run(project, run).await {
+            Err(Failure::Error(error)) if error.kind == ErrorKind::Damaged => {
+                warn(&format!(
+                    "{run} is left out: {}; {}",
+                    error.message,
+                    error.help.unwrap_or_default()
+                ));
+                Ok(None)
+            }
+            detail => detail.map(Some),
+        }
     }
 
     /// A frame, by its id or the beginning of it.

@@ -5,7 +5,7 @@ mod backend;
 mod callers;
 mod calls;
 mod locate;
-mod projects;
+pub(crate) mod projects;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ impl Hub {
             Some(Entry::Failed(view)) => {
                 let problem = view.problem.clone().unwrap_or_default();
                 Err(Error::new(ErrorKind::Unavailable, format!("{} cannot be used: {problem}", view.dir))
-                    .with_help("mend that, then run a `fornax` command in it again; `fornax doctor` tells more"))
+                    .with_help("mend that, then run a `fornax` command in it again; `fornax doctor` shows more, `fornax doctor --fix` repairs what is damaged"))
             }
             None => Err(
                 Error::new(ErrorKind::NotFound, format!("there is no project {id}"))

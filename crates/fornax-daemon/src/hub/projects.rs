@@ -190,7 +190,7 @@ fn with_notice(view: ProjectView, notice: Option<String>) -> ProjectView {
 }
 
 /// An id that is short enough to be read: the first 32 bits of a SHA-256.
-fn id_of(bytes: &[u8]) -> String {
+pub(crate) fn id_of(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest
         .iter()

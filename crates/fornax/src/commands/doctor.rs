@@ -1,4 +1,5 @@
-//! `doctor`: looks for what could be wrong, and says what to do about it. Changes nothing.
+//! `doctor`: looks for what could be wrong, and says what to do about it. Changes
+//! nothing without `--fix`, which is in `repair`.
 
 use std::fs;
 use std::io;
@@ -9,11 +10,13 @@ use fornax_core::error::{EXIT_DONE, EXIT_FAILED, Error, ErrorKind};
 use fornax_daemon::home::Home;
 use fornax_daemon::protocol::{PROTOCOL, mismatch};
 use fornax_daemon::tools::{Tools, Wanted};
+use fornax_journal::repair::Scope;
 use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
+use super::repair::{self, Damage};
 use super::{Context, plan};
-use crate::cli::Json;
+use crate::cli::Doctor;
 use crate::daemon::Daemon;
 use crate::failure::{Failure, Outcome};
 use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};
@@ -79,7 +82,10 @@ impl Check {
     }
 }
 
-pub fn doctor(context: &Context, args: Json) -> Outcome {
+pub fn doctor(context: &Context, args: Doctor) -> Outcome {
+    if args.fix {
+        return repair::fix(context, args.yes);
+    }
     let dir = context.project_dir()?;
     let mut checks = Vec::new();
     match Home::from_env() {
@@ -93,6 +99,7 @@ pub fn doctor(context: &Context, args: Json) -> Outcome {
                 daemon(&home),
                 space("disk of the home", home.dir()),
             ]);
+            checks.extend(damage(&home, &dir.dir));
         }
         Err(error) => checks.push(Check::fail("home", error)),
     }
@@ -245,6 +252,29 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorKind::Storage, message)
 }
 
+/// What `doctor --fix` would repair, as far as it is found without looking at everything.
+fn damage(home: &Home, dir: &Path) -> Vec<Check> {
+    const NAME: &str = "damage";
+    const SHOWN_MAX: usize = 20;
+    let damage = match Damage::find(home, dir, Scope::Newest(RUNS_LOOKED_AT)) {
+        Ok(damage) => damage,
+        Err(error) => return vec![Check::fail(NAME, error)],
+    };
+    let check = |message| {
+        let error = Error::new(ErrorKind::Damaged, message);
+        Check::fail(
+            NAME,
+            error.with_help("`fornax doctor --fix` shows how it would repair that, and asks"),
+        )
+    };
+    let mut checks: Vec<Check> = damage.messages().take(SHOWN_MAX).map(check).collect();
+    let more = damage.messages().count().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        checks.push(check(format!("and {more} more")));
+    }
+    checks
+}
+
 /// The newest runs on the disk; `fornax verify` looks at all of them.
 fn records(dir: &Path) -> Option<Check> {
     const NAME: &str = "records";
@@ -270,7 +300,10 @@ fn records(dir: &Path) -> Option<Check> {
             let error = Error::new(ErrorKind::Damaged, message);
             Check::fail(
                 NAME,
-                error.with_help("`fornax verify` shows all that is damaged"),
+                error.with_help(
+                    "`fornax verify` shows all that is damaged, `fornax doctor --fix` what it \
+                     would repair",
+                ),
             )
         }
         Some((Severity::Warning, worst)) => {

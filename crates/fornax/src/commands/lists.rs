@@ -38,7 +38,9 @@ pub async fn ps(context: &Context, args: Json) -> Outcome {
         .iter()
         .filter(|run| run.tasks_running + run.tasks_queued > 0)
     {
-        let detail = daemon.run(&project, run.id).await?;
+        let Some(detail) = daemon.run_unless_damaged(&project, run.id).await? else {
+            continue;
+        };
         let keys: HashMap<_, _> = detail
             .frames
             .rows()

@@ -14,6 +14,7 @@ mod logs;
 pub mod plan;
 pub mod projects;
 mod rehearse;
+mod repair;
 mod server;
 mod session;
 mod steer;

@@ -46,7 +46,9 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
     if let Some((daemon, project)) = context.known_project().await? {
         let runs = daemon.runs(&project, None, RUNS).await?.runs;
         for run in runs.iter().filter(|run| run.ended_ms.is_none()) {
-            let detail = daemon.run(&project, run.id).await?;
+            let Some(detail) = daemon.run_unless_damaged(&project, run.id).await? else {
+                continue;
+            };
             for frame in detail.frames.rows() {
                 all.extend(questions(&frame));
             }
