@@ -12,7 +12,12 @@ import { test } from "node:test"
 import { fileURLToPath } from "node:url"
 
 const HERE = dirname(fileURLToPath(import.meta.url))
-const STATUS = { name: "flame_status", description: "Show.", input_schema: { type: "object" }, read_only: true }
+const STATUS = {
+  name: "flame_status",
+  description: "Show.",
+  input_schema: { type: "object" },
+  read_only: true,
+}
 
 function ours() {
   const source = readFileSync(join(HERE, "../../crates/fornax-daemon/src/protocol.rs"), "utf8")
@@ -33,7 +38,8 @@ async function stage(use) {
   await once(server, "listening")
   const before = process.env.FORNAX_SOCKET
   process.env.FORNAX_SOCKET = socket
-  const setProtocol = (protocol) => writeFileSync(join(temp, "daemon.json"), JSON.stringify({ pid: 1, protocol }))
+  const setProtocol = (protocol) =>
+    writeFileSync(join(temp, "daemon.json"), JSON.stringify({ pid: 1, protocol }))
   try {
     await use({ temp, asked, setProtocol })
   } finally {
@@ -49,7 +55,8 @@ test("a tool call fails beside another protocol, and works again when the daemon
     setProtocol(ours())
     const { FornaxPlugin } = await import("./fornax.js")
     const hooks = await FornaxPlugin({ client: {}, directory: temp })
-    const call = () => hooks.tool.flame_status.execute({}, { sessionID: "s", abort: new AbortController().signal })
+    const call = () =>
+      hooks.tool.flame_status.execute({}, { sessionID: "s", abort: new AbortController().signal })
     assert.equal(await call(), "the status")
 
     for (const [theirs, help] of [
@@ -60,7 +67,10 @@ test("a tool call fails beside another protocol, and works again when the daemon
       setProtocol(theirs)
       const before = asked.length
       await assert.rejects(call, (error) => {
-        assert.match(error.message, new RegExp(`speaks protocol ${theirs ?? 0}, .* protocol ${ours()}`))
+        assert.match(
+          error.message,
+          new RegExp(`speaks protocol ${theirs ?? 0}, .* protocol ${ours()}`),
+        )
         assert.match(error.message, help)
         return true
       })

@@ -1,16 +1,15 @@
 //! The commands and their options.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::agents_cli::{Agents, Hook, Install};
+use crate::daemon_cli::{Doctor, Down, Up};
 use crate::failure::exit_codes;
 use crate::frame_cli::{Answer, Frame, Mcp};
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use fornax_daemon::http::Origin;
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().bold())
@@ -146,22 +145,6 @@ pub struct Json {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Args)]
-pub struct Doctor {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
-    /// Show what would be repaired and ask; damaged files are moved to a `set-aside` folder, nothing
-    /// is deleted
-    #[arg(long, conflicts_with = "json")]
-    pub fix: bool,
-
-    /// Repair without asking
-    #[arg(long, requires = "fix")]
-    pub yes: bool,
 }
 
 /// How a command that starts work tells of it.
@@ -501,37 +484,6 @@ pub struct Trust {
 pub struct Forget {
     /// The project: its folder, which may be gone, or its id; the current one by default
     pub project: Option<String>,
-}
-
-#[derive(Args)]
-pub struct Up {
-    /// Return as soon as it can be reached, and leave it running
-    #[arg(short, long)]
-    pub detach: bool,
-
-    /// Where the page is served: a loopback address and a port (0: any free one)
-    #[arg(long, value_name = "ADDRESS")]
-    pub bind: Option<SocketAddr>,
-
-    /// Let pages of this origin frame runs, such as http://127.0.0.1:3000; may be given repeatedly
-    #[arg(long = "embed-origin", value_name = "ORIGIN")]
-    pub embed_origins: Vec<Origin>,
-
-    /// End the running daemon, of whatever version, and start this one in its place; tasks live on.
-    /// Returns as soon as the daemon can be reached
-    #[arg(long)]
-    pub restart: bool,
-
-    /// Started by another command: tell it on standard output how the start went
-    #[arg(long, hide = true, conflicts_with_all = ["detach", "restart"])]
-    pub as_child: bool,
-}
-
-#[derive(Args)]
-pub struct Down {
-    /// Stop all tasks first
-    #[arg(long)]
-    pub stop_tasks: bool,
 }
 
 #[derive(Args)]

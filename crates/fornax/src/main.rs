@@ -5,6 +5,7 @@ mod agents_cli;
 mod cli;
 mod commands;
 mod daemon;
+mod daemon_cli;
 mod failure;
 mod frame_cli;
 mod log_text;

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::repair::{self, Damage};
 use super::{Context, plan};
-use crate::cli::Doctor;
 use crate::daemon::Daemon;
+use crate::daemon_cli::Doctor;
 use crate::failure::{Failure, Outcome};
 use crate::out::{self, DIM, GREEN, RED, YELLOW, paint};
 use crate::shutdown;

@@ -12,8 +12,9 @@ use fornax_runner::SHIM_ARG;
 use serde_json::json;
 
 use super::{Context, wait};
-use crate::cli::{Down, Json, Up};
+use crate::cli::Json;
 use crate::daemon::{AnyStatus, Daemon};
+use crate::daemon_cli::{Down, Up};
 use crate::failure::{Failure, Outcome, fail, warn};
 use crate::out::{self, BOLD, DIM, RED, paint};
 use crate::render::table::Table;
