@@ -3,8 +3,9 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::net::SocketFlags;
+use serde_json::{Map, Value};
 
-use crate::wire::{Lines, Wish, Word};
+use crate::wire::{Lines, NONCE_MAX, Wish, Word};
 
 /// How many may be attached at once; one daemon is usual.
 const ATTACHED_MAX: usize = 16;
@@ -44,7 +45,7 @@ impl Attached {
             Word::Started { .. } => self.started = Some(word.clone()),
             Word::Stalled { .. } => self.stalled = Some(word.clone()),
             Word::Resumed => self.stalled = None,
-            Word::Ended { .. } | Word::Refused { .. } | Word::Unknown => {}
+            Word::Ended { .. } | Word::Refused { .. } | Word::Proof { .. } | Word::Unknown => {}
         }
         self.lines.retain(|lines| lines.send(word));
     }
@@ -54,8 +55,9 @@ impl Attached {
         self.lines.is_empty()
     }
 
-    /// Lets newcomers in and hears everyone: what they wish, in this order.
-    pub fn hear(&mut self) -> Vec<Wish> {
+    /// Lets newcomers in and hears everyone: what they wish, in this order. Challenges are answered
+    /// with `prove`, each to who sent it.
+    pub fn hear(&mut self, prove: impl Fn(&str) -> Map<String, Value>) -> Vec<Wish> {
         while self.lines.len() < ATTACHED_MAX {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let Some(listener) = &self.listener else {
@@ -76,8 +78,16 @@ impl Attached {
         }
         let mut all = Vec::new();
         self.lines.retain_mut(|lines| {
-            let (wishes, open) = lines.receive::<Wish>();
-            all.extend(wishes);
+            let (wishes, mut open) = lines.receive::<Wish>();
+            for wish in wishes {
+                match wish {
+                    Wish::Challenge { nonce } if nonce.len() <= NONCE_MAX => {
+                        let proof = prove(&nonce);
+                        open &= lines.send(&Word::Proof { nonce, proof });
+                    }
+                    wish => all.push(wish),
+                }
+            }
             open
         });
         all

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::capture::{Capture, RETRY, no_space};
 use crate::folder::{Claim, Folder, task_record};
-use crate::procs::{DIR_MARK, Identity, TASK_MARK};
+use crate::procs::{DIR_MARK, FOLDER_MARK, Identity, TASK_MARK};
 use crate::spawn::{Command, Failure, spawn};
 use crate::spec::{Exit, ExitCause, TaskSpec, now_ms};
 use crate::sys::Signals;
@@ -58,7 +58,14 @@ pub fn begin(spec: &TaskSpec, control: &mut Lines, boot_id: &str) -> Option<Begu
 fn become_supervisor() -> io::Result<Signals> {
     rustix::process::setsid()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Signals::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
+    Signals::block(&[
+        libc::SIGCHLD,
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        // Goes on in any case; that it comes tells that the shim had been stopped.
+        libc::SIGCONT,
+    ])
 }
 
 enum Claimed {
@@ -114,9 +121,10 @@ pub fn launch(spec: &TaskSpec, folder: &Folder) -> Result<(u32, Vec<Capture>), F
     };
     let stdin = input(spec.stdin.as_deref()).map_err(unprepared)?;
     let mut env = spec.env.clone();
-    env.retain(|(name, _)| name != TASK_MARK && name != DIR_MARK);
+    env.retain(|(name, _)| ![TASK_MARK, DIR_MARK, FOLDER_MARK].contains(&name.as_str()));
     env.push((TASK_MARK.into(), spec.task_id.clone()));
     env.push((DIR_MARK.into(), spec.dir.to_string_lossy().into_owned()));
+    env.push((FOLDER_MARK.into(), spec.key.mark(folder.id)));
     let mut captures = Vec::new();
     let mut writers = Vec::new();
     if let Some(redact) = &spec.redact {

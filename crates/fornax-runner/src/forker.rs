@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
+use crate::server::STATE_ARG;
 use crate::spec::TaskSpec;
 use crate::wire::send_spec;
 
@@ -16,11 +18,12 @@ pub struct ForkServer {
 }
 
 impl ForkServer {
-    /// Starts the program `argv` as a fork server.
+    /// Starts the program `argv` as the fork server of the installation whose state is in `state_dir`.
     ///
     /// # Errors
     /// When it cannot be executed.
-    pub fn new(argv: Vec<OsString>) -> io::Result<ForkServer> {
+    pub fn new(mut argv: Vec<OsString>, state_dir: &Path) -> io::Result<ForkServer> {
+        argv.extend([STATE_ARG.into(), state_dir.into()]);
         let mut server = ForkServer { argv, live: None };
         server.start()?;
         Ok(server)

@@ -9,11 +9,16 @@ use std::path::Path;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::key::TaskKey;
+use crate::place::FileId;
+
 /// The variable that marks every process of a task, with the task's id.
 pub const TASK_MARK: &str = "FORNAX_TASK";
-/// The variable that marks every process of a task, with the task's folder: two projects, one a
-/// copy of the other, have tasks of the same id.
+/// The variable that tells every process of a task where the task's folder is.
 pub const DIR_MARK: &str = "FORNAX_TASK_DIR";
+/// The variable that marks every process of a task as one of this folder's; see
+/// [`TaskKey::mark`](crate::key::TaskKey::mark).
+pub const FOLDER_MARK: &str = "FORNAX_TASK_MARK";
 
 /// The kernel's identity for this boot of the machine.
 ///
@@ -26,7 +31,7 @@ pub fn boot_id() -> io::Result<String> {
 }
 
 /// A process that cannot be mistaken for a later one with the same number (within one boot).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Identity {
     /// The process id.
     pub pid: u32,
@@ -40,11 +45,12 @@ impl Identity {
         Process::read(pid).map(|process| process.id)
     }
 
-    /// A descriptor of exactly this process, if it is still there.
+    /// A descriptor of exactly this process, if it is still there and has not ended.
     pub fn open(self) -> Option<OwnedFd> {
         let fd = pidfd_open(Pid::from_raw(self.pid as i32)?, PidfdFlags::empty()).ok()?;
         // Checked after opening: the descriptor stays with the process that has been checked.
-        (Identity::of(self.pid) == Some(self)).then_some(fd)
+        let process = Process::read(self.pid)?;
+        (process.id == self && !process.zombie).then_some(fd)
     }
 
     /// Sends `signal` to exactly this process; `false` if it is gone or not ours to signal.
@@ -65,17 +71,22 @@ pub struct Process {
     pub group: u32,
     /// It has ended and only waits to be reaped.
     pub zombie: bool,
+    /// It was stopped by a signal, or by a debugger.
+    pub stopped: bool,
 }
 
 impl Process {
-    fn read(pid: u32) -> Option<Process> {
+    /// The process that has the number `pid` now.
+    pub fn read(pid: u32) -> Option<Process> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         // The second field is the program's name in parentheses and may hold anything.
         let end = stat.iter().rposition(|&byte| byte == b')')?;
         let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().take(20).collect();
+        let state = *fields.first()?;
         Some(Process {
-            zombie: matches!(*fields.first()?, "Z" | "X"),
+            zombie: matches!(state, "Z" | "X"),
+            stopped: matches!(state, "T" | "t"),
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             id: Identity {
@@ -83,6 +94,34 @@ impl Process {
                 start: fields.get(19)?.parse().ok()?,
             },
         })
+    }
+}
+
+/// What the processes of one task have in their environment, and no other process has.
+pub struct Marks(Vec<Vec<u8>>);
+
+impl Marks {
+    /// The marks of the task `task_id` whose folder is `folder`.
+    pub fn new(task_id: &str, key: &TaskKey, folder: FileId) -> Marks {
+        let mark = key.mark(folder);
+        Marks(vec![
+            [TASK_MARK.as_bytes(), b"=", task_id.as_bytes()].concat(),
+            [FOLDER_MARK.as_bytes(), b"=", mark.as_bytes()].concat(),
+        ])
+    }
+
+    /// The marks that shims of protocol 1 set: the folder by its path.
+    pub fn by_path(task_id: &str, dir: &Path) -> Marks {
+        use std::os::unix::ffi::OsStrExt;
+        Marks(vec![
+            [TASK_MARK.as_bytes(), b"=", task_id.as_bytes()].concat(),
+            [DIR_MARK.as_bytes(), b"=", dir.as_os_str().as_bytes()].concat(),
+        ])
+    }
+
+    fn are_in(&self, environ: &[u8]) -> bool {
+        let has = |mark: &Vec<u8>| environ.split(|&byte| byte == 0).any(|entry| entry == mark);
+        self.0.iter().all(has)
     }
 }
 
@@ -121,16 +160,12 @@ impl Table {
         found
     }
 
-    /// The processes that bear the marks of a task, or descend from one that does; never this
-    /// process or one of its ancestors.
-    pub fn marked(&self, task_id: &str, dir: &Path, child: Option<Identity>) -> Vec<Process> {
-        use std::os::unix::ffi::OsStrExt;
-        let task = [TASK_MARK.as_bytes(), b"=", task_id.as_bytes()].concat();
-        let dir = [DIR_MARK.as_bytes(), b"=", dir.as_os_str().as_bytes()].concat();
+    /// The processes that bear these marks, or descend from one that does; never this process or one
+    /// of its ancestors.
+    pub fn marked(&self, marks: &Marks) -> Vec<Process> {
         let is_marked = |process: &&Process| {
             let environ = fs::read(format!("/proc/{}/environ", process.id.pid)).unwrap_or_default();
-            let has = |mark: &[u8]| environ.split(|&byte| byte == 0).any(|entry| entry == mark);
-            Some(process.id) == child || (has(&task) && has(&dir))
+            marks.are_in(&environ)
         };
         let mut found: Vec<Process> = self.0.iter().filter(is_marked).copied().collect();
         let roots: HashSet<u32> = found.iter().map(|process| process.id.pid).collect();
@@ -176,10 +211,13 @@ mod tests {
 
     #[test]
     fn the_table_knows_descendants_and_spares_ancestors() {
+        let key = TaskKey::from([1; 32]);
+        let id = |inode| FileId { device: 1, inode };
         let mut child = std::process::Command::new("sleep")
             .arg("600")
             .env(TASK_MARK, "t-aaaaaa-1")
             .env(DIR_MARK, "/nowhere/t-aaaaaa-1")
+            .env(FOLDER_MARK, key.mark(id(2)))
             .spawn()
             .unwrap();
         let table = Table::read().unwrap();
@@ -187,18 +225,18 @@ mod tests {
         let mine = pids(table.descendants([std::process::id()]));
         assert!(mine.contains(&child.id()), "{mine:?}");
         // Right after fork the environment may still be the old one.
-        let marked = || {
-            pids(Table::read().unwrap().marked(
-                "t-aaaaaa-1",
-                Path::new("/nowhere/t-aaaaaa-1"),
-                None,
-            ))
-        };
-        assert_eq!(marked(), [child.id()]);
-        let elsewhere = Path::new("/elsewhere/t-aaaaaa-1");
-        assert!(table.marked("t-aaaaaa-1", elsewhere, None).is_empty());
-        let me = Identity::of(std::process::id());
-        assert!(!pids(table.marked("t-b", elsewhere, me)).contains(&std::process::id()));
+        let marked = |marks: Marks| pids(Table::read().unwrap().marked(&marks));
+        assert_eq!(marked(Marks::new("t-aaaaaa-1", &key, id(2))), [child.id()]);
+        let dir = Path::new("/nowhere/t-aaaaaa-1");
+        assert_eq!(marked(Marks::by_path("t-aaaaaa-1", dir)), [child.id()]);
+        for other in [
+            Marks::new("t-aaaaaa-2", &key, id(2)),
+            Marks::new("t-aaaaaa-1", &key, id(3)),
+            Marks::new("t-aaaaaa-1", &TaskKey::from([2; 32]), id(2)),
+            Marks::by_path("t-aaaaaa-1", Path::new("/elsewhere/t-aaaaaa-1")),
+        ] {
+            assert!(marked(other).is_empty());
+        }
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -4,9 +4,12 @@
 //! this one small process, which has everything ready that a shim needs, and forks a shim from it
 //! for each task. It has one thread and knows no task; when it dies, its shims live on.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
+use crate::place::StateDir;
 use crate::procs::boot_id;
 use crate::shim;
 use crate::sys::{self, Fork};
@@ -14,6 +17,11 @@ use crate::wire::{Lines, Word, receive_spec};
 
 /// The argument that makes the binary a fork server.
 pub const SHIM_ARG: &str = "__shim";
+/// The argument before the path of the state directory. Shims share the fork server's arguments, so
+/// whoever looks at a process sees whose shim it is.
+pub const STATE_ARG: &str = "--state";
+/// The fork server's name in lists of processes, where a shim has its task's id.
+pub const SERVER_NAME: &str = "fornax-fork";
 
 /// Serves as the fork server of the daemon at the other end of standard input, and as the shims
 /// that are forked from it. The binary's `main` calls this first thing, when its first argument is
@@ -23,6 +31,7 @@ pub fn shim_main() -> ! {
 }
 
 fn serve() -> io::Result<()> {
+    let state = StateDir::at(&state_dir()?)?;
     let daemon = settle_down()?;
     let boot_id = boot_id()?;
     while let Some((spec, control)) = receive_spec(&daemon)? {
@@ -30,7 +39,7 @@ fn serve() -> io::Result<()> {
             Ok(Fork::Child) => {
                 drop(daemon);
                 sys::ignore_children(false);
-                shim::run(spec, control, &boot_id);
+                shim::run(spec, control, &boot_id, &state);
                 sys::exit_now(0);
             }
             Ok(Fork::Parent) => {}
@@ -42,6 +51,13 @@ fn serve() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The state directory that the arguments name.
+fn state_dir() -> io::Result<PathBuf> {
+    let mut args = std::env::args_os().skip_while(|arg| arg != STATE_ARG);
+    let dir = args.nth(1).map(PathBuf::from);
+    dir.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no state directory is named"))
 }
 
 /// Lets go of everything that was inherited from the daemon, but for the connection to it.
@@ -62,5 +78,11 @@ fn settle_down() -> io::Result<OwnedFd> {
     let _ = rustix::process::setsid();
     std::env::set_current_dir("/")?;
     sys::ignore_children(true);
+    // Specifications hold keys and secrets; shims inherit this.
+    sys::hide()?;
+    if let Ok(name) = CString::new(SERVER_NAME) {
+        // For lists of processes.
+        let _ = rustix::thread::set_name(&name);
+    }
     Ok(daemon)
 }

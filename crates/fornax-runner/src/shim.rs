@@ -11,7 +11,9 @@ use crate::begin::{Begun, begin, launch};
 use crate::capture::{CHUNK_BYTES, Capture, RETRY, no_space};
 use crate::folder::{Folder, Record};
 use crate::ladder::Ladder;
+use crate::place::StateDir;
 use crate::procs::Identity;
+use crate::proof::{ExitProof, PROTOCOL, ShimProof, seal_exit};
 use crate::spawn::Failure;
 use crate::spec::{Exit, ExitCause, TaskSpec, now_ms};
 use crate::suspend::Suspension;
@@ -35,6 +37,8 @@ enum Phase {
 
 struct Shim<'a> {
     spec: &'a TaskSpec,
+    boot_id: &'a str,
+    state: &'a StateDir,
     folder: Folder,
     attached: Attached,
     signals: Signals,
@@ -57,10 +61,13 @@ struct Shim<'a> {
     /// When to try again what is blocked.
     retry: Option<Instant>,
     swept: (u32, u32),
+    /// How often this process was sent SIGCONT.
+    continued: u32,
 }
 
-/// Runs one task, from its specification to its record, in the boot `boot_id`.
-pub fn run(text: Vec<u8>, control: OwnedFd, boot_id: &str) {
+/// Runs one task, from its specification to its record, in the boot `boot_id` and for the installation
+/// whose state directory is `state`.
+pub fn run(text: Vec<u8>, control: OwnedFd, boot_id: &str, state: &StateDir) {
     // Without a specification there is no id to report under: the daemon sees a closed connection
     // and no folder.
     let Ok(mut spec) = serde_json::from_slice::<TaskSpec>(&text) else {
@@ -81,10 +88,16 @@ pub fn run(text: Vec<u8>, control: OwnedFd, boot_id: &str) {
     let Some(begun) = begin(&spec, &mut control, boot_id) else {
         return;
     };
+    // Before there is a command that could stop this process.
+    let proof = ShimProof::new(&spec, begun.folder.id, state, Duration::ZERO);
+    control.send(&Word::Proof {
+        nonce: String::new(),
+        proof: proof.seal(&spec.key, ""),
+    });
     let launched = launch(&spec, &begun.folder);
     // Prompts and secrets are not kept, and a shim is meant to be small.
     spec.forget_input();
-    let mut shim = Shim::new(&spec, begun, control);
+    let mut shim = Shim::new(&spec, (boot_id, state), begun, control);
     shim.launched(launched);
     loop {
         shim.advance();
@@ -96,10 +109,18 @@ pub fn run(text: Vec<u8>, control: OwnedFd, boot_id: &str) {
 }
 
 impl<'a> Shim<'a> {
-    fn new(spec: &'a TaskSpec, mut begun: Begun, control: Lines) -> Shim<'a> {
+    fn new(
+        spec: &'a TaskSpec,
+        (boot_id, state): (&'a str, &'a StateDir),
+        mut begun: Begun,
+        control: Lines,
+    ) -> Shim<'a> {
         let now = Instant::now();
         Shim {
             spec,
+            boot_id,
+            state,
+            continued: 0,
             attached: Attached::new(begun.folder.listener.take(), control),
             folder: begun.folder,
             signals: begun.signals,
@@ -301,6 +322,7 @@ impl<'a> Shim<'a> {
             return false;
         }
         let mut exit = self.exit();
+        self.prove_exit(&mut exit);
         let record = match self.folder.write_exit(&exit) {
             Ok(record) => Some(record),
             Err(error) if no_space(&error) => {
@@ -313,6 +335,7 @@ impl<'a> Shim<'a> {
                     &mut exit.error,
                     Some(format!("exit.json cannot be written: {error}")),
                 );
+                self.prove_exit(&mut exit);
                 None
             }
         };
@@ -358,8 +381,29 @@ impl<'a> Shim<'a> {
             left: self.swept.1,
             max_rss_kib: self.ended.map_or(0, |ended| ended.max_rss_kib),
             cpu_ms: self.ended.map_or(0, |ended| ended.cpu_ms),
+            shim_continued: self.continued,
             ..Exit::never_started(&self.spec.task_id, self.spec.attempt, self.cause, None)
         }
+    }
+
+    /// Adds to the record that it is this shim's own.
+    fn prove_exit(&self, exit: &mut Exit) {
+        exit.proof = Some(Box::new(ExitProof {
+            protocol: PROTOCOL,
+            boot_id: self.boot_id.to_owned(),
+            folder: self.folder.id,
+            state: self.state.clone(),
+            files: self.folder.left_files(),
+            mac: String::new(),
+        }));
+        seal_exit(exit, &self.spec.key);
+    }
+
+    /// How long the command has run, the time in which it was suspended left out.
+    fn ran(&self) -> Duration {
+        let now = Instant::now();
+        now.saturating_duration_since(self.started)
+            .saturating_sub(self.suspension.total(now))
     }
 
     fn log_bytes(&self) -> [u64; 2] {
@@ -418,17 +462,20 @@ impl<'a> Shim<'a> {
         // An interruption is an event like any other: look at everything.
         let _ = poll(&mut fds, timeout.as_ref());
         let mut stop = false;
-        for wish in self.attached.hear() {
+        let proof = ShimProof::new(self.spec, self.folder.id, self.state, self.ran());
+        let key = &self.spec.key;
+        for wish in self.attached.hear(|nonce| proof.seal(key, nonce)) {
             match wish {
                 Wish::Stop => stop = true,
                 Wish::Suspend => self.suspend(true),
                 Wish::GoOn => self.suspend(false),
-                Wish::Unknown => {}
+                Wish::Challenge { .. } | Wish::Unknown => {}
             }
         }
         while let Some(signal) = self.signals.next() {
             // Whoever ends the shim politely, such as a machine that shuts down, means the task.
             stop |= matches!(signal, libc::SIGTERM | libc::SIGINT);
+            self.continued += u32::from(signal == libc::SIGCONT);
         }
         if stop {
             self.stop(ExitCause::Stopped);

@@ -8,6 +8,9 @@ use fornax_redact::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::key::TaskKey;
+use crate::proof::ExitProof;
+
 /// One task, complete: everything the shim needs to run it while no daemon lives.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TaskSpec {
@@ -50,6 +53,12 @@ pub struct TaskSpec {
     /// Further members for `task.json`.
     #[serde(default)]
     pub record: Map<String, Value>,
+    /// What the task's shim proves with that it is the task's shim.
+    pub key: TaskKey,
+    /// Whether the task may have been started by a version whose shims prove nothing (protocol 1). Only
+    /// a task whose start was accepted as this installation's own may be.
+    #[serde(default)]
+    pub accept_unproved: bool,
 }
 
 /// Shows the names of the environment only: a specification ends up in debug logs.
@@ -190,6 +199,12 @@ pub struct Exit {
     /// Processor time of the command and its waited-for children, in milliseconds.
     #[serde(default)]
     pub cpu_ms: u64,
+    /// How often the shim itself had been stopped by a signal and was continued.
+    #[serde(default)]
+    pub shim_continued: u32,
+    /// What proves that the task's shim wrote this; none in records of protocol 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<ExitProof>>,
 }
 
 impl Exit {
@@ -219,6 +234,8 @@ impl Exit {
             left: 0,
             max_rss_kib: 0,
             cpu_ms: 0,
+            shim_continued: 0,
+            proof: None,
         }
     }
 }
@@ -275,5 +292,14 @@ pub enum Report {
         task_id: String,
         /// Its fencing token.
         attempt: u32,
+    },
+    /// The task's shim had been stopped by a signal and was sent SIGCONT.
+    ShimContinued {
+        /// The task.
+        task_id: String,
+        /// Its fencing token.
+        attempt: u32,
+        /// The shim's process.
+        shim: u32,
     },
 }

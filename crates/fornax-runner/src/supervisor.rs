@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::thread::JoinHandle;
 
@@ -29,16 +30,19 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that forks its shims from `shim_argv`, a program and its arguments that calls
-    /// [`shim_main`](crate::shim_main), and that calls `reports` from a thread of its own.
+    /// [`shim_main`](crate::shim_main), and that calls `reports` from a thread of its own. It adopts
+    /// only the shims of the installation whose state is in `state_dir`.
     ///
     /// # Errors
     /// When the program cannot be executed or the process has no descriptors left.
     pub fn new(
         shim_argv: Vec<OsString>,
+        state_dir: &Path,
         reports: impl Fn(Report) + Send + 'static,
     ) -> io::Result<Supervisor> {
         let pids = Pids::default();
-        let (orders, mut watch) = Watch::new(shim_argv, pids.clone(), Box::new(reports))?;
+        let (orders, mut watch) =
+            Watch::new(shim_argv, state_dir, pids.clone(), Box::new(reports))?;
         let thread = std::thread::Builder::new()
             .name("fornax-tasks".into())
             .spawn(move || watch.run())?;

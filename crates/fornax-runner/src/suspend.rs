@@ -30,6 +30,12 @@ impl Suspension {
         self.past
     }
 
+    /// How long it was suspended, up to now.
+    pub fn total(&self, now: Instant) -> Duration {
+        let current = self.since.map(|since| now.saturating_duration_since(since));
+        self.past + current.unwrap_or_default()
+    }
+
     /// Suspends all descendants of this process. Again is no different from once.
     pub fn begin(&mut self, now: Instant) {
         if self.since.is_none() {

@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
-use crate::procs::{Identity, Process, Table};
+use crate::procs::{Identity, Marks, Process, Table};
 
 /// How long to wait for killed processes to vanish. Only the kernel can make it longer.
 const GIVE_UP: Duration = Duration::from_secs(5);
@@ -77,21 +76,18 @@ fn kill(processes: &[Process], killed: &mut HashSet<Identity>) {
     }
 }
 
-/// Sweeps what a dead shim has left of a task: every process that bears the task's marks. Waits
+/// Sweeps what a dead shim has left of a task: every process that bears one of these marks. Waits
 /// until none is left or the kernel does not let go of it; returns how many were killed and how
 /// many are still there.
 ///
 /// # Errors
 /// When the process table cannot be read.
-pub fn sweep_marked(
-    task_id: &str,
-    dir: &Path,
-    child: Option<Identity>,
-) -> io::Result<(usize, usize)> {
+pub fn sweep_marked(marks: &[Marks]) -> io::Result<(usize, usize)> {
     let give_up = Instant::now() + GIVE_UP;
     let mut killed = HashSet::new();
     loop {
-        let alive = Table::read()?.marked(task_id, dir, child);
+        let table = Table::read()?;
+        let alive: Vec<Process> = marks.iter().flat_map(|marks| table.marked(marks)).collect();
         if alive.is_empty() || Instant::now() >= give_up {
             return Ok((killed.len().saturating_sub(alive.len()), alive.len()));
         }
@@ -102,6 +98,40 @@ pub fn sweep_marked(
         kill(&alive, &mut killed);
         wait_for_any(&doomed);
     }
+}
+
+/// Ends a task whose shim does not answer: its processes by their descent from the shim, then the shim,
+/// then what bears its marks. Returns how many processes are still there.
+///
+/// # Errors
+/// When the process table cannot be read.
+pub fn end_from_outside(shim: Identity, marks: &[Marks]) -> io::Result<usize> {
+    // From here on it does nothing by itself, and what loses its parent is still its descendant.
+    shim.signal(Signal::STOP);
+    let give_up = Instant::now() + GIVE_UP;
+    let mut killed = HashSet::new();
+    loop {
+        // Its number is its own as long as it is there, and it cannot go while it is stopped.
+        let alive = match shim.open() {
+            Some(_) => Table::read()?.descendants([shim.pid]),
+            None => Vec::new(),
+        };
+        if alive.is_empty() || Instant::now() >= give_up {
+            break;
+        }
+        let doomed: Vec<OwnedFd> = alive
+            .iter()
+            .filter_map(|process| process.id.open())
+            .collect();
+        kill(&alive, &mut killed);
+        wait_for_any(&doomed);
+    }
+    if let Some(process) = shim.open() {
+        shim.signal(Signal::KILL);
+        wait_for_any(&[process]);
+    }
+    let (_, left) = sweep_marked(marks)?;
+    Ok(left)
 }
 
 /// Waits until one of the processes has ended, or a little while.

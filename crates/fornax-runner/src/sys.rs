@@ -41,6 +41,17 @@ pub fn close_from(first: u32) -> io::Result<()> {
     }
 }
 
+/// Hides this process from those who may not trace all processes: its memory, its environment and what
+/// it has open. A process that it forks is hidden too; a program that it executes is not.
+#[allow(unsafe_code)]
+pub fn hide() -> io::Result<()> {
+    // SAFETY: this operation of prctl takes numbers only.
+    match unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes `fd` the process's standard input, output or error.
 #[allow(unsafe_code)]
 pub fn replace_stdio(fd: impl AsFd, target: u32) -> io::Result<()> {

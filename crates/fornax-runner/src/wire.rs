@@ -13,6 +13,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::spec::Exit;
 
@@ -42,13 +43,20 @@ pub enum Word {
         /// Why.
         reason: String,
     },
+    /// The answer to a challenge; see [`crate::proof::ShimProof`].
+    Proof {
+        /// The challenge.
+        nonce: String,
+        /// What is proved, sealed.
+        proof: Map<String, Value>,
+    },
     /// Something that a later version says.
     #[serde(other)]
     Unknown,
 }
 
 /// From the daemon to a shim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Wish {
     /// Begin the stop ladder.
@@ -57,11 +65,18 @@ pub enum Wish {
     Suspend,
     /// Let them go on.
     GoOn,
+    /// Prove who you are.
+    Challenge {
+        /// Random text that goes into the proof; up to [`NONCE_MAX`] bytes.
+        nonce: String,
+    },
     /// Something that a later version asks for.
     #[serde(other)]
     Unknown,
 }
 
+/// The longest challenge that is answered.
+pub const NONCE_MAX: usize = 128;
 /// The longest line that is read; an exit record is far smaller.
 const LINE_MAX: usize = 256 << 10;
 /// The longest specification: prompts are handed over in it.

@@ -177,6 +177,8 @@ impl std::fmt::Display for Target {
 pub struct Outcome {
     /// Whether it did what it should; if not, why not.
     pub verdict: Result<(), (ErrorClass, String)>,
+    /// What a person should know of how it went, whatever came of it.
+    pub note: Option<String>,
     /// The exit code.
     pub exit_code: Option<i32>,
     /// The signal that ended it.

@@ -370,6 +370,7 @@ pub(super) fn blocked(frame: &Frame, id: FrameId, reason: String, by: Option<Fra
 fn end_event(id: TaskId, outcome: &Outcome) -> Event {
     let agent = outcome.agent.as_ref();
     let ending = TaskEnding {
+        note: outcome.note.clone(),
         retry_at: agent.and_then(|agent| agent.retry_at),
         usage: agent.map(|agent| agent.usage),
         turns: agent.map(|agent| agent.turns),

@@ -537,6 +537,7 @@ impl Outcome {
     pub(super) fn done(results: String) -> Outcome {
         Outcome {
             verdict: Ok(()),
+            note: None,
             exit_code: Some(0),
             signal: None,
             duration_ms: 1,
@@ -549,6 +550,7 @@ impl Outcome {
     pub(super) fn failed(class: ErrorClass) -> Outcome {
         Outcome {
             verdict: Err((class, format!("{class:?}"))),
+            note: None,
             exit_code: None,
             ..Outcome::done(String::new())
         }

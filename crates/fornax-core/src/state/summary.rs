@@ -97,7 +97,9 @@ impl State {
                 OrderKind::Decide { .. } => format!("{key} was answered"),
             },
             Event::TaskCompleted(ending) => {
-                format!("{key} succeeded after {} ms", ending.duration_ms)
+                let note = ending.note.iter().map(|note| format!("; {note}"));
+                let note: String = note.collect();
+                format!("{key} succeeded after {} ms{note}", ending.duration_ms)
             }
             Event::TaskFailed(ending) => format!("{key} did not succeed: {}", why(ending)),
             Event::TaskTimeout(ending) => format!("{key} was ended: {}", why(ending)),

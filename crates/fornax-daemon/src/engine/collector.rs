@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -17,6 +17,7 @@ use fornax_runner::{Exit, ExitCause, Report};
 use sha2::{Digest, Sha256};
 
 use super::agents::sessions::Sessions;
+use super::left;
 use super::{Message, SharedRules, artifacts_dir};
 
 /// The longest results, in bytes; of more, the end is kept.
@@ -111,6 +112,13 @@ impl Collector {
                 task_id, reason, ..
             } => self.stalled(&task_id, Some(reason)),
             Report::Resumed { task_id, .. } => self.stalled(&task_id, None),
+            Report::ShimContinued { task_id, shim, .. } => {
+                tracing::warn!(
+                    task_id,
+                    shim,
+                    "the task's supervisor was stopped by a signal; it was sent SIGCONT"
+                );
+            }
         }
     }
 
@@ -202,7 +210,11 @@ impl Collector {
 
     fn outcome(&self, expected: &Expected, exit: Exit) -> Outcome {
         let mut artifacts = Vec::new();
+        let files = left::Files::new(&expected.dir, exit.proof.as_deref());
+        let session = files.check(left::SESSION);
         let (word, agent) = self.agent(expected).unzip();
+        // What was put in the place of its host's record says nothing.
+        let word = word.map(|word| word.filter(|_| session.is_ok()));
         let verdict = match &word {
             None => judge(&exit, &expected.success_exit_codes),
             Some(word) => judge_agent(&exit, word.as_ref()),
@@ -212,12 +224,13 @@ impl Collector {
         Outcome {
             results: match (word.flatten(), expected.output) {
                 (Some((_, result)), _) => self.rules.get().redact(end_of(&result)).into_owned(),
-                (None, OutputFormat::Text) => self.results(&expected.dir),
+                (None, OutputFormat::Text) => self.results(&files),
                 (None, OutputFormat::Jsonl | OutputFormat::None) => String::new(),
             },
             verdict: verdict.map_err(|(class, message)| {
                 (class, self.rules.get().redact(&message).into_owned())
             }),
+            note: note(&exit, &files),
             exit_code: exit.code,
             signal: exit.signal,
             duration_ms: exit.duration_ms,
@@ -227,8 +240,10 @@ impl Collector {
     }
 
     /// What stands at the end of standard output.
-    fn results(&self, dir: &Path) -> String {
-        let text = read_tail(&dir.join("stdout.log"), RESULTS_MAX_BYTES).unwrap_or_default();
+    fn results(&self, files: &left::Files<'_>) -> String {
+        let text = files
+            .read_tail(left::STDOUT, RESULTS_MAX_BYTES)
+            .unwrap_or_default();
         self.rules.get().redact(text.trim_end()).into_owned()
     }
 
@@ -351,18 +366,33 @@ fn copy_name(expected: &Expected, name: &Path) -> String {
         .to_string()
 }
 
+/// What a person should know of how a task went, whatever came of it.
+fn note(exit: &Exit, files: &left::Files<'_>) -> Option<String> {
+    let times = exit.shim_continued;
+    let stopped = (times > 0)
+        .then(|| format!("its supervisor was stopped by a signal, and continued ({times} times)"));
+    let names = [left::STDOUT, left::STDERR, left::SESSION];
+    let replaced = names.into_iter().filter_map(|name| files.check(name).err());
+    let notes: Vec<String> = stopped.into_iter().chain(replaced).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
 fn judge(exit: &Exit, success_exit_codes: &[i32]) -> Result<(), (ErrorClass, String)> {
     let error = || exit.error.clone();
+    let with_error = |what: &str| match &exit.error {
+        Some(error) => format!("{what}; {error}"),
+        None => what.to_owned(),
+    };
     Err(match exit.cause {
         ExitCause::Timeout => (
             ErrorClass::Timeout,
-            "it ran longer than its timeout and was ended".to_owned(),
+            with_error("it ran longer than its timeout and was ended"),
         ),
         ExitCause::Silence => (
             ErrorClass::Silence,
             "it wrote nothing for longer than it may and was ended".to_owned(),
         ),
-        ExitCause::Stopped => (ErrorClass::Cancelled, "it was stopped".to_owned()),
+        ExitCause::Stopped => (ErrorClass::Cancelled, with_error("it was stopped")),
         ExitCause::SpawnFailed if exit.tool_missing => (
             ErrorClass::ToolMissing,
             error().unwrap_or_else(|| "its program is not there".to_owned()),
@@ -427,6 +457,7 @@ fn end_of(text: &str) -> &str {
 pub(super) fn lost(reason: String) -> Outcome {
     Outcome {
         verdict: Err((ErrorClass::Lost, reason)),
+        note: None,
         exit_code: None,
         signal: None,
         duration_ms: 0,
@@ -434,24 +465,6 @@ pub(super) fn lost(reason: String) -> Outcome {
         artifacts: Vec::new(),
         agent: None,
     }
-}
-
-/// The last `max` bytes of a file as text, whole characters only, marked where something is missing.
-fn read_tail(path: &Path, max: u64) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let from = size.saturating_sub(max);
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.take(max).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    if from == 0 {
-        return Ok(text.into_owned());
-    }
-    Ok(format!(
-        "…{}",
-        text.trim_start_matches(char::REPLACEMENT_CHARACTER)
-    ))
 }
 
 /// The file itself, or all files below a directory; links are not followed.

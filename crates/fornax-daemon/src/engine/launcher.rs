@@ -28,6 +28,7 @@ use super::agents::services::Services;
 use super::agents::sessions::Sessions;
 use super::collector::Collector;
 use super::repository::Repositories;
+use super::task_keys::TaskKeys;
 use super::{Message, Settings, Shared, SharedRules, artifacts_dir};
 use crate::tools::{Tools, Wanted};
 
@@ -46,6 +47,7 @@ pub(super) struct Launcher {
     shared: Shared,
     project_id: String,
     context_budget: usize,
+    task_keys: TaskKeys,
     thread: Option<JoinHandle<()>>,
     /// Tasks of runs that a person accepted: they are adopted where they live, and never started.
     adopt_only: HashSet<TaskId>,
@@ -111,7 +113,9 @@ impl Launcher {
         );
         let (orders, inbox) = mpsc::channel();
         let (reports, ends) = (collector.clone(), orders.clone());
-        let supervisor = Supervisor::new(shared.shim_argv.clone(), move |report| {
+        let task_keys = TaskKeys::new(shared.installation.key(), project)?;
+        let (shim_argv, state_dir) = (shared.shim_argv.clone(), &shared.state_dir);
+        let supervisor = Supervisor::new(shim_argv, state_dir, move |report| {
             let over = end_of(&report);
             match over {
                 // The launcher has ended with the daemon: servers are taken up again by the next.
@@ -132,7 +136,7 @@ impl Launcher {
             tools: std::sync::Arc::clone(&shared.tools),
             root: project.root().to_owned(),
             repositories: Repositories::default(),
-            services: Services::new(project, redact.clone()),
+            services: Services::new(project, redact.clone(), task_keys.clone()),
             mailbox: mailbox.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -153,6 +157,7 @@ impl Launcher {
             project_id: project_id.to_owned(),
             context_budget: settings.context_budget,
             adopt_only: HashSet::new(),
+            task_keys,
             opened_ms,
             thread: Some(thread),
         })
@@ -294,6 +299,9 @@ impl Launcher {
             argv: launch.argv,
             cwd: launch.cwd,
             dir,
+            key: self.task_keys.of_task(frame.run, id),
+            // A version before proofs may have started it, where a person has accepted the run.
+            accept_unproved: self.adopt_only.contains(&id),
         };
         let plugged = (invocation.stack != StackUse::Off).then(|| self.session_env("opencode:*"));
         let agent = job.map(|job| {
@@ -366,6 +374,7 @@ fn inherited_env() -> Vec<(String, String)> {
 fn cannot_start(message: String) -> Outcome {
     Outcome {
         verdict: Err((ErrorClass::Spawn, message)),
+        note: None,
         exit_code: None,
         signal: None,
         duration_ms: 0,

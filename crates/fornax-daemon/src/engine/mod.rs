@@ -14,10 +14,12 @@ mod agents;
 mod calls;
 mod collector;
 mod launcher;
+mod left;
 mod place;
 mod repository;
 mod storage;
 mod subagents;
+mod task_keys;
 mod worker;
 
 use std::cell::RefCell;
@@ -68,6 +70,8 @@ pub struct Shared {
     /// Told by an engine whose project is no longer where it was opened: the project's id, and where it
     /// is now.
     pub displaced: mpsc_async::UnboundedSender<(String, Place)>,
+    /// The directory of the installation's own state.
+    pub state_dir: PathBuf,
 }
 
 /// The engine of one project. Dropping it ends the engine; its tasks live on.

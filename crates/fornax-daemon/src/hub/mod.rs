@@ -66,9 +66,11 @@ impl Hub {
         let (sessions, socket) = (SessionKey::of(&home.token()?), home.socket());
         let installation = home.installation()?;
         let (displaced, gone) = mpsc::unbounded_channel();
+        let state_dir = home.dir().to_owned();
         let hub = Arc::new(Hub {
             home,
             shared: Shared {
+                state_dir,
                 feed: Arc::new(Feed::new()),
                 shim_argv,
                 tools: Arc::new(Tools::default()),

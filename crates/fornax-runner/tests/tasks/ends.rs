@@ -140,7 +140,7 @@ fn environment() {
             .iter()
             .any(|own| line.starts_with(own))
     });
-    assert_eq!(lines.len() - own.count(), 5, "{lines:?}");
+    assert_eq!(lines.len() - own.count(), 6, "{lines:?}");
     let task = fs::read_to_string(spec.dir.join("task.json")).unwrap();
     assert!(
         !task.contains("battery") && task.contains("GREETING"),

@@ -17,6 +17,9 @@ pub type Test = (&'static str, fn());
 /// No event takes this long; when one does, the test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The key of these tests' tasks.
+pub const KEY: [u8; 32] = [7; 32];
+
 /// This program, as anything but the harness.
 pub fn myself() -> String {
     std::env::current_exe()
@@ -28,6 +31,15 @@ pub fn myself() -> String {
 
 pub fn shim_argv() -> Vec<OsString> {
     vec![myself().into(), SHIM_ARG.into()]
+}
+
+/// The state directory of these tests' installation. Any directory will do.
+pub fn state_dir() -> PathBuf {
+    std::env::current_exe()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// A supervisor and what it reports.
@@ -42,7 +54,7 @@ impl Daemon {
         // Nobody listens any more once the test is over.
         let tell = move |report| drop(sender.send(report));
         Daemon {
-            supervisor: Supervisor::new(shim_argv(), tell).unwrap(),
+            supervisor: Supervisor::new(shim_argv(), &state_dir(), tell).unwrap(),
             reports,
         }
     }
@@ -147,6 +159,8 @@ pub fn spec_in(root: &Path, argv: &[&str]) -> TaskSpec {
         redact: Some(RedactSpec::default()),
         boot_id: None,
         record: serde_json::Map::new(),
+        key: KEY.into(),
+        accept_unproved: false,
     }
 }
 
@@ -160,9 +174,10 @@ pub fn json(path: impl AsRef<Path>) -> Value {
 
 /// The process that `member` of the task's `task.json` names.
 pub fn pid_in_task(spec: &TaskSpec, member: &str) -> u32 {
-    json(spec.dir.join("task.json"))[member]["pid"]
-        .as_u64()
-        .unwrap() as u32
+    // The command's is written down after its start is told.
+    until("the process in task.json", || {
+        json(spec.dir.join("task.json"))[member]["pid"].as_u64()
+    }) as u32
 }
 
 /// Waits, looking often, for something that no event tells of.
@@ -221,7 +236,7 @@ pub fn daemon(file: &str) -> ! {
         println!("{report:?}");
         std::io::stdout().flush().unwrap();
     };
-    let supervisor = Supervisor::new(shim_argv(), report).unwrap();
+    let supervisor = Supervisor::new(shim_argv(), &state_dir(), report).unwrap();
     supervisor.ensure(spec);
     loop {
         std::thread::park();

@@ -11,8 +11,13 @@ mod capture;
 mod disk;
 mod ends;
 mod kit;
+mod proof;
 mod stop;
+mod stopped;
 mod suspend;
+mod user;
+
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -31,6 +36,8 @@ fn main() {
         suspend::TESTS,
         capture::TESTS,
         adopt::TESTS,
+        proof::TESTS,
+        stopped::TESTS,
         disk::TESTS,
     ]
     .concat();
@@ -43,5 +50,14 @@ fn main() {
             })
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    let mut trials: Vec<Trial> = trials.collect();
+    // The superuser sees what is hidden from others, so what depends on that is tried as both.
+    if let Some(user) = user::OrdinaryUser::new() {
+        let user = Arc::new(user);
+        for (name, _) in [adopt::TESTS, proof::TESTS, stopped::TESTS].concat() {
+            let user = Arc::clone(&user);
+            trials.push(Trial::test(format!("user::{name}"), move || user.run(name)));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -82,6 +82,7 @@ impl Stage {
         let task = self.task(home);
         let outcome = Outcome {
             verdict: Err((class, "it fell over".to_owned())),
+            note: None,
             ..Outcome::done(String::new())
         };
         self.bench.must(&Command::TaskEnded { task, outcome });

@@ -16,6 +16,7 @@ use serde_json::Map;
 use sha2::{Digest, Sha256};
 
 use super::super::collector::hex;
+use super::super::task_keys::TaskKeys;
 use super::SessionEnv;
 
 /// What the ids of servers begin with where tasks' begin with `t-`.
@@ -32,6 +33,7 @@ pub(in crate::engine) struct Services {
     root: PathBuf,
     dir: PathBuf,
     redact: RedactSpec,
+    task_keys: TaskKeys,
     servers: BTreeMap<String, Server>,
 }
 
@@ -53,11 +55,12 @@ struct Wanted {
 }
 
 impl Services {
-    pub fn new(project: &Project, redact: RedactSpec) -> Services {
+    pub fn new(project: &Project, redact: RedactSpec, task_keys: TaskKeys) -> Services {
         Services {
             root: project.root().to_owned(),
             dir: project.data_dir().join("services"),
             redact,
+            task_keys,
             servers: BTreeMap::new(),
         }
     }
@@ -75,9 +78,8 @@ impl Services {
             let Some(instance) = read_current(&entry.path()) else {
                 continue;
             };
-            if entry.path().join(format!("{instance}/exit.json")).exists()
-                || !entry.path().join(instance.to_string()).exists()
-            {
+            // Whether it has ended, only the supervisor can tell: the record may be forged.
+            if !entry.path().join(instance.to_string()).exists() {
                 continue;
             }
             self.servers.insert(name.clone(), Server::new(instance));
@@ -253,6 +255,8 @@ impl Services {
             redact: Some(self.redact.clone()),
             boot_id: fornax_runner::boot_id().ok(),
             record: Map::new(),
+            key: self.task_keys.of_server(&id(name, instance)),
+            accept_unproved: false,
         }
     }
 }

@@ -43,6 +43,7 @@ fn engine_with(dir: &Path, feed: Arc<Feed>) -> Engine {
         tools: Arc::new(Tools::default()),
         sessions: crate::secret::SessionKey::of("test"),
         socket: std::path::PathBuf::new(),
+        state_dir: dir.to_owned(),
         installation: installation(dir),
         displaced: tokio::sync::mpsc::unbounded_channel().0,
     };

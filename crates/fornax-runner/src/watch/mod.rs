@@ -1,22 +1,33 @@
 //! The supervisor's thread: it watches all tasks at once.
 
+mod health;
+mod join;
+mod sweeper;
+mod vitals;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::process::Signal;
 
-use crate::folder::{Look, is_want, look, remove_socket, wait_for_lock};
+use self::join::Joining;
+use self::sweeper::{Remains, Work};
+use self::vitals::Vitals;
 use crate::forker::ForkServer;
-use crate::procs::{Identity, boot_id};
+use crate::legacy;
+use crate::look::{Look, Search, is_want, look, wait_for_lock};
+use crate::place::{FileId, StateDir};
+use crate::procs::{Identity, Marks, boot_id};
+use crate::proof::ShimProof;
 use crate::spec::{Exit, ExitCause, Report, TaskSpec};
-use crate::sweep::sweep_marked;
 use crate::wire::{Lines, Wish, Word};
 
 /// How often a start is repeated whose shim vanished before it had claimed the folder.
@@ -27,6 +38,9 @@ const AGAIN: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 };
+
+/// How often the shims are looked after, while there are tasks.
+const TICK: Duration = Duration::from_secs(1);
 
 /// A task and its attempt.
 pub type Key = (String, u32);
@@ -45,6 +59,8 @@ pub enum Order {
     Released(Key),
     /// Nothing is left of a lost task, and this is why it is lost.
     Swept(Key, String),
+    /// Nothing is left of a task that was ended from outside.
+    EndedFromOutside(Key, Box<Exit>),
     /// End.
     Quit,
 }
@@ -79,18 +95,72 @@ struct Task {
     starts: u32,
     /// It could not be watched, and that was told.
     unwatched: bool,
+    /// Gives each task its turn to be looked after.
+    number: u64,
+    /// The folder, once it is known which one is the task's.
+    folder: Option<FileId>,
+    /// The shim, once it has proved itself; or (`is_vouched`) the kernel shows that it is one.
+    shim: Option<Identity>,
+    is_vouched: bool,
+    /// Whether the shim is of a version that answers.
+    answers: bool,
+    /// What the shim was last challenged with.
+    nonce: String,
+    /// How often something was joined that proved nothing.
+    joins: u32,
+    vitals: Vitals,
+}
+
+impl Task {
+    fn remains(&self, key: &Key) -> Remains {
+        let folder = self.folder.iter();
+        let marks = folder.map(|&folder| Marks::new(&key.0, &self.spec.key, folder));
+        Remains {
+            key: key.clone(),
+            dir: self.spec.dir.clone(),
+            is_taken: false,
+            marks: marks.chain(legacy::marks(&self.spec)).collect(),
+        }
+    }
+}
+
+/// The time in which this thread ran: neither the machine's sleep nor its own counts.
+struct Clock {
+    now: Duration,
+    last: Instant,
+}
+
+impl Clock {
+    fn now(&mut self) -> Duration {
+        let passed = self.last.elapsed();
+        self.last += passed;
+        self.now += passed.min(2 * TICK);
+        self.now
+    }
 }
 
 /// How a task is watched.
 enum Link {
     /// Not at this moment.
     None,
+    /// Something listens that is still to prove that it is the shim.
+    Joining(Joining),
     /// By its shim's word.
     Shim(Lines, u64),
     /// By its folder's lock, which another thread waits for.
     Lock(Option<Identity>),
-    /// Its shim is dead; another thread sweeps.
+    /// Its shim is dead, or about to be; another thread sweeps.
     Sweep,
+}
+
+impl Link {
+    fn token(&self) -> Option<u64> {
+        match self {
+            Link::Shim(_, token) => Some(*token),
+            Link::Joining(joining) => Some(joining.token),
+            Link::None | Link::Lock(_) | Link::Sweep => None,
+        }
+    }
 }
 
 /// The state of the thread.
@@ -99,8 +169,14 @@ pub struct Watch {
     orders: Orders,
     receiver: Receiver<Order>,
     server: ForkServer,
-    sweeper: Option<Sender<Remains>>,
+    sweeper: Option<Sender<Work>>,
     boot_id: String,
+    state: StateDir,
+    clock: Clock,
+    /// Which look after the shims this is.
+    round: u64,
+    ticked: Instant,
+    numbered: u64,
     tasks: HashMap<Key, Task>,
     tokens: HashMap<u64, Key>,
     next_token: u64,
@@ -117,6 +193,7 @@ impl Watch {
     /// When the fork server cannot be started or there are no descriptors left.
     pub fn new(
         shim_argv: Vec<OsString>,
+        state_dir: &Path,
         pids: Pids,
         reports: Box<dyn Fn(Report) + Send>,
     ) -> io::Result<(Orders, Watch)> {
@@ -131,9 +208,17 @@ impl Watch {
             epoll,
             orders: orders.clone(),
             receiver,
-            server: ForkServer::new(shim_argv)?,
+            server: ForkServer::new(shim_argv, state_dir)?,
             sweeper: None,
             boot_id: boot_id()?,
+            state: StateDir::at(state_dir)?,
+            clock: Clock {
+                now: Duration::ZERO,
+                last: Instant::now(),
+            },
+            round: 0,
+            ticked: Instant::now(),
+            numbered: 0,
             tasks: HashMap::new(),
             tokens: HashMap::new(),
             next_token: WAKE + 1,
@@ -148,8 +233,8 @@ impl Watch {
     pub fn run(&mut self) {
         let mut events = Vec::with_capacity(256);
         loop {
-            let timeout = (!self.unwatched.is_empty()).then_some(&AGAIN);
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
+            let timeout = self.patience();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(0) => {
                     for key in std::mem::take(&mut self.unwatched) {
                         self.resolve(&key);
@@ -175,10 +260,24 @@ impl Watch {
                     Order::Suspend(task_id, on) => self.suspend(&task_id, on),
                     Order::Released(key) => self.resolve(&key),
                     Order::Swept(key, reason) => self.lost(&key, reason),
+                    Order::EndedFromOutside(key, exit) => self.ended(&key, *exit),
                     Order::Quit => return,
                 }
             }
+            if self.ticked.elapsed() >= TICK {
+                self.ticked = Instant::now();
+                self.look_after_all();
+            }
         }
+    }
+
+    /// How long to wait for events: for ever where there is nothing to look after.
+    fn patience(&self) -> Option<Timespec> {
+        if !self.unwatched.is_empty() {
+            return Some(AGAIN);
+        }
+        let left = TICK.saturating_sub(self.ticked.elapsed());
+        (!self.tasks.is_empty()).then(|| Timespec::try_from(left).unwrap_or(AGAIN))
     }
 
     fn ensure(&mut self, spec: TaskSpec) {
@@ -189,6 +288,7 @@ impl Watch {
             }
             return;
         }
+        self.numbered += 1;
         let task = Task {
             spec,
             link: Link::None,
@@ -197,26 +297,45 @@ impl Watch {
             suspended: false,
             starts: 0,
             unwatched: false,
+            number: self.numbered,
+            folder: None,
+            shim: None,
+            is_vouched: false,
+            answers: true,
+            nonce: String::new(),
+            joins: 0,
+            vitals: Vitals::new(self.clock.now()),
         };
         self.tasks.insert(key.clone(), task);
         self.resolve(&key);
     }
 
     fn stop(&mut self, task_id: &str) {
-        for (_, task) in self.tasks.iter_mut().filter(|((id, _), _)| id == task_id) {
+        let now = self.clock.now();
+        let mut unreachable = Vec::new();
+        for (key, task) in self.tasks.iter_mut().filter(|((id, _), _)| id == task_id) {
             task.stop = true;
+            task.vitals.stop(now);
             match &task.link {
                 // A shim that does not take the word is gone or about to be; either is an event.
-                Link::Shim(lines, _) => lines.send(&Wish::Stop),
-                Link::Lock(Some(shim)) => shim.signal(Signal::TERM),
-                Link::Lock(None) | Link::Sweep | Link::None => continue,
-            };
+                Link::Shim(lines, _) => drop(lines.send(&Wish::Stop)),
+                Link::Lock(Some(shim)) => drop(shim.signal(Signal::TERM)),
+                Link::Lock(None) => unreachable.push(key.clone()),
+                Link::Joining(_) | Link::Sweep | Link::None => {}
+            }
+        }
+        for key in unreachable {
+            let reason = "the task's folder is locked by a process that cannot be seen from here";
+            self.lose(&key, reason.to_owned(), None);
         }
     }
 
     fn suspend(&mut self, task_id: &str, on: bool) {
+        let now = self.clock.now();
         for (_, task) in self.tasks.iter_mut().filter(|((id, _), _)| id == task_id) {
-            task.suspended = on;
+            if std::mem::replace(&mut task.suspended, on) != on {
+                task.vitals.suspend(now, on);
+            }
             // One that cannot be reached now is told when it can be.
             if let Link::Shim(lines, _) = &task.link {
                 lines.send(if on { &Wish::Suspend } else { &Wish::GoOn });
@@ -230,13 +349,22 @@ impl Watch {
             return;
         };
         task.link = Link::None;
-        let spec = &task.spec;
-        match look(&spec.dir, spec.attempt, &self.boot_id) {
+        let search = Search {
+            spec: &task.spec,
+            boot_id: &self.boot_id,
+            state: &self.state,
+            shim: task.shim,
+        };
+        match look(&search) {
             Look::Absent => self.absent(key),
             Look::Ended(exit) => self.ended(key, exit),
-            Look::Live(fd) => self.attach(key, fd),
+            Look::Live(live) => self.join(key, live),
             Look::Locked { dir, shim } => {
                 task.link = Link::Lock(shim);
+                task.folder = FileId::of(&dir).ok();
+                if let Some(shim) = shim {
+                    task.adopt(shim, self.clock.now());
+                }
                 if let Some(shim) = shim.filter(|_| task.stop) {
                     shim.signal(Signal::TERM);
                 }
@@ -249,7 +377,7 @@ impl Watch {
                 });
             }
             Look::Unseen(error) => self.postpone(key, &error),
-            Look::Dead { reason, child } => self.lose(key, reason, child),
+            Look::Dead { reason, folder } => self.lose(key, reason, folder),
         }
     }
 
@@ -289,32 +417,32 @@ impl Watch {
         }
     }
 
-    /// Listens to a shim.
+    /// Listens to a shim that needs no proof: this daemon has just started it, or it is one of
+    /// protocol 1. One that was started here says who it is before it starts the command.
     fn attach(&mut self, key: &Key, fd: OwnedFd) {
-        let token = self.next_token;
-        let data = epoll::EventData::new_u64(token);
-        let added = epoll::add(&self.epoll, &fd, data, epoll::EventFlags::IN);
-        if let Err(error) = added {
-            // The kernel's limit on watches. The task goes on. If its shim has not yet claimed its
-            // folder, it may be started once more: only one of the two will have it.
-            return self.postpone(key, &error.into());
-        }
+        let Some(token) = self.listen(key, &fd) else {
+            return;
+        };
+        let now = self.clock.now();
         let Some(task) = self.tasks.get_mut(key) else {
             return;
         };
-        let lines = Lines::new(fd);
-        if task.suspended {
-            lines.send(&Wish::Suspend);
-        }
+        task.nonce = String::new();
+        task.vitals = Vitals::new(now);
+        task.link = Link::Shim(Lines::new(fd), token);
+        task.send_wishes();
         if task.stop {
-            lines.send(&Wish::Stop);
+            task.vitals.stop(now);
         }
-        task.link = Link::Shim(lines, token);
+        let was_unwatched = std::mem::take(&mut task.unwatched);
         self.tokens.insert(token, key.clone());
-        self.next_token += 1;
-        if std::mem::take(&mut task.unwatched) {
-            self.tell(key, |task_id, attempt| Report::Resumed { task_id, attempt });
+        if was_unwatched {
+            self.resumed(key);
         }
+    }
+
+    fn resumed(&self, key: &Key) {
+        self.tell(key, |task_id, attempt| Report::Resumed { task_id, attempt });
     }
 
     /// A task cannot be seen or watched for now: it is looked at again soon.
@@ -340,34 +468,61 @@ impl Watch {
             return;
         };
         let task = self.tasks.get_mut(&key).map(|task| &mut task.link);
-        let Some(Link::Shim(lines, _)) = task else {
-            return;
+        let lines = match task {
+            Some(Link::Shim(lines, _)) => lines,
+            Some(Link::Joining(_)) => return self.hear_joining(&key, token),
+            _ => return,
         };
         let (words, open) = lines.receive::<Word>();
+        self.take_in(&key, words);
+        // Had it ended in an orderly way, the token would be gone by now.
+        if !open && self.tokens.remove(&token).is_some() {
+            self.resolve(&key);
+        }
+    }
+
+    /// Takes in what a task's shim says.
+    fn take_in(&mut self, key: &Key, words: Vec<Word>) {
         for word in words {
             match word {
-                Word::Started { pid } => self.started(&key, pid),
+                Word::Started { pid } => self.started(key, pid),
                 Word::Stalled { reason } => {
-                    self.tell(&key, |task_id, attempt| Report::Stalled {
+                    self.tell(key, |task_id, attempt| Report::Stalled {
                         task_id,
                         attempt,
                         reason,
                     });
                 }
-                Word::Resumed => {
-                    self.tell(&key, |task_id, attempt| Report::Resumed {
-                        task_id,
-                        attempt,
-                    });
-                }
-                Word::Ended { exit } => self.ended(&key, *exit),
-                Word::Refused { reason } => self.not_started(&key, reason),
+                Word::Resumed => self.resumed(key),
+                Word::Ended { exit } => self.ended(key, *exit),
+                Word::Refused { reason } => self.not_started(key, reason),
+                Word::Proof { nonce, proof } => self.answered(key, &nonce, proof),
                 Word::Unknown => {}
             }
         }
-        // Had it ended in an orderly way, the token would be gone by now.
-        if !open && self.tokens.remove(&token).is_some() {
-            self.resolve(&key);
+    }
+
+    /// Takes in a sign of life.
+    fn answered(
+        &mut self,
+        key: &Key,
+        nonce: &str,
+        proof: serde_json::Map<String, serde_json::Value>,
+    ) {
+        let now = self.clock.now();
+        let Some(task) = self.tasks.get_mut(key).filter(|task| task.nonce == nonce) else {
+            return;
+        };
+        let Some(proof) = ShimProof::open(proof, &task.spec.key, nonce) else {
+            return;
+        };
+        task.folder = Some(proof.folder);
+        task.adopt(proof.shim, now);
+        if task
+            .vitals
+            .answered(now, Duration::from_millis(proof.ran_ms))
+        {
+            self.resumed(key);
         }
     }
 
@@ -400,29 +555,31 @@ impl Watch {
         });
     }
 
-    /// Has what a dead shim left swept; then the task is lost.
-    fn lose(&mut self, key: &Key, reason: String, child: Option<Identity>) {
+    /// Has what a dead shim left in its folder swept; then the task is lost.
+    fn lose(&mut self, key: &Key, reason: String, folder: Option<FileId>) {
         let Some(task) = self.tasks.get_mut(key) else {
             return;
         };
         task.link = Link::Sweep;
-        let remains = Remains {
-            key: key.clone(),
-            dir: task.spec.dir.clone(),
-            child,
-            reason,
-        };
+        task.folder = task.folder.or(folder);
+        let remains = task.remains(key);
+        self.give_sweeper(Work::Lost(remains, reason));
+    }
+
+    fn give_sweeper(&mut self, work: Work) {
         let orders = &self.orders;
-        let sweeper = self.sweeper.get_or_insert_with(|| {
-            let (sender, receiver) = channel();
-            let orders = orders.clone();
-            std::thread::spawn(move || sweep_all(&receiver, &orders));
-            sender
-        });
-        if let Err(unsent) = sweeper.send(remains) {
-            let reason = unsent.0.reason + "; what it left could not be swept";
-            self.lost(key, reason);
-        }
+        let sweeper = self
+            .sweeper
+            .get_or_insert_with(|| sweeper::start(orders.clone()));
+        let Err(unsent) = sweeper.send(work) else {
+            return;
+        };
+        // Its thread has panicked.
+        let (key, reason) = match unsent.0 {
+            Work::Lost(remains, reason) => (remains.key, reason),
+            Work::End(ending) => (ending.remains.key, "it was to be ended".to_owned()),
+        };
+        self.lost(&key, reason + "; what it left could not be swept");
     }
 
     fn lost(&mut self, key: &Key, reason: String) {
@@ -436,7 +593,7 @@ impl Watch {
 
     fn forget(&mut self, key: &Key) {
         let task = self.tasks.remove(key);
-        if let Some(Link::Shim(_, token)) = task.map(|task| task.link) {
+        if let Some(token) = task.and_then(|task| task.link.token()) {
             self.tokens.remove(&token);
         }
         self.running().remove(key);
@@ -448,28 +605,5 @@ impl Watch {
 
     fn tell(&self, key: &Key, report: impl FnOnce(String, u32) -> Report) {
         (self.reports)(report(key.0.clone(), key.1));
-    }
-}
-
-/// A lost task, to be swept.
-struct Remains {
-    key: Key,
-    dir: PathBuf,
-    child: Option<Identity>,
-    reason: String,
-}
-
-fn sweep_all(remains: &Receiver<Remains>, orders: &Orders) {
-    while let Ok(task) = remains.recv() {
-        let swept = match sweep_marked(&task.key.0, &task.dir, task.child) {
-            Ok((0, 0)) => String::new(),
-            Ok((killed, 0)) => format!("; {killed} of its processes were killed"),
-            Ok((killed, left)) => {
-                format!("; {killed} of its processes were killed, {left} cannot be")
-            }
-            Err(error) => format!("; what it left could not be swept: {error}"),
-        };
-        remove_socket(&task.dir);
-        orders.give(Order::Swept(task.key, task.reason + &swept));
     }
 }
