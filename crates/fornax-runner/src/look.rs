@@ -312,3 +312,81 @@ pub fn wait_for_lock(dir: &OwnedFd) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    use serde_json::{Value, json};
+
+    /// JSON that looks like what is read, or like nothing.
+    fn others_text() -> impl Strategy<Value = Vec<u8>> {
+        let value = prop_oneof![
+            Just(json!(null)),
+            any::<i64>().prop_map(Value::from),
+            "[a-z0-9]{0,70}".prop_map(Value::from),
+            Just(json!({"device": 1, "inode": 2, "mac": "00", "files": {}})),
+            Just(json!({"pid": 1, "start": 1})),
+        ];
+        let name = prop::sample::select(vec![
+            "v",
+            "task_id",
+            "attempt",
+            "code",
+            "cause",
+            "started_at_ms",
+            "ended_at_ms",
+            "duration_ms",
+            "stdout_bytes",
+            "stderr_bytes",
+            "proof",
+            "mac",
+            "boot_id",
+            "shim",
+            "child",
+            "protocol",
+        ]);
+        let object = prop::collection::btree_map(name.prop_map(str::to_owned), value, 0..16);
+        prop_oneof![
+            object.prop_map(|object| json!(object).to_string().into_bytes()),
+            prop::collection::vec(any::<u8>(), 0..200),
+            "\\PC{0,80}".prop_map(String::into_bytes),
+        ]
+    }
+
+    #[test]
+    fn what_others_wrote_adopts_nothing_and_is_no_end() {
+        // Other cases each day, and the same ones all day.
+        let day = crate::spec::now_ms() / 86_400_000;
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&day.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let temp = tempfile::tempdir().unwrap();
+        let state = StateDir::at(temp.path()).unwrap();
+        let dir = temp.path().join("t-4k2p9x-1");
+        fs::create_dir(&dir).unwrap();
+        let boot_id = crate::procs::boot_id().unwrap();
+        let texts = (others_text(), others_text());
+        let tried = runner.run(&texts, |(exit, task)| {
+            fs::write(dir.join(EXIT_FILE), exit).unwrap();
+            fs::write(dir.join(TASK_FILE), task).unwrap();
+            let spec: TaskSpec = serde_json::from_value(json!({
+                "run_id": "", "frame_id": "", "task_id": "t-4k2p9x-1", "attempt": 1, "dir": dir,
+                "argv": [], "env": [], "cwd": "/", "key": "07".repeat(32),
+            }))
+            .unwrap();
+            let found = look(&Search {
+                spec: &spec,
+                boot_id: &boot_id,
+                state: &state,
+                shim: None,
+            });
+            let is_dead = matches!(found, Look::Dead { .. });
+            prop_assert!(is_dead, "adopted, or read as an end");
+            Ok(())
+        });
+        assert_eq!(tried, Ok(()), "with the day as seed: {day}");
+    }
+}

@@ -257,6 +257,26 @@ mod tests {
         assert_eq!(ours.receive::<Word>(), (vec![Word::Resumed], false));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn lines_of_others_are_words_or_nothing(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..2_000),
+            line in "\\{\"(is|do)\":\"(proof|ended|started|stop|challenge)\"[^\n]{0,60}\\}?\n",
+        ) {
+            let (ours, theirs) = pair();
+            let mut ours = Lines::new(ours);
+            rustix::io::write(&theirs, line.as_bytes()).unwrap();
+            rustix::io::write(&theirs, &bytes).unwrap();
+            drop(theirs);
+            let key = crate::key::TaskKey::from([7; 32]);
+            for word in ours.receive::<Word>().0 {
+                if let Word::Proof { nonce, proof } = word {
+                    proptest::prop_assert_eq!(crate::proof::ShimProof::open(proof, &key, &nonce), None);
+                }
+            }
+        }
+    }
+
     #[test]
     fn specifications_larger_than_any_buffer_arrive_whole_each_with_its_connection() {
         let (server, daemon) = pair();
