@@ -1,5 +1,6 @@
 //! The supervisor's thread: it watches all tasks at once.
 
+mod clock;
 mod health;
 mod join;
 mod sweeper;
@@ -18,6 +19,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::process::Signal;
 
+use self::clock::Clock;
 use self::join::Joining;
 use self::sweeper::{Remains, Work};
 use self::vitals::Vitals;
@@ -124,21 +126,6 @@ impl Task {
     }
 }
 
-/// The time in which this thread ran: neither the machine's sleep nor its own counts.
-struct Clock {
-    now: Duration,
-    last: Instant,
-}
-
-impl Clock {
-    fn now(&mut self) -> Duration {
-        let passed = self.last.elapsed();
-        self.last += passed;
-        self.now += passed.min(2 * TICK);
-        self.now
-    }
-}
-
 /// How a task is watched.
 enum Link {
     /// Not at this moment.
@@ -212,10 +199,7 @@ impl Watch {
             sweeper: None,
             boot_id: boot_id()?,
             state: StateDir::at(state_dir)?,
-            clock: Clock {
-                now: Duration::ZERO,
-                last: Instant::now(),
-            },
+            clock: Clock::start(),
             round: 0,
             ticked: Instant::now(),
             numbered: 0,
