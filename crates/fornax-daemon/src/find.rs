@@ -126,10 +126,17 @@ pub(crate) async fn run_of_frame(engine: &Engine, id: FrameId) -> Result<RunId, 
 /// # Errors
 /// Where there is no such run, or its journal is damaged.
 pub(crate) async fn take_up(engine: &Engine, target: Target) -> Result<(), Error> {
-    let run = match target {
-        Target::Run(run) => run,
-        Target::Frame(id) => run_of_frame(engine, id).await?,
-        Target::Task(id) => run_of_frame(engine, id.frame).await?,
-    };
-    engine.take_up(run).await
+    engine.take_up(run_of(engine, target).await?).await
+}
+
+/// The run of a target, in memory or not.
+///
+/// # Errors
+/// Where there is no such frame.
+pub(crate) async fn run_of(engine: &Engine, target: Target) -> Result<RunId, Error> {
+    match target {
+        Target::Run(run) => Ok(run),
+        Target::Frame(id) => run_of_frame(engine, id).await,
+        Target::Task(id) => run_of_frame(engine, id.frame).await,
+    }
 }

@@ -38,14 +38,13 @@ pub enum StopOutcome {
 /// # Errors
 /// `PermissionDenied` where something runs that is not this folder's shim: it is left alone. Others
 /// where the folder or /proc cannot be read.
-pub fn stop_task(dir: &Path, key: &[u8; 32], state_dir: &Path) -> io::Result<StopOutcome> {
+pub fn stop_task(dir: &Path, key: &TaskKey, state_dir: &Path) -> io::Result<StopOutcome> {
     let state = StateDir::at(state_dir)?;
     let open = open_dir(dir)?;
     let folder = FileId::of(&open)?;
     let Some((fd, peer)) = connect(&open)? else {
         return stop_by_lock(folder, &state);
     };
-    let key = TaskKey::from(*key);
     let mut talk = Talk {
         lines: Lines::new(fd),
         nonce: nonce(),
@@ -59,12 +58,12 @@ pub fn stop_task(dir: &Path, key: &[u8; 32], state_dir: &Path) -> io::Result<Sto
         talk.lines.send(&Wish::Stop);
         return Ok(StopOutcome::Stopping);
     }
-    let mut proof = talk.proof(&key)?;
+    let mut proof = talk.proof(key)?;
     if proof.is_none()
         && let Some(shim) = shim
     {
         shim.signal(Signal::CONT);
-        proof = talk.proof(&key)?;
+        proof = talk.proof(key)?;
     }
     match (proof, shim) {
         (Some(proof), _) => {
@@ -78,7 +77,7 @@ pub fn stop_task(dir: &Path, key: &[u8; 32], state_dir: &Path) -> io::Result<Sto
         }
         (None, Some(shim)) => {
             let task_id = dir.file_name().unwrap_or_default().to_string_lossy();
-            end_from_outside(shim, &[Marks::new(&task_id, &key, folder)])?;
+            end_from_outside(shim, &[Marks::new(&task_id, key, folder)])?;
             Ok(StopOutcome::Killed)
         }
         (None, None) => Err(not_its_shim(dir, peer)),

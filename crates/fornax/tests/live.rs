@@ -562,36 +562,3 @@ fn text_from_agents_does_not_reach_the_terminal_raw() {
         }
     }
 }
-
-#[test]
-fn what_came_with_a_clone_is_not_run() {
-    let place = Place::new();
-    place.write(
-        "plan.yaml",
-        "name: p\nframes:\n  - { id: a, run: 'until [ -e go ]; do sleep 0.05; done' }\n",
-    );
-    place.ok(&["run", "plan.yaml", "--detach"]);
-    place.ok(&["down", "--stop-tasks"]);
-
-    // The same project on another's machine: it knows nothing of this one.
-    let other = Place::new();
-    let copied = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(place.dir().join(".fornax"))
-        .arg(other.dir())
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    let refused = other.run(&["runs"]);
-    assert_eq!(refused.code, 6, "{refused:?}");
-    assert!(refused.stderr.contains("fornax trust"), "{refused:?}");
-    other.ok(&["verify"]);
-    // Nor without the file that says whose it is.
-    let identity = other.dir().join(".fornax/project.json");
-    let kept = std::fs::read(&identity).unwrap();
-    std::fs::remove_file(&identity).unwrap();
-    assert_eq!(other.run(&["runs"]).code, 6);
-    std::fs::write(&identity, kept).unwrap();
-    other.ok(&["trust"]);
-    assert!(other.ok(&["runs"]).contains("RUN-"));
-}

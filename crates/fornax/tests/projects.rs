@@ -427,6 +427,42 @@ fn what_an_older_version_left_open_is_read_only_until_a_person_accepts_it() {
 }
 
 #[test]
+fn a_living_task_of_a_read_only_run_is_listed_and_can_be_stopped() {
+    let world = World::new();
+    let (root, dir) = (world.root(), world.place.dir());
+    let run = world.begin();
+    world.down();
+    let journal = dir.join(".fornax/runs").join(&run).join("events.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    let name = "\"name\":\"two\"";
+    assert!(text.contains(name));
+    fs::write(&journal, text.replace(name, "\"name\":\"Two\"")).unwrap();
+    let view = world.run_at(&dir, &run);
+    assert_eq!(
+        (&view["status"], &view["tasks_running"]),
+        (&"blocked".into(), &1.into()),
+        "{view:#}"
+    );
+    let listed = world.place.json(&["ps", "--json"]);
+    let task = listed[0]["id"].as_str().unwrap().to_owned();
+    world.place.ok(&["stop", &task]);
+    let ended = || {
+        world
+            .place
+            .json(&["ps", "--json"])
+            .as_array()
+            .unwrap()
+            .is_empty()
+    };
+    assert!(wait_until(PATIENCE, ended));
+    assert_eq!(world.run_at(&dir, &run)["tasks_running"], 0);
+    // Nothing of it came to be recorded, and nothing else was started.
+    assert!(fs::read_to_string(&journal).unwrap().lines().count() == text.lines().count());
+    assert_eq!(world.ledger(), ["first"]);
+    sh(&root, "test -e project");
+}
+
+#[test]
 fn a_project_is_forgotten_and_its_numbers_are_not() {
     let world = World::new();
     let dir = world.place.dir();

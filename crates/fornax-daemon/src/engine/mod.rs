@@ -51,6 +51,7 @@ use crate::tools::Tools;
 pub(crate) use calls::Asked;
 pub(crate) use collector::digest;
 pub use place::Place;
+pub(crate) use task_keys::TaskKeys;
 
 /// What an engine shares with the rest of the daemon.
 #[derive(Clone)]

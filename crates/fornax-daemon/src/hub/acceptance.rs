@@ -1,18 +1,19 @@
 //! Runs that were begun elsewhere: what a person is shown of one before accepting it.
 
+use std::io;
 use std::sync::Arc;
 
 use fornax_core::error::{Error, ErrorKind};
-use fornax_core::ids::{FrameId, RunId};
+use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::spec::Invocation;
-use fornax_core::state::{Frame, State};
-use fornax_core::status::FrameStatus;
+use fornax_core::state::{Frame, State, Target};
+use fornax_core::status::{FrameStatus, RunStatus, TaskState};
 use fornax_core::time::Time;
-use fornax_core::view::{CandidateView, OpenWork};
+use fornax_core::view::{Answer, CandidateView, OpenWork, RunDetail, RunView, TaskColumns};
 use fornax_journal::Exclusion;
 
 use super::{Hub, blocking};
-use crate::engine::Engine;
+use crate::engine::{Engine, TaskKeys};
 
 impl Hub {
     /// What accepting a run would execute.
@@ -65,6 +66,146 @@ impl Hub {
         let engine = self.engine(project)?;
         exclusion(&engine, run).await?;
         engine.accept(run, digest).await
+    }
+}
+
+impl Hub {
+    /// Runs with the reason for which they are read-only, where they are.
+    pub(super) async fn with_origin(
+        &self,
+        engine: &Arc<Engine>,
+        runs: Vec<RunView>,
+    ) -> Result<Vec<RunView>, Error> {
+        let marked = engine.look(move |look| {
+            let mut runs = runs;
+            for run in &mut runs {
+                if let Some(why) = look.exclusion(run.id) {
+                    mark_read_only(run, &why);
+                }
+            }
+            runs
+        });
+        let mut runs = marked.await?;
+        for run in runs.iter_mut().filter(|run| is_open_elsewhere(run)) {
+            let living = self.living_tasks(engine, run.id).await?;
+            run.tasks_running = u32::try_from(living.len()).unwrap_or(u32::MAX);
+        }
+        Ok(runs)
+    }
+
+    /// The same for one run, with its tasks: of one that has no supervisor here, nobody knows how it
+    /// ended.
+    pub(super) async fn detail_with_origin(
+        &self,
+        engine: &Arc<Engine>,
+        mut detail: RunDetail,
+    ) -> Result<RunDetail, Error> {
+        for view in self.with_origin(engine, vec![detail.run.clone()]).await? {
+            detail.run = view;
+        }
+        if is_open_elsewhere(&detail.run) {
+            let living = self.living_tasks(engine, detail.run.id).await?;
+            let mut tasks = TaskColumns::default();
+            for mut task in detail.tasks.rows() {
+                if !task.state.is_over() && !living.contains(&task.id) {
+                    task.state = TaskState::Lost;
+                }
+                tasks.push(task);
+            }
+            detail.tasks = tasks;
+        }
+        Ok(detail)
+    }
+
+    /// Asks the supervisors of a read-only run's tasks to stop them: all of them, or one task's.
+    ///
+    /// # Errors
+    /// `Conflict` where none of them runs here; `Forbidden` where what runs is not this installation's.
+    pub(super) async fn stop_read_only(
+        &self,
+        engine: &Arc<Engine>,
+        run: RunId,
+        target: Target,
+    ) -> Result<Answer, Error> {
+        let is_meant = |task: &TaskId| match target {
+            Target::Run(_) => true,
+            Target::Frame(frame) => task.frame == frame,
+            Target::Task(id) => *task == id,
+        };
+        let living = self.living_tasks(engine, run).await?;
+        let meant: Vec<TaskId> = living.into_iter().filter(is_meant).collect();
+        if meant.is_empty() {
+            let message = format!("nothing of {run} runs: it is read-only");
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .with_help(format!("`fornax tree {run}` shows it")));
+        }
+        let (shared, project) = (self.shared.clone(), engine.project().clone());
+        let stop = move || {
+            let keys = TaskKeys::new(shared.installation.key(), &project)?;
+            let mut moved = 0;
+            for task in meant {
+                let dir = project.task_dir(run, task);
+                let key = keys.of_task(run, task);
+                let stopped = fornax_runner::stop_task(&dir, &key, &shared.state_dir);
+                stopped.map_err(|error| {
+                    Error::new(
+                        ErrorKind::Forbidden,
+                        format!("{task} was not stopped: {error}"),
+                    )
+                })?;
+                moved += 1;
+            }
+            Ok::<u32, Error>(moved)
+        };
+        let moved = blocking(stop).await??;
+        Ok(Answer {
+            run: Some(run),
+            moved,
+            ..Answer::default()
+        })
+    }
+
+    /// The tasks of a read-only run that have a supervisor of this installation.
+    async fn living_tasks(&self, engine: &Engine, run: RunId) -> Result<Vec<TaskId>, Error> {
+        let (state_dir, tasks) = (
+            self.shared.state_dir.clone(),
+            engine.project().run_dir(run).join("tasks"),
+        );
+        let find = move || {
+            let entries = match std::fs::read_dir(&tasks) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries?,
+            };
+            let shims = fornax_runner::shims(&state_dir)?;
+            let ids = entries.flatten().filter_map(|entry| {
+                let id: TaskId = entry.file_name().to_str()?.parse().ok()?;
+                let dir = entry.path();
+                shims.iter().any(|shim| shim.holds(&dir)).then_some(id)
+            });
+            Ok::<_, io::Error>(ids.collect())
+        };
+        blocking(find).await?.map_err(|error| {
+            Error::new(
+                ErrorKind::Storage,
+                format!("the tasks of {run} cannot be listed: {error}"),
+            )
+        })
+    }
+}
+
+/// Whether a run is read-only and, as far as its journal says, open.
+fn is_open_elsewhere(run: &RunView) -> bool {
+    run.foreign.is_some() && run.ended_ms.is_none()
+}
+
+/// Nothing of a read-only run is carried on, whatever its journal says of it.
+fn mark_read_only(run: &mut RunView, why: &Exclusion) {
+    run.foreign = Some(why.to_string());
+    if run.ended_ms.is_none() {
+        run.status = RunStatus::Blocked;
+        run.reason = Some(format!("read-only: {why}"));
+        run.tasks_running = 0;
+        run.tasks_queued = 0;
     }
 }
 

@@ -10,14 +10,11 @@ use fornax_core::ids::{FrameId, RunId, TaskId};
 use fornax_core::record::Actor;
 use fornax_core::request::{Caller, CommandRequest, ReportRequest, Request, ToolRequest};
 use fornax_core::state::{Command, State, Target};
-use fornax_core::status::RunStatus;
 use fornax_core::tools::Reply;
 use fornax_core::view::{
     Answer, CandidateView, FrameColumns, FrameDetail, ProjectView, RunDetail, RunView, Snapshot,
     TaskColumns, TaskView,
 };
-
-use fornax_journal::Exclusion;
 
 use super::callers::Known;
 use super::{Ending, Entry, Hub, Relocation, blocking};
@@ -141,7 +138,7 @@ impl Backend for Hub {
             };
             snapshot
                 .runs
-                .extend(with_recent(engine, project.id.clone(), runs).await);
+                .extend(self.with_recent(engine, project.id.clone(), runs).await);
             snapshot.projects.push(project);
             frames
                 .into_iter()
@@ -170,7 +167,7 @@ impl Backend for Hub {
         let reader = Arc::clone(&engine);
         let page = move || history::page(reader.project(), &project, known, before, limit);
         let mut page = blocking(page).await??;
-        page.runs = with_origin(&engine, page.runs).await?;
+        page.runs = self.with_origin(&engine, page.runs).await?;
         Ok(page)
     }
 
@@ -186,11 +183,8 @@ impl Backend for Hub {
         }
         let project = project.to_owned();
         let read = move |state: &State| state.run_detail(&project, run);
-        let mut detail = from_history(Arc::clone(&engine), run, read).await?;
-        for view in with_origin(&engine, vec![detail.run.clone()]).await? {
-            detail.run = view;
-        }
-        Ok(detail)
+        let detail = from_history(Arc::clone(&engine), run, read).await?;
+        self.detail_with_origin(&engine, detail).await
     }
 
     async fn frame(&self, project: &str, id_or_prefix: &str) -> Result<FrameDetail, Error> {
@@ -298,6 +292,31 @@ impl Backend for Hub {
 }
 
 impl Hub {
+    /// The runs in memory, and the project's newest besides: after a start of the daemon those that
+    /// have ended are on the disk only.
+    async fn with_recent(
+        &self,
+        engine: Arc<Engine>,
+        project: String,
+        known: Vec<RunView>,
+    ) -> Vec<RunView> {
+        let mut runs: BTreeMap<RunId, RunView> =
+            known.into_iter().map(|run| (run.id, run)).collect();
+        let in_memory = runs.clone();
+        let reader = Arc::clone(&engine);
+        let read = move || history::page(reader.project(), &project, in_memory, None, RECENT_RUNS);
+        let page = blocking(read).await.and_then(|page| page);
+        let page = match page {
+            Ok(page) => self.with_origin(&engine, page.runs).await,
+            Err(error) => Err(error),
+        };
+        match page {
+            Ok(page) => runs.extend(page.into_iter().map(|run| (run.id, run))),
+            Err(error) => tracing::warn!(%error, "a project's runs cannot be listed"),
+        }
+        runs.into_values().collect()
+    }
+
     async fn frame_detail(&self, engine: Arc<Engine>, id: FrameId) -> Result<FrameDetail, Error> {
         if let Some(detail) = engine.look(move |look| look.state.frame_detail(id)).await? {
             return Ok(detail);
@@ -324,50 +343,6 @@ async fn from_history<T: Send + 'static>(
         read(&state).ok_or_else(missing)
     };
     blocking(work).await?
-}
-
-/// Runs with the reason for which they are read-only, where they are.
-async fn with_origin(engine: &Engine, runs: Vec<RunView>) -> Result<Vec<RunView>, Error> {
-    let marked = engine.look(move |look| {
-        let mut runs = runs;
-        for run in &mut runs {
-            if let Some(why) = look.exclusion(run.id) {
-                mark_read_only(run, &why);
-            }
-        }
-        runs
-    });
-    marked.await
-}
-
-/// Nothing of a read-only run is carried on, whatever its journal says of it.
-fn mark_read_only(run: &mut RunView, why: &Exclusion) {
-    run.foreign = Some(why.to_string());
-    if run.ended_ms.is_none() {
-        run.status = RunStatus::Blocked;
-        run.reason = Some(format!("read-only: {why}"));
-        run.tasks_running = 0;
-        run.tasks_queued = 0;
-    }
-}
-
-/// The runs in memory, and the project's newest besides: after a start of the daemon those that
-/// have ended are on the disk only.
-async fn with_recent(engine: Arc<Engine>, project: String, known: Vec<RunView>) -> Vec<RunView> {
-    let mut runs: BTreeMap<RunId, RunView> = known.into_iter().map(|run| (run.id, run)).collect();
-    let in_memory = runs.clone();
-    let reader = Arc::clone(&engine);
-    let read = move || history::page(reader.project(), &project, in_memory, None, RECENT_RUNS);
-    let page = blocking(read).await.and_then(|page| page);
-    let page = match page {
-        Ok(page) => with_origin(&engine, page.runs).await,
-        Err(error) => Err(error),
-    };
-    match page {
-        Ok(page) => runs.extend(page.into_iter().map(|run| (run.id, run))),
-        Err(error) => tracing::warn!(%error, "a project's runs cannot be listed"),
-    }
-    runs.into_values().collect()
 }
 
 fn not_a(text: &str, what: &str) -> Error {

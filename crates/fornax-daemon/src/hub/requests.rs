@@ -160,6 +160,14 @@ impl Hub {
             return stop_all(&engine, &reason, actor).await;
         }
         let target = find::target(&engine, target).await?;
+        let run = find::run_of(&engine, target).await?;
+        if engine
+            .look(move |look| look.exclusion(run))
+            .await?
+            .is_some()
+        {
+            return self.stop_read_only(&engine, run, target).await;
+        }
         find::take_up(&engine, target).await?;
         engine
             .command(

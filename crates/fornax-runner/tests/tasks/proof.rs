@@ -121,7 +121,7 @@ fn copied() {
         );
         assert!(is_alive(pid) && is_alive(pid_in_task(&spec, "shim")));
         assert_eq!(
-            stop_task(&other.dir, &KEY, &state_dir()).unwrap(),
+            stop_task(&other.dir, &KEY.into(), &state_dir()).unwrap(),
             StopOutcome::NotRunning
         );
     }
@@ -156,7 +156,7 @@ fn linked_socket() {
         daemon.supervisor.stop(&other.task_id);
         let reason = daemon.lost();
         assert!(reason.contains("another folder"), "{reason}");
-        let refused = stop_task(&other.dir, &KEY, &state_dir()).unwrap_err();
+        let refused = stop_task(&other.dir, &KEY.into(), &state_dir()).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
         assert!(is_alive(pid));
     }
@@ -171,7 +171,7 @@ fn others() {
     let daemon = Daemon::start();
     daemon.supervisor.ensure(other);
     assert!(daemon.lost().contains("key"));
-    let refused = stop_task(&spec.dir, &[8; 32], &state_dir()).unwrap_err();
+    let refused = stop_task(&spec.dir, &[8; 32].into(), &state_dir()).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 
     let state = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn others() {
         report.contains("Lost") && report.contains("state directory"),
         "{report}"
     );
-    let refused = stop_task(&spec.dir, &KEY, state.path()).unwrap_err();
+    let refused = stop_task(&spec.dir, &KEY.into(), state.path()).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
     assert!(is_alive(pid));
     stop(&spec);
@@ -428,7 +428,7 @@ fn marks() {
 
 fn stop_by_folder() {
     let tasks = Tasks::new();
-    let stop = |spec: &TaskSpec| stop_task(&spec.dir, &KEY, &state_dir()).unwrap();
+    let stop = |spec: &TaskSpec| stop_task(&spec.dir, &KEY.into(), &state_dir()).unwrap();
     let (spec, pid) = left_alone(&tasks);
     assert_eq!(stop(&spec), StopOutcome::Stopping);
     until("the record", || {
