@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{At, Diagnostic, Problem, Report, show};
+use super::executing::Executing;
 use super::keys::{ConfigKeys, Limit, LimitsKeys, RedactKeys, ToolKeys};
 use super::read::{Read, Table};
 use super::settings::{self, Settings};
@@ -30,6 +31,8 @@ pub struct Config {
     pub rules: Rules,
     /// The project's own rules of redaction.
     pub redact: Vec<RedactRule>,
+    /// What the project's file executes, which a person has to trust. The presets are not in it.
+    pub executing: Executing,
     pub(crate) defaults: Settings,
     /// Knows the files, so that a plan's diagnostics can point into them.
     pub(crate) report: Report,
@@ -38,6 +41,8 @@ pub struct Config {
 /// A configured wrapper of a command-line program.
 #[derive(Debug, Clone)]
 pub struct Tool {
+    /// Whether it is one of the presets, and not defined by the project's file.
+    pub is_preset: bool,
     /// How it is attached.
     pub mode: Mode,
     /// The argument vector. Where no model is named, an argument that mentions `{model}` is left
@@ -86,15 +91,17 @@ impl Config {
             context_budget: fornax_core::context::BUDGET,
             rules: Rules::builtin(),
             redact: Vec::new(),
+            executing: Executing::default(),
             defaults: Settings::default(),
             report: Report::default(),
         };
-        config.take(Source {
+        let presets = Source {
             name: "(built-in tools)".to_owned(),
             text: include_str!("presets.yaml").to_owned(),
-        });
+        };
+        config.take(presets, true);
         if let Some(source) = source {
-            config.take(source);
+            config.take(source, false);
         }
         if config.report.has_errors() {
             return Err(config.report.finish());
@@ -102,7 +109,7 @@ impl Config {
         Ok(config)
     }
 
-    fn take(&mut self, source: Source) {
+    fn take(&mut self, source: Source, is_preset: bool) {
         let report = &mut self.report;
         // A file of comments says nothing, and that is fine.
         let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
@@ -118,8 +125,11 @@ impl Config {
         };
         for (name, tool) in keys.tools.iter().flat_map(|tools| &tools.value.0) {
             check_id("tool", name, report);
-            let tool = Tool::of_keys(&tool.value, report);
+            let tool = Tool::of_keys(&tool.value, is_preset, report);
             self.tools.insert(name.value.clone(), tool);
+        }
+        if !is_preset {
+            self.executing = Executing::of(&keys);
         }
         self.pools = pools(keys.pools.as_ref(), report);
         let limits = keys.limits.as_ref();
@@ -169,7 +179,7 @@ impl Config {
 }
 
 impl Tool {
-    fn of_keys(keys: &ToolKeys, report: &mut Report) -> Tool {
+    fn of_keys(keys: &ToolKeys, is_preset: bool, report: &mut Report) -> Tool {
         let cmd = keys.cmd.iter().flat_map(|cmd| &cmd.value.0);
         let cmd: Vec<_> = cmd
             .filter_map(|argument| settings::parse(argument, report))
@@ -198,6 +208,7 @@ impl Tool {
             .map_or(OutputFormat::default(), |at| at.value.0);
         let (driver, mapping) = agent(keys, &cmd, output, report);
         Tool {
+            is_preset,
             mode: keys.mode.as_ref().map_or(Mode::default(), |at| at.value.0),
             cmd: cmd.into_iter().map(|argument| argument.value).collect(),
             stdin: settings::template(&keys.stdin, report).map(|at| at.value),

@@ -11,6 +11,7 @@ mod condition;
 mod diagnostic;
 mod document;
 mod duration;
+mod executing;
 mod expand;
 mod keys;
 mod nearest;
@@ -35,6 +36,7 @@ use fornax_core::spec::{FrameSpec, OnFailure};
 use fornax_core::template::Template;
 
 pub use diagnostic::{Diagnostic, Place, Related, Severity};
+pub use executing::Executing;
 pub use task::{Task, single_task};
 
 /// A file that was read.

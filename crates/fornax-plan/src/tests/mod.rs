@@ -2,6 +2,7 @@
 
 mod diagnostics_files;
 mod diagnostics_frames;
+mod executing;
 mod hostile;
 mod properties;
 mod resolving;
