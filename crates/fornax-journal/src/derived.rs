@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -363,11 +363,19 @@ struct Round {
     index_took: Option<Duration>,
 }
 
+/// Whether a file has this content.
+fn is_content(path: &Path, text: &str) -> io::Result<bool> {
+    let mut old = Vec::new();
+    let file = disk::open(path)?;
+    file.take(text.len() as u64 + 1).read_to_end(&mut old)?;
+    Ok(old == text.as_bytes())
+}
+
 /// Replaces a file unless it has this content already; creates its folder where it is missing, and the
 /// folder of the frames. Nothing above them: where `.fornax` is gone, the project is elsewhere.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    match fs::read(path) {
-        Ok(old) if old == text.as_bytes() => return Ok(()),
+    match is_content(path, text) {
+        Ok(true) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             for folder in [path.ancestors().nth(2), path.parent()]
                 .into_iter()
@@ -379,7 +387,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         _ => {}
     }
     let draft = disk::draft_of(path);
-    fs::File::create(&draft)?.write_all(text.as_bytes())?;
+    disk::create(&draft)?.write_all(text.as_bytes())?;
     fs::rename(&draft, path)
 }
 

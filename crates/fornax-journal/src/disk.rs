@@ -1,41 +1,66 @@
 //! Small file operations that say what they guarantee.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
 /// The flag that keeps a symbolic link from leading out of the project.
 pub(crate) const NO_LINK: i32 = OFlags::NOFOLLOW.bits() as i32;
+/// The flag that keeps a pipe from making us wait for its writer.
+const NO_WAIT: i32 = OFlags::NONBLOCK.bits() as i32;
+/// What is written is its user's alone, whatever the umask.
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIR: u32 = 0o700;
 
 /// Opens a file of the project for reading.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
-        .custom_flags(NO_LINK)
+        .custom_flags(NO_LINK | NO_WAIT)
+        .open(path)?;
+    regular(file)
+}
+
+/// The file, where it is a regular one: others may end never, or not be what was written.
+fn regular(file: File) -> io::Result<File> {
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )),
+    }
+}
+
+/// Makes an empty file of the project, or empties it.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(PRIVATE_FILE)
+        .custom_flags(NO_LINK | NO_WAIT)
         .open(path)
 }
 
 /// Opens a file of the project for appending and reading; `create` makes it where it is missing.
 pub(crate) fn open_append(path: &Path, create: bool) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .append(true)
         .read(true)
         .create(create)
-        .custom_flags(NO_LINK)
-        .open(path)
+        .mode(PRIVATE_FILE)
+        .custom_flags(NO_LINK | NO_WAIT)
+        .open(path)?;
+    regular(file)
 }
 
 /// Makes a file with `bytes` in it, durably but for its folder.
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .custom_flags(NO_LINK)
-        .open(path)?;
+    let mut file = create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -103,7 +128,7 @@ pub(crate) fn read_bytes(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 
 /// Makes a folder; true where it was not there.
 pub(crate) fn make_dir(path: &Path) -> io::Result<bool> {
-    match fs::create_dir(path) {
+    match DirBuilder::new().mode(PRIVATE_DIR).create(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(error),

@@ -21,6 +21,7 @@ mod lines;
 mod lock;
 mod log;
 mod payload;
+mod private;
 mod project;
 mod reader;
 mod recovery;

@@ -207,7 +207,7 @@ impl Log {
         if !self.marked {
             disk::make_dir(&self.dir).map_err(|error| storage("create", &self.dir, error))?;
             // The folder is what is synced, below: an empty file has nothing else.
-            File::create(&self.marker).map_err(|error| storage("create", &self.marker, error))?;
+            disk::create(&self.marker).map_err(|error| storage("create", &self.marker, error))?;
         }
         if self.file.is_none() {
             let is_new = self.head.bytes == 0;

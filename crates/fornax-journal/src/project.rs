@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 use crate::error::{At, JournalError};
 use crate::log::{Head, read_head};
+use crate::private;
 use crate::reader::{RunReader, Stream};
 
 /// The version of the layout that is written.
@@ -76,6 +77,7 @@ impl Project {
             }
             _ => {}
         }
+        private::close(&data).at("close to others", &data)?;
         project.create_identity()?;
         project.key()?;
         for folder in [project.runs_dir(), project.frames_dir()] {

@@ -1,6 +1,5 @@
 //! Opening a project for writing: the lock, the open runs, and what a crash left.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -316,7 +315,7 @@ pub(crate) fn cut_off(
 fn keep(torn: &Torn, kept: &Path) -> io::Result<()> {
     let mut from = disk::open(&torn.file)?;
     from.seek(SeekFrom::Start(torn.byte))?;
-    let mut to = File::create(kept)?;
+    let mut to = disk::create(kept)?;
     io::copy(&mut from.take(torn.bytes), &mut to)?;
     to.sync_all()
 }

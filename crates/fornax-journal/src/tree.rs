@@ -90,7 +90,7 @@ pub(crate) fn update(
     let mut old = OldIndex::open(path)?;
     let draft = disk::draft_of(path);
     let mut new = NewIndex {
-        file: BufWriter::with_capacity(256 * 1024, File::create(&draft)?),
+        file: BufWriter::with_capacity(256 * 1024, disk::create(&draft)?),
         runs: 0,
     };
     new.file.write_all(FIRST_LINE.as_bytes())?;
