@@ -101,6 +101,7 @@ export class Project {
 
   async start() {
     await run([this.place.fornax, "up", "-d"], { cwd: this.dir, env: this.env });
+    await run([this.place.fornax, "trust"], { cwd: this.dir, env: this.env });
   }
 
   end() {

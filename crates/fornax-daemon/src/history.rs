@@ -1,6 +1,7 @@
 //! Runs that are not in memory: read from their journals.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{FrameId, RunId};
@@ -10,7 +11,11 @@ use fornax_core::time::Time;
 use fornax_core::view::RunView;
 use fornax_journal::{JournalError, Project};
 
+use crate::files;
 use crate::http::backend::RunPage;
+
+/// The largest description of a frame that is read.
+const METADATA_MAX_BYTES: u64 = 64 << 20;
 
 /// The records of a run.
 ///
@@ -104,8 +109,10 @@ pub(crate) fn ids_like(project: &Project, prefix: &str) -> Result<Vec<String>, E
 /// Where there is no such frame.
 pub(crate) fn run_of_frame(project: &Project, id: FrameId) -> Result<RunId, Error> {
     let missing = || Error::new(ErrorKind::NotFound, format!("there is no frame {id}"));
-    let json = std::fs::read(project.frame_dir(id).join("metadata.json")).map_err(|_| missing())?;
-    let metadata: serde_json::Value = serde_json::from_slice(&json).map_err(|error| {
+    let json = files::open_beneath(&project.frame_dir(id), Path::new("metadata.json"))
+        .and_then(|file| files::read(file, METADATA_MAX_BYTES))
+        .map_err(|_| missing())?;
+    let metadata: serde_json::Value = serde_json::from_slice(&json.bytes).map_err(|error| {
         Error::new(
             ErrorKind::Damaged,
             format!("the file of {id} is damaged: {error}"),

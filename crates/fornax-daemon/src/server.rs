@@ -17,6 +17,8 @@ use crate::protocol::PROTOCOL;
 /// How often the daemon looks whether its state directory is still there.
 const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the end waits for blocking work.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many descriptors the daemon wants.
 const DESCRIPTORS: u64 = 16_384;
 
@@ -56,6 +58,8 @@ pub fn run(options: Options<impl FnOnce(&str)>) -> Result<(), Error> {
     if let Err(error) = &served {
         tracing::error!(%error, "the daemon ends");
     }
+    // A thread that waits for a disk that does not answer is left behind.
+    runtime.shutdown_timeout(STUCK_TIMEOUT);
     drop(instance);
     drop(lock);
     served

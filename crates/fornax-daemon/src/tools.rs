@@ -12,11 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use fornax_plan::config::Config;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde::{Deserialize, Serialize};
+
+use crate::trust::{Reading, ownership};
 
 /// How long a program may take to say its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,6 +36,9 @@ pub struct Wanted {
     /// The first word of its command: a name that is looked up on `PATH`, or a path, relative to
     /// the project where it is not absolute.
     pub program: String,
+    /// Whether its definition is one of the presets, or one that a person trusts. Others are looked
+    /// for, and not run.
+    pub is_trusted: bool,
 }
 
 /// What was found of a tool.
@@ -75,8 +79,10 @@ enum Said {
 impl Tools {
     /// Looks for the programs of all tools of a project. A program that a variable names is known only
     /// when a task starts, and is not looked for. Blocks as [`Tools::look`] does.
-    pub fn of_project(&self, config: &Config, project: &Path) -> Vec<Found> {
-        let wanted: Vec<_> = config
+    pub fn of_project(&self, reading: &Reading, project: &Path) -> Vec<Found> {
+        let is_followed = reading.standing.is_followed();
+        let wanted: Vec<_> = reading
+            .config
             .tools
             .iter()
             .filter_map(|(name, tool)| {
@@ -84,22 +90,33 @@ impl Tools {
                 Some(Wanted {
                     name: name.clone(),
                     program,
+                    is_trusted: tool.is_preset || is_followed,
                 })
             })
             .collect();
-        self.look(&wanted, project)
+        self.look(&wanted, Some(project))
     }
 
     /// Looks for each of them. Takes as long as the slowest program, 5 s at most for every eight;
-    /// blocks the thread.
-    pub fn look(&self, wanted: &[Wanted], project: &Path) -> Vec<Found> {
+    /// blocks the thread. Runs nothing that is a file of the project.
+    pub fn look(&self, wanted: &[Wanted], project: Option<&Path>) -> Vec<Found> {
         let search = std::env::var_os("PATH").unwrap_or_default();
         let folders: Vec<_> = std::env::split_paths(&search).collect();
         let located: Vec<_> = wanted
             .iter()
             .map(|tool| locate(&tool.program, &folders, project))
             .collect();
-        let mut paths: Vec<_> = located.iter().flatten().cloned().collect();
+        let silent: Vec<Option<String>> = wanted
+            .iter()
+            .zip(&located)
+            .map(|(tool, located)| why_not_asked(tool, located.as_ref().ok()?, project))
+            .collect();
+        let mut paths: Vec<_> = located
+            .iter()
+            .zip(&silent)
+            .filter(|(_, why)| why.is_none())
+            .filter_map(|(located, _)| located.as_ref().ok().cloned())
+            .collect();
         paths.sort();
         paths.dedup();
         for some in paths.chunks(ASKED_AT_ONCE) {
@@ -109,7 +126,13 @@ impl Tools {
                 }
             });
         }
-        let found = |(tool, located): (&Wanted, Result<PathBuf, String>)| match located {
+        let found = |((tool, located), why): ((&Wanted, Result<PathBuf, String>), _)| match located
+        {
+            Ok(path) if let Some(why) = why => Found {
+                path: Some(path),
+                problem: Some(why),
+                ..nothing_known(tool)
+            },
             Ok(path) => describe(tool, &path, self.said(&path)),
             Err(problem) => Found {
                 help: Some(how_to_get(&tool.program, &tool.name)),
@@ -118,7 +141,8 @@ impl Tools {
                 ..nothing_known(tool)
             },
         };
-        wanted.iter().zip(located).map(found).collect()
+        let all = wanted.iter().zip(located).zip(silent);
+        all.map(found).collect()
     }
 
     /// What the program says, from memory where its file is the same.
@@ -179,10 +203,32 @@ fn describe(tool: &Wanted, path: &Path, said: Said) -> Found {
     }
 }
 
+/// Why a program is not asked for its version: looking executes nothing that came with a project.
+fn why_not_asked(tool: &Wanted, path: &Path, project: Option<&Path>) -> Option<String> {
+    let not = |why: &str| Some(format!("not asked for its version: {why}"));
+    if !tool.is_trusted {
+        return not("its definition in fornax.yaml is not trusted");
+    }
+    if !path.is_absolute() || (tool.program.contains('/') && !tool.program.starts_with('/')) {
+        return not("its path is relative");
+    }
+    let is_inside = |project: &Path| {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        path.starts_with(project) || real(path).starts_with(real(project))
+    };
+    if project.is_some_and(is_inside) {
+        return not("it is a file of the project");
+    }
+    if ownership::all_can_write(path) {
+        return not("every user can replace it");
+    }
+    None
+}
+
 /// The file that runs as `program`.
-fn locate(program: &str, folders: &[PathBuf], project: &Path) -> Result<PathBuf, String> {
+fn locate(program: &str, folders: &[PathBuf], project: Option<&Path>) -> Result<PathBuf, String> {
     let candidates: Vec<PathBuf> = if program.contains('/') {
-        vec![project.join(program)]
+        vec![project.unwrap_or(Path::new("/")).join(program)]
     } else {
         folders.iter().map(|folder| folder.join(program)).collect()
     };
@@ -274,6 +320,8 @@ fn run(path: &Path, timeout: Duration) -> io::Result<(Option<ExitStatus>, Vec<u8
     rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
     let mut child = Command::new(path)
         .arg("--version")
+        // Not in the current directory: some programs read settings there.
+        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
@@ -353,12 +401,13 @@ mod tests {
         Wanted {
             name: name.to_owned(),
             program: path.to_str().unwrap().to_owned(),
+            is_trusted: true,
         }
     }
 
     fn look(wanted: &Wanted) -> Found {
         Tools::default()
-            .look(std::slice::from_ref(wanted), Path::new("/"))
+            .look(std::slice::from_ref(wanted), None)
             .remove(0)
     }
 
@@ -409,6 +458,7 @@ mod tests {
         let absent = Wanted {
             name: "x".into(),
             program: "no-such-program-here".into(),
+            is_trusted: true,
         };
         assert!(
             look(&absent)
@@ -470,10 +520,7 @@ mod tests {
         let wanted = [program(temp.path(), "counts", &script("1.0"))];
         let tools = Tools::default();
         for _ in 0..3 {
-            assert_eq!(
-                tools.look(&wanted, temp.path())[0].version.as_deref(),
-                Some("1.0")
-            );
+            assert_eq!(tools.look(&wanted, None)[0].version.as_deref(), Some("1.0"));
         }
         assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");
         program(temp.path(), "counts", &script("2.0"));
@@ -484,9 +531,6 @@ mod tests {
         file.set_modified(SystemTime::now() + Duration::from_secs(9))
             .unwrap();
         drop(file);
-        assert_eq!(
-            tools.look(&wanted, temp.path())[0].version.as_deref(),
-            Some("2.0")
-        );
+        assert_eq!(tools.look(&wanted, None)[0].version.as_deref(), Some("2.0"));
     }
 }

@@ -6,6 +6,7 @@ use crate::agents_cli::{Agents, Hook, Install};
 use crate::daemon_cli::{Doctor, Down, Up};
 use crate::failure::exit_codes;
 use crate::frame_cli::{Answer, Frame, Mcp};
+use crate::trust_cli::Trust;
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -125,7 +126,7 @@ pub enum Command {
     Down(Down),
     /// Open the page in the browser, or an agent's conversation in a terminal
     Open(Open),
-    /// Accept a read-only run, or say whether a project was moved or copied
+    /// Accept a project: its folder, its records, and what its fornax.yaml executes
     Trust(Trust),
     /// No longer look after a project; its data stays as it is
     Forget(Forget),
@@ -451,33 +452,6 @@ pub struct Check {
 
     #[command(flatten)]
     pub output: Json,
-}
-
-#[derive(Args)]
-pub struct Trust {
-    /// A read-only run: what it would execute is shown, and accepted
-    #[arg(value_name = "RUN")]
-    pub target: Option<String>,
-
-    /// The project was moved here from where it was before
-    #[arg(long)]
-    pub moved: bool,
-
-    /// The project is a copy: its runs stay read-only
-    #[arg(long, conflicts_with = "moved")]
-    pub copied: bool,
-
-    /// Accept without a question
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Accept only what has this digest
-    #[arg(long, value_name = "DIGEST")]
-    pub digest: Option<String>,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Args)]

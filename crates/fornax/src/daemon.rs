@@ -10,6 +10,7 @@ use fornax_daemon::client::{Bytestream, Client, SseItem, SseStream, encode};
 use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::{RunPage, Status, TaskDetail};
 use fornax_daemon::hub::MOVED_OR_COPIED_HELP;
+use fornax_daemon::trust::{Decided, Decision, Review};
 use fornax_journal::Project;
 use futures_util::StreamExt;
 use rustix::process::Pid;
@@ -190,6 +191,23 @@ impl Daemon {
             .client
             .post_json(&path, &json!({ "digest": digest }))
             .await?)
+    }
+
+    /// What the configuration in a directory executes, and where it stands.
+    pub async fn review(&self, dir: &Path) -> Result<Review, Failure> {
+        let dir = dir.to_string_lossy();
+        let path = format!("/api/trust?dir={}", encode(&dir));
+        Ok(self.client.get_json(&path).await?)
+    }
+
+    /// All decisions about what is trusted.
+    pub async fn decided(&self) -> Result<Decided, Failure> {
+        Ok(self.client.get_json("/api/trust").await?)
+    }
+
+    /// Sends a person's decision.
+    pub async fn decide(&self, decision: &Decision) -> Result<Review, Failure> {
+        Ok(self.client.post_json("/api/trust", decision).await?)
     }
 
     pub async fn runs(

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use fornax_core::error::{
     EXIT_BLOCKED, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Error, ErrorKind,
 };
+use fornax_daemon::trust::{self, caller::Caller};
 use fornax_plan::Diagnostic;
 
 use crate::commands::plan::rendered;
@@ -75,6 +76,12 @@ pub fn conclude(outcome: Outcome) -> ExitCode {
             ErrorKind::Usage.exit_code()
         }
         Err(Failure::Error(error)) => {
+            let is_for_agent =
+                error.kind == ErrorKind::Forbidden && Caller::of_this_process() != Caller::Person;
+            let error = match is_for_agent {
+                true => trust::for_agent(error),
+                false => error,
+            };
             tell(&error);
             error.kind.exit_code()
         }

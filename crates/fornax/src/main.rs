@@ -17,6 +17,7 @@ mod shutdown;
 mod start;
 mod target;
 mod text;
+mod trust_cli;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fornax_core::error::ErrorKind;
+use fornax_daemon::trust::Trust;
 
 use crate::failure::{Failure, fail};
 
@@ -16,9 +17,18 @@ pub struct ProjectDir {
 }
 
 impl ProjectDir {
+    /// The project that `from` is in; refused where its `fornax.yaml` or its `.fornax` is one that
+    /// others own or can replace.
+    pub fn find(from: Option<&Path>, trust: &Trust) -> Result<ProjectDir, Failure> {
+        let project = ProjectDir::find_anyones(from)?;
+        trust.check_place(&project.dir)?;
+        Ok(project)
+    }
+
     /// The project that `from` (else the current directory) is in: the nearest directory upward
-    /// with a `fornax.yaml` or a `.fornax`, else the git repository's, else `from` itself.
-    pub fn find(from: Option<&Path>) -> Result<ProjectDir, Failure> {
+    /// with a `fornax.yaml` or a `.fornax`, whoever owns them, else the git repository's, else
+    /// `from` itself.
+    pub fn find_anyones(from: Option<&Path>) -> Result<ProjectDir, Failure> {
         let from = from.unwrap_or(Path::new("."));
         let from = match from.canonicalize() {
             Ok(dir) if dir.is_dir() => dir,
@@ -40,8 +50,11 @@ impl ProjectDir {
             }
         };
         let has = |names: &[&str]| {
-            from.ancestors()
-                .find(|dir| names.iter().any(|name| dir.join(name).exists()))
+            from.ancestors().find(|dir| {
+                names
+                    .iter()
+                    .any(|name| dir.join(name).symlink_metadata().is_ok())
+            })
         };
         let known = has(&["fornax.yaml", ".fornax"]);
         let dir = known.or_else(|| has(&[".git"])).unwrap_or(&from);
@@ -63,7 +76,7 @@ mod tests {
         let top = temp.path().canonicalize().unwrap();
         let deep = top.join("a/b/c");
         fs::create_dir_all(&deep).unwrap();
-        let found = || ProjectDir::find(Some(&deep)).unwrap();
+        let found = || ProjectDir::find_anyones(Some(&deep)).unwrap();
         assert_eq!((found().dir, found().is_known), (deep.clone(), false));
         fs::create_dir(top.join("a/.git")).unwrap();
         assert_eq!((found().dir, found().is_known), (top.join("a"), false));
@@ -76,8 +89,8 @@ mod tests {
     #[test]
     fn what_is_no_directory_is_refused() {
         let temp = tempfile::tempdir().unwrap();
-        assert!(ProjectDir::find(Some(&temp.path().join("missing"))).is_err());
+        assert!(ProjectDir::find_anyones(Some(&temp.path().join("missing"))).is_err());
         fs::write(temp.path().join("file"), "").unwrap();
-        assert!(ProjectDir::find(Some(&temp.path().join("file"))).is_err());
+        assert!(ProjectDir::find_anyones(Some(&temp.path().join("file"))).is_err());
     }
 }

@@ -197,8 +197,7 @@ fn an_agents_silence_does_not_count_while_it_is_paused() {
     let talk = "echo '{\"begun\": true}'; touch talking; until [ -e go ]; do sleep 0.02; done; \
                 echo '{\"result\": \"well\"}'";
     place.write("talk.sh", talk);
-    place.write(
-        "fornax.yaml",
+    place.configure(
         "tools:\n  talker:\n    cmd: [sh, talk.sh, '{prompt}']\n    output: jsonl\n    \
          jsonl: {result: result}\n    silence_sec: 5\n",
     );

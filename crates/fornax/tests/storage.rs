@@ -79,10 +79,7 @@ fn a_log_is_searched_and_both_outputs_are_one() {
 #[test]
 fn a_gibibyte_of_log_costs_the_daemon_nothing() {
     let place = Place::new();
-    place.write(
-        "fornax.yaml",
-        "tools:\n  raw: { cmd: [sh, -c, '{prompt}'], redact: false }\n",
-    );
+    place.configure("tools:\n  raw: { cmd: [sh, -c, '{prompt}'], redact: false }\n");
     place.write(
         "plan.yaml",
         &format!(

@@ -4,101 +4,10 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-
-use support::{PATIENCE, Place, wait_for_file};
+use support::terminal::Terminal;
+use support::{Place, wait_for_file};
 
 const WAIT: &str = "touch began; until [ -e go ]; do sleep 0.02; done";
-
-/// A command at a terminal of 90 columns and 20 lines.
-struct Terminal {
-    script: Child,
-    output: Receiver<Vec<u8>>,
-    seen: String,
-}
-
-impl Terminal {
-    fn open(place: &Place, args: &str) -> Terminal {
-        let binary = env!("CARGO_BIN_EXE_fornax");
-        let line = format!("stty cols 90 rows 20 && exec {binary} {args}");
-        let inside = place.command(&[]);
-        let mut command = Command::new("script");
-        command.args([
-            "--quiet",
-            "--return",
-            "--flush",
-            "--command",
-            &line,
-            "/dev/null",
-        ]);
-        command.env_clear().current_dir(place.dir());
-        command.envs(
-            inside
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        command
-            .env("SHELL", "/bin/sh")
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut script = command.spawn().unwrap();
-        let mut stdout = script.stdout.take().unwrap();
-        let (sender, output) = mpsc::channel();
-        thread::spawn(move || {
-            let mut block = [0; 4096];
-            while let Ok(count @ 1..) = stdout.read(&mut block) {
-                if sender.send(block[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Terminal {
-            script,
-            output,
-            seen: String::new(),
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.script
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(keys.as_bytes())
-            .unwrap();
-    }
-
-    /// Waits until the text has been shown.
-    fn wait_for(&mut self, text: &str) {
-        while !self.seen.contains(text) {
-            let more = self.output.recv_timeout(PATIENCE);
-            let more = more.unwrap_or_else(|_| panic!("{text:?} is not shown: {:?}", self.seen));
-            self.seen += &String::from_utf8_lossy(&more);
-        }
-    }
-
-    /// Waits for the end: the exit code, and all that was shown.
-    fn end(mut self) -> (i32, String) {
-        while let Ok(more) = self.output.recv_timeout(PATIENCE) {
-            self.seen += &String::from_utf8_lossy(&more);
-        }
-        let code = self.script.wait().unwrap().code().unwrap();
-        (code, std::mem::take(&mut self.seen))
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Only a test that failed leaves it running; what runs in it is the place's to end.
-        if self.script.try_wait().is_ok_and(|ended| ended.is_none()) {
-            let _ = self.script.kill();
-        }
-    }
-}
 
 /// The run that the terminal shows.
 fn run_id(seen: &str) -> &str {

@@ -174,8 +174,7 @@ fn control_characters_of_a_plan_do_not_reach_the_terminal() {
 #[test]
 fn tools_say_what_is_wrong() {
     let place = Place::new();
-    place.write(
-        "fornax.yaml",
+    place.configure(
         "tools:\n  absent: {cmd: [no-such-program-here, \"{prompt}\"]}\n  \
          shell: {cmd: [./bin/version, \"{prompt}\"]}\n",
     );
@@ -193,7 +192,13 @@ fn tools_say_what_is_wrong() {
             .cloned()
             .unwrap()
     };
-    assert_eq!(tool("shell")["version"], "1.2.3");
+    // It can be used, and looking runs nothing of the project.
+    assert_eq!(tool("shell")["usable"], true);
+    assert!(tool("shell")["version"].is_null());
+    assert_eq!(
+        tool("shell")["problem"],
+        "not asked for its version: its path is relative"
+    );
     assert_eq!(tool("absent")["usable"], false);
     assert_eq!(
         tool("absent")["problem"],

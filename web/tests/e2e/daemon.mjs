@@ -27,6 +27,7 @@ export class Daemon {
       ...env,
     };
     await this.fornax("up", "--detach");
+    if ("fornax.yaml" in files) await this.fornax("trust");
     this.url = /http:\/\/[^\s]+/.exec(await this.fornax("status"))[0];
   }
 

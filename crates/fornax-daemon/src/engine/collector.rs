@@ -2,7 +2,6 @@
 //! why it did not succeed.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::agents::sessions::Sessions;
 use super::left;
 use super::{Message, SharedRules, artifacts_dir};
+use crate::files::open_regular;
 
 /// The longest results, in bytes; of more, the end is kept.
 const RESULTS_MAX_BYTES: u64 = 16 * 1024;
@@ -494,7 +494,7 @@ fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 pub(crate) fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
     let mut bytes = 0;

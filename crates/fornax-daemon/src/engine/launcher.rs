@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -258,7 +260,7 @@ impl Launcher {
         if let Some(runs) = dir.parent() {
             // The shim makes the task's own folder, and only that. Where the run's folder is gone, the
             // project is elsewhere.
-            match std::fs::create_dir(runs) {
+            match DirBuilder::new().mode(0o700).create(runs) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                     let message = format!("cannot create {}: {error}", runs.display());
                     return Err(Error::new(ErrorKind::Storage, message));
@@ -552,13 +554,19 @@ impl Herald {
                 .to_owned();
             // A shell has no version that would matter to anybody.
             if tool != "shell" {
+                // The task runs this program in any case, also one of the project.
+                let program = match program.contains('/') {
+                    true => self.root.join(program).to_string_lossy().into_owned(),
+                    false => program,
+                };
                 let wanted = Wanted {
                     name: tool,
                     program,
+                    is_trusted: true,
                 };
                 let version = self
                     .tools
-                    .look(&[wanted], &self.root)
+                    .look(&[wanted], None)
                     .pop()
                     .and_then(|found| found.version);
                 spec.record

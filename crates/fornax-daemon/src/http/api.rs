@@ -4,9 +4,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::RunId;
 use fornax_core::record::Actor;
@@ -15,12 +16,14 @@ use fornax_core::view::{Answer, CandidateView, FrameDetail, ProjectView, RunDeta
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Fail, Input, Path, Query, Trace, usage};
+use super::auth::Sender;
 use super::backend::{Backend, Ingested, RunPage, Status, TaskDetail};
 use super::{App, files, now_ms};
 use crate::home::storage;
 use crate::hub::Relocation;
 use crate::protocol::PROTOCOL;
 use crate::tools::Found;
+use crate::trust::{Decision, Review};
 
 /// How many runs a page has where the request does not say.
 const RUNS_DEFAULT: usize = 50;
@@ -28,6 +31,9 @@ const RUNS_DEFAULT: usize = 50;
 const RUNS_MAX: usize = 500;
 /// The largest `task.json` or `exit.json` that is shown.
 const RECORD_MAX_BYTES: u64 = 1 << 20;
+
+/// What only a person does.
+const TRUSTS: &str = "decides what is trusted";
 
 type Site<B> = State<Arc<App<B>>>;
 type Reply<T> = Result<Json<T>, Fail>;
@@ -64,13 +70,12 @@ pub(crate) struct Register {
 /// `POST /api/projects`
 pub(crate) async fn register<B: Backend>(
     State(app): Site<B>,
+    Extension(sender): Extension<Sender>,
     Input(body): Input<Register>,
 ) -> Reply<ProjectView> {
-    if !body.dir.is_absolute() {
-        return Err(usage(format!(
-            "`{}` is not an absolute path",
-            body.dir.display()
-        )));
+    absolute(&body.dir)?;
+    if body.relocation.is_some() {
+        sender.require_person(TRUSTS).await?;
     }
     Ok(Json(
         app.backend.register(&body.dir, body.relocation).await?,
@@ -97,10 +102,12 @@ pub(crate) struct Accept {
 /// `POST /api/runs/{run}/acceptance`
 pub(crate) async fn accept<B: Backend>(
     State(app): Site<B>,
+    Extension(sender): Extension<Sender>,
     Path(run): Path<RunId>,
     Query(query): Query<OfProject>,
     Input(body): Input<Accept>,
 ) -> Result<StatusCode, Fail> {
+    sender.require_person(TRUSTS).await?;
     let accepted = app.backend.accept(&query.project, run, body.digest);
     accepted.await?;
     Ok(StatusCode::NO_CONTENT)
@@ -113,6 +120,45 @@ pub(crate) async fn forget<B: Backend>(
 ) -> Result<StatusCode, Fail> {
     app.backend.forget(&project).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfDirectory {
+    dir: Option<PathBuf>,
+}
+
+/// `GET /api/trust`: what the configuration in a directory executes and where it stands; without a
+/// directory, all decisions.
+pub(crate) async fn review<B: Backend>(
+    State(app): Site<B>,
+    Query(of): Query<OfDirectory>,
+) -> Result<Response, Fail> {
+    Ok(match of.dir {
+        Some(dir) => Json(app.backend.review(absolute(&dir)?).await?).into_response(),
+        None => Json(app.backend.decided().await?).into_response(),
+    })
+}
+
+/// `POST /api/trust`: a person's decision.
+pub(crate) async fn decide<B: Backend>(
+    State(app): Site<B>,
+    Extension(sender): Extension<Sender>,
+    Input(decision): Input<Decision>,
+) -> Reply<Review> {
+    sender.require_person(TRUSTS).await?;
+    absolute(decision.dir())?;
+    Ok(Json(app.backend.decide(decision).await?))
+}
+
+fn absolute(dir: &std::path::Path) -> Result<&std::path::Path, Fail> {
+    match dir.is_absolute() {
+        true => Ok(dir),
+        false => Err(usage(format!(
+            "`{}` is not an absolute path",
+            dir.display()
+        ))),
+    }
 }
 
 /// `GET /api/projects/{id}/tools`
@@ -234,7 +280,14 @@ pub(crate) struct LoginLink {
 }
 
 /// `POST /api/login-links`
-pub(crate) async fn login_link<B: Backend>(State(app): Site<B>) -> Reply<LoginLink> {
+pub(crate) async fn login_link<B: Backend>(
+    State(app): Site<B>,
+    Extension(sender): Extension<Sender>,
+) -> Reply<LoginLink> {
+    // A browser that is logged in speaks for a person.
+    if let Sender::Process(_) = sender {
+        sender.require_person("logs a browser in").await?;
+    }
     let url = app.auth.new_login(now_ms())?;
     Ok(Json(LoginLink { url }))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fornax_core::error::{Error, ErrorKind};
@@ -15,12 +15,17 @@ use super::backend::Backend;
 use super::embed::{Embedding, Origin};
 use super::{App, page};
 use crate::home::{self, Home, storage};
+use crate::pool;
 use crate::secret::{self, Hash, SessionKey};
+use crate::trust;
+use crate::trust::caller::{Caller, ProcessId};
 
 /// Where MCP is spoken: the one place to which sessions' own tokens let in.
 pub(super) const MCP_PATH: &str = "/mcp";
 /// The cookie that holds a browser's session.
 pub(crate) const COOKIE: &str = "fornax_session";
+/// The longest refusal, in bytes.
+const REFUSAL_MAX_BYTES: usize = 1 << 20;
 /// How long a login link works.
 const LOGIN_MS: i64 = 60_000;
 /// How many login links work at once; a new one puts the oldest out.
@@ -33,10 +38,44 @@ const SESSIONS_MAX: usize = 64;
 /// How a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// Over the Unix socket, from a process of the daemon's user.
-    Unix,
+    /// Over the Unix socket, from this process of the daemon's user; none where it has ended.
+    Unix(Option<ProcessId>),
     /// Over TCP, from anybody on this machine, web pages in browsers included.
     Tcp,
+}
+
+/// Who sent a request, by what let it in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A process of the daemon's user, over the Unix socket.
+    Process(Option<ProcessId>),
+    /// A browser that is logged in.
+    Browser,
+    /// Somebody who knows the installation's token, over TCP.
+    Token,
+    /// A session of an agent, by its own token.
+    Session,
+    /// A browser that is about to log in.
+    Login,
+}
+
+impl Sender {
+    /// Refuses everybody who is not a person, or cannot be told from a program; `does` is what only
+    /// a person does.
+    pub async fn require_person(self, does: &'static str) -> Result<(), Error> {
+        match self {
+            Sender::Browser => Ok(()),
+            Sender::Process(process) => {
+                let caller = move || process.map_or(Caller::Unknown, ProcessId::caller);
+                pool::RECORDS.run(caller).await?.require_person(does)
+            }
+            Sender::Token | Sender::Session | Sender::Login => {
+                let what = format!("only a person {does}, and a token proves none");
+                Err(Error::new(ErrorKind::Forbidden, what)
+                    .with_help("a person has to do it, in a terminal of their own or on the page"))
+            }
+        }
+    }
 }
 
 /// The credentials of one home, and the names under which the daemon answers.
@@ -165,19 +204,29 @@ impl Auth {
     }
 
     /// Whether the request may go on.
-    fn admit(&self, request: &Request, peer: Peer, now_ms: i64) -> Result<(), Error> {
-        if peer == Peer::Tcp {
-            self.check_names(request)?;
-            let login = request.uri().path() == "/login" && request.method() == Method::GET;
-            let session = request.uri().path() == MCP_PATH
-                && bearer(request.headers()).is_some_and(|token| self.is_of_session(token));
-            if !login && !session && !self.knows(request.headers(), now_ms) {
-                let what = "Fornax does not know you";
-                return Err(Error::new(ErrorKind::Unauthorized, what)
-                    .with_help("run `fornax open`, or send the token of its home"));
-            }
+    fn admit(&self, request: &Request, peer: Peer, now_ms: i64) -> Result<Sender, Error> {
+        let sender = match peer {
+            Peer::Unix(process) => Sender::Process(process),
+            Peer::Tcp => self.admit_tcp(request, now_ms)?,
+        };
+        check_content_type(request)?;
+        Ok(sender)
+    }
+
+    fn admit_tcp(&self, request: &Request, now_ms: i64) -> Result<Sender, Error> {
+        self.check_names(request)?;
+        if request.uri().path() == "/login" && request.method() == Method::GET {
+            return Ok(Sender::Login);
         }
-        check_content_type(request)
+        if request.uri().path() == MCP_PATH
+            && bearer(request.headers()).is_some_and(|token| self.is_of_session(token))
+        {
+            return Ok(Sender::Session);
+        }
+        self.sender(request.headers(), now_ms).ok_or_else(|| {
+            Error::new(ErrorKind::Unauthorized, "Fornax does not know you")
+                .with_help("run `fornax open`, or send the token of its home")
+        })
     }
 
     /// Whether the request was meant for this daemon, by a page of its own or by no page at all.
@@ -214,15 +263,17 @@ impl Auth {
         self.session_key.check(token).is_some()
     }
 
-    /// Whether the request says who it is: by the token, else by a browser's session.
-    fn knows(&self, headers: &HeaderMap, now_ms: i64) -> bool {
+    /// Who the request says it is: by the token, else by a browser's session.
+    fn sender(&self, headers: &HeaderMap, now_ms: i64) -> Option<Sender> {
         if headers.contains_key(header::AUTHORIZATION) {
-            return bearer(headers).is_some_and(|token| Hash::of(token).is(&self.token));
+            let is_ours = bearer(headers).is_some_and(|token| Hash::of(token).is(&self.token));
+            return is_ours.then_some(Sender::Token);
         }
         texts(headers, &header::COOKIE)
             .flat_map(|cookies| cookies.split(';'))
             .filter_map(|cookie| cookie.trim().split_once('='))
             .any(|(name, value)| name == COOKIE && self.knows_session(value, now_ms))
+            .then_some(Sender::Browser)
     }
 
     fn knows_session(&self, cookie: &str, now_ms: i64) -> bool {
@@ -237,14 +288,17 @@ impl Auth {
 /// Lets a request in or answers it itself, and puts on every answer what every answer carries.
 pub(crate) async fn guard<B: Backend>(
     State(app): State<std::sync::Arc<App<B>>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     // A listener that does not say what it is counts as the one that is not trusted.
     let peer = request.extensions().get().copied().unwrap_or(Peer::Tcp);
     let path = request.uri().path().to_owned();
     let mut response = match app.auth.admit(&request, peer, super::now_ms()) {
-        Ok(()) => next.run(request).await,
+        Ok(sender) => {
+            request.extensions_mut().insert(sender);
+            without_commands(sender, next.run(request).await).await
+        }
         Err(error) => {
             tracing::debug!(path, %error, "refused");
             if error.kind == ErrorKind::Unauthorized && page::wanted(&request) {
@@ -257,6 +311,32 @@ pub(crate) async fn guard<B: Backend>(
     answer::secure(response.headers_mut());
     app.auth.embedding.mark(&path, response.headers_mut());
     response
+}
+
+/// The answer as its sender gets it: a refusal tells an agent that a person has to decide, and not
+/// which command does it.
+async fn without_commands(sender: Sender, response: Response) -> Response {
+    let Sender::Process(process) = sender else {
+        return response;
+    };
+    if response.status() != StatusCode::FORBIDDEN {
+        return response;
+    }
+    let caller = move || process.map_or(Caller::Unknown, ProcessId::caller);
+    if matches!(pool::RECORDS.run(caller).await, Ok(Caller::Person)) {
+        return response;
+    }
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Error,
+    }
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, REFUSAL_MAX_BYTES).await;
+    let body = body.unwrap_or_default();
+    match serde_json::from_slice::<Refusal>(&body) {
+        Ok(refusal) => Fail(trust::for_agent(refusal.error)).into_response(),
+        Err(_) => Response::from_parts(parts, body.into()),
+    }
 }
 
 /// A body that a plain form or a plain text could send from another site is not taken.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::feed::Feed;
 use crate::hub::Relocation;
 use crate::tools::Found;
+use crate::trust::{Decided, Decision, Review};
 
 /// The state behind the HTTP API. Implementations write these as `async fn`.
 ///
@@ -54,6 +55,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The projects and what they are doing.
     fn status(&self) -> impl Future<Output = Vec<ProjectStatus>> + Send;
+
+    /// What the configuration in a directory executes, and where it stands.
+    fn review(&self, dir: &Path) -> impl Future<Output = Result<Review, Error>> + Send;
+
+    /// All decisions about what is trusted.
+    fn decided(&self) -> impl Future<Output = Result<Decided, Error>> + Send;
+
+    /// Carries out a person's decision about what is trusted.
+    fn decide(&self, decision: Decision) -> impl Future<Output = Result<Review, Error>> + Send;
 
     /// A project's tools, and whether they can be used.
     fn tools_of(&self, project: &str) -> impl Future<Output = Result<Vec<Found>, Error>> + Send;

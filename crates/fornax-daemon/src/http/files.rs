@@ -111,9 +111,7 @@ pub(crate) fn open_beneath(dir: &Path, name: &Path) -> io::Result<File> {
 pub(crate) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+    crate::pool::RECORDS.run_io(work).await
 }
 
 /// These bytes of a file; an error where it has become shorter.

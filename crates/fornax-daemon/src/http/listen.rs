@@ -7,9 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
 use fornax_core::error::{Error, ErrorKind};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +26,7 @@ use super::logs::LineCounts;
 use super::patience::Patience;
 use super::{App, now_ms, routes, watch::Watches};
 use crate::home::{Home, storage};
+use crate::trust::caller::ProcessId;
 
 /// The port that is tried first, so that bookmarks hold.
 const PORT: u16 = 7717;
@@ -166,17 +170,19 @@ async fn accept<B: Backend>(
     listeners: &Listeners,
     connections: &mut JoinSet<()>,
 ) {
-    let tcp_router = routes::router(Arc::clone(app));
-    let unix_router = tcp_router.clone().layer(Extension(Peer::Unix));
+    let router = routes::router(Arc::clone(app));
     let [tcp_room, unix_room] = [(); 2].map(|()| Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     loop {
         tokio::select! {
             (stream, permit) = next(&tcp_room, || accept_tcp(&listeners.tcp)) => {
                 let stream = Patience::new(stream, WRITE_TIMEOUT);
-                connections.spawn(talk(stream, tcp_router.clone(), app.closing.subscribe(), permit));
+                let talk = talk(stream, Peer::Tcp, router.clone(), app.closing.subscribe(), permit);
+                connections.spawn(talk);
             }
-            (stream, permit) = next(&unix_room, || accept_unix(&listeners.unix)) => {
-                connections.spawn(talk(stream, unix_router.clone(), app.closing.subscribe(), permit));
+            ((stream, process), permit) = next(&unix_room, || accept_unix(&listeners.unix)) => {
+                let peer = Peer::Unix(process);
+                let talk = talk(stream, peer, router.clone(), app.closing.subscribe(), permit);
+                connections.spawn(talk);
             }
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
@@ -214,27 +220,36 @@ async fn accept_tcp(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+/// The connection, and the process that made it, where that still lives.
+async fn accept_unix(listener: &UnixListener) -> io::Result<(UnixStream, Option<ProcessId>)> {
     let (stream, _) = listener.accept().await?;
-    let user = stream.peer_cred()?.uid();
+    let credentials = stream.peer_cred()?;
+    let user = credentials.uid();
     if user != rustix::process::geteuid().as_raw() {
         let what = format!("user {user} is not the daemon's");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
     }
-    Ok(stream)
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
+    Ok((stream, pid.and_then(ProcessId::of)))
 }
 
 /// Answers the requests of one connection.
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
+    peer: Peer,
     router: Router,
     mut closing: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 ) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

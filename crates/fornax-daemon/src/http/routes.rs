@@ -24,6 +24,8 @@ fn table<B: Backend>() -> Vec<Route<B>> {
         ("POST", "/api/projects", post(api::register)),
         ("DELETE", "/api/projects/{id}", delete(api::forget)),
         ("GET", "/api/projects/{id}/tools", get(api::tools)),
+        ("GET", "/api/trust", get(api::review)),
+        ("POST", "/api/trust", post(api::decide)),
         ("GET", "/api/snapshot", get(api::snapshot)),
         ("GET", "/api/events", get(sse::events)),
         ("GET", "/api/runs", get(api::runs)),

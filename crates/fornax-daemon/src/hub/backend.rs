@@ -23,8 +23,9 @@ use crate::feed::Feed;
 use crate::find;
 use crate::history;
 use crate::http::backend::{Backend, Ingested, ProjectStatus, Rejected, RunPage};
-use crate::plans::load_config;
+use crate::pool;
 use crate::tools::Found;
+use crate::trust::{Decided, Decision, Review};
 
 /// How many of a project's newest runs a snapshot names, beside those that go on.
 const RECENT_RUNS: usize = 20;
@@ -87,12 +88,27 @@ impl Backend for Hub {
     async fn tools_of(&self, project: &str) -> Result<Vec<Found>, Error> {
         let engine = self.engine(project)?;
         let tools = Arc::clone(&self.shared.tools);
-        blocking(move || {
+        let trust = self.trust.clone();
+        let look = move || {
             let root = engine.project().root();
-            let config = load_config(root)?;
-            Ok::<_, Error>(tools.of_project(&config, root))
-        })
-        .await?
+            Ok::<_, Error>(tools.of_project(&trust.read(root)?, root))
+        };
+        pool::FILES.run(look).await?
+    }
+
+    async fn review(&self, dir: &Path) -> Result<Review, Error> {
+        let (trust, dir) = (self.trust.clone(), dir.to_owned());
+        pool::FILES.run(move || trust.review(&dir)).await?
+    }
+
+    async fn decided(&self) -> Result<Decided, Error> {
+        let trust = self.trust.clone();
+        pool::RECORDS.run(move || trust.decided()).await?
+    }
+
+    async fn decide(&self, decision: Decision) -> Result<Review, Error> {
+        let trust = self.trust.clone();
+        pool::FILES.run(move || trust.decide(&decision)).await?
     }
 
     async fn snapshot(&self) -> Snapshot {

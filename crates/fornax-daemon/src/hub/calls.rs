@@ -19,9 +19,12 @@ use super::callers::Known;
 use super::requests::{fresh_id, stop_all, task_of};
 use super::{Hub, blocking};
 use crate::engine::{Asked, Engine};
+use crate::files::open_beneath;
 use crate::find;
 use crate::http::backend::Backend;
-use crate::plans::{load_config, load_plan};
+use crate::plans::{NamedBy, load_config, load_plan};
+use crate::pool;
+use crate::trust::{self, Trust};
 
 /// How long a question waits for its answer where the call does not say, and at most.
 const ANSWER_WAIT_S: u64 = 600;
@@ -36,6 +39,20 @@ impl Hub {
     /// Carries a call out.
     pub(super) async fn call(&self, name: &str, request: ToolRequest) -> Result<Reply, Error> {
         let known = self.known(&request.caller).await?;
+        let by_agent = known.actor() != Actor::HUMAN;
+        let reply = self.call_of(known, name, request).await;
+        reply.map_err(|error| match by_agent {
+            true => trust::for_agent(error),
+            false => error,
+        })
+    }
+
+    async fn call_of(
+        &self,
+        known: Known,
+        name: &str,
+        request: ToolRequest,
+    ) -> Result<Reply, Error> {
         let mut arguments = request.arguments;
         // What agents say is kept in the journal, and a secret has no place there.
         known.engine.rules().redact_json(&mut arguments);
@@ -56,7 +73,7 @@ impl Hub {
                 };
                 self.begin(&known, command, request.cmd_id).await
             }
-            Call::PlanCheck(check) => check_plan(&known.engine, check).await,
+            Call::PlanCheck(check) => check_plan(&known, check, &self.trust).await,
             Call::TaskStatus(status) => self.task_status(&known.engine, &status.id).await,
             Call::TaskLogs(logs) => self.task_logs(&known.engine, logs).await,
             Call::TaskStop(stop) => {
@@ -99,7 +116,7 @@ impl Hub {
                             known.engine.project().root().to_owned(),
                             add.artifact.clone(),
                         );
-                        Some(blocking(move || look_at(&root, &named)).await??)
+                        Some(pool::FILES.run(move || look_at(&root, &named)).await??)
                     }
                     _ => None,
                 };
@@ -307,11 +324,16 @@ fn gone(what: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no {what}"))
 }
 
-async fn check_plan(engine: &Engine, check: tools::PlanCheck) -> Result<Reply, Error> {
-    let root = engine.project().root().to_owned();
-    let checked = blocking(move || {
-        let config = load_config(&root)?;
-        let plan = load_plan(&root, Path::new(&check.path), &config)?;
+async fn check_plan(known: &Known, check: tools::PlanCheck, trust: &Trust) -> Result<Reply, Error> {
+    let root = known.engine.project().root().to_owned();
+    let named_by = match known.actor() == Actor::HUMAN {
+        true => NamedBy::Person,
+        false => NamedBy::Agent,
+    };
+    let trust = trust.clone();
+    let checked = pool::FILES.run(move || {
+        let config = load_config(&root, &trust)?;
+        let plan = load_plan(&root, Path::new(&check.path), &config, named_by)?;
         let warnings: Vec<String> = plan
             .warnings
             .iter()
@@ -404,7 +426,9 @@ fn stays_within(root: &Path, path: &Path) -> bool {
 
 /// The end of a file as text, and the file's size; nothing where there is no file yet.
 fn end_of_file(path: &Path, bytes: u64) -> std::io::Result<(String, u64)> {
-    let mut file = match std::fs::File::open(path) {
+    let folder = path.parent().unwrap_or(path);
+    let name = path.strip_prefix(folder).unwrap_or(path);
+    let mut file = match open_beneath(folder, name) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Ok((String::new(), 0));

@@ -21,9 +21,11 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{Engine, Shared};
 use crate::feed::Feed;
 use crate::home::Home;
+use crate::pool;
 use crate::registry::Registry;
 use crate::secret::SessionKey;
 use crate::tools::Tools;
+use crate::trust::Trust;
 use requests::stop_all;
 
 pub use locate::{MOVED_OR_COPIED_HELP, Relocation};
@@ -31,6 +33,7 @@ pub use locate::{MOVED_OR_COPIED_HELP, Relocation};
 /// The projects that the daemon looks after.
 pub struct Hub {
     home: Home,
+    trust: Trust,
     shared: Shared,
     projects: RwLock<BTreeMap<String, Entry>>,
     /// Held while projects are taken up or let go, so that each is taken up once.
@@ -68,6 +71,7 @@ impl Hub {
         let (displaced, gone) = mpsc::unbounded_channel();
         let state_dir = home.dir().to_owned();
         let hub = Arc::new(Hub {
+            trust: Trust::of(&home),
             home,
             shared: Shared {
                 state_dir,
@@ -173,15 +177,9 @@ impl Hub {
     }
 }
 
-/// Runs what blocks on a thread where that is allowed.
+/// Reads or writes records on a thread where that may block; see [`pool`].
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            format!("a thread of the daemon failed: {error}"),
-        )
-    })
+    pool::RECORDS.run(work).await
 }

@@ -12,7 +12,7 @@ use super::locate::{Relocation, locate};
 use super::requests::settings;
 use super::{Entry, Hub, blocking};
 use crate::engine::{Engine, Place, Settings};
-use crate::plans::load_config;
+use crate::pool;
 use crate::registry::Registry;
 
 impl Hub {
@@ -97,7 +97,7 @@ impl Hub {
     /// Ends an engine. Its tasks live on, but for those that it has stopped itself.
     async fn close(&self, engine: Arc<Engine>) -> Result<(), Error> {
         self.remove(engine.id());
-        blocking(move || engine.close()).await
+        pool::PROJECTS.run(move || engine.close()).await
     }
 
     fn remove(&self, id: &str) {
@@ -150,8 +150,11 @@ impl Hub {
         answer: Option<Relocation>,
     ) -> Result<(Arc<Engine>, ProjectView), (String, Error)> {
         let unknown = id_of(dir.as_os_str().as_encoded_bytes());
-        let (shared, home) = (self.shared.clone(), self.home.clone());
-        let located = blocking(move || locate(&home, &shared.installation, &dir, answer));
+        let (shared, home, trust) = (self.shared.clone(), self.home.clone(), self.trust.clone());
+        let located = pool::PROJECTS.run(move || {
+            trust.check_new_place(&dir)?;
+            locate(&home, &shared.installation, &dir, answer)
+        });
         let located = located.await.and_then(|located| located);
         let located = located.map_err(|error| (unknown, error))?;
         let id = id_of(&located.key.to_le_bytes());
@@ -167,14 +170,16 @@ impl Hub {
         }
         let shared = self.shared.clone();
         let (project, engine_id) = (located.project, id.clone());
-        let engine = blocking(move || {
-            let settings = load_config(project.root()).map_or_else(
+        let trust = self.trust.clone();
+        let engine = pool::PROJECTS.run(move || {
+            // Limits and redaction execute nothing: they hold whether or not the rest is trusted.
+            let settings = trust.read(project.root()).map_or_else(
                 |bad| {
                     // A plan will not start before it is mended; what runs already goes on.
                     tracing::warn!(error = %Error::from(bad), "the project's configuration cannot be used");
                     Settings::default()
                 },
-                |config| settings(&config),
+                |reading| settings(&reading.config),
             );
             Engine::open(engine_id, project, settings, shared)
         });

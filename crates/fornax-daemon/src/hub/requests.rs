@@ -13,11 +13,13 @@ use fornax_core::view::Answer;
 use fornax_plan::config::Config;
 use fornax_redact::Rules;
 
+use super::Hub;
 use super::callers::by_hand;
-use super::{Hub, blocking};
 use crate::engine::{Engine, Look, Settings};
 use crate::find;
-use crate::plans::{BadFile, load_config, load_plan};
+use crate::plans::{BadFile, NamedBy, load_plan};
+use crate::pool;
+use crate::trust::Trust;
 
 /// How many tasks run at once in a project that does not say so: agents mostly wait for their
 /// models, so a machine of few cores runs a few all the same.
@@ -31,8 +33,13 @@ impl Hub {
     ) -> Result<Answer, Error> {
         let engine = self.engine(&request.project)?;
         let root = engine.project().root().to_owned();
-        let wanted = request.command.clone();
-        let (spec, settings) = blocking(move || resolve(&root, wanted)).await??;
+        let (wanted, trust) = (request.command.clone(), self.trust.clone());
+        let named_by = match actor == Actor::HUMAN {
+            true => NamedBy::Person,
+            false => NamedBy::Agent,
+        };
+        let work = move || resolve(&root, wanted, &trust, named_by);
+        let (spec, settings) = pool::FILES.run(work).await??;
         engine
             .start(spec, settings, actor, request.cmd_id.clone())
             .await
@@ -56,9 +63,9 @@ impl Hub {
         let task = task_of(&engine, target).await?;
         let spec = engine.rerun(task).await?;
         let root = engine.project().root().to_owned();
-        let (tool, model) = (tool.clone(), model.clone());
-        let resolved = blocking(move || {
-            let config = load_config(&root)?;
+        let (tool, model, trust) = (tool.clone(), model.clone(), self.trust.clone());
+        let resolved = pool::FILES.run(move || {
+            let config = trust.config(&root)?;
             let spec = with_tool(spec, tool, model, &config)?;
             let settings = settings(&config);
             refuse_secrets(&spec, &settings.rules)?;
@@ -91,8 +98,9 @@ impl Hub {
         let task = task_of(&engine, target).await?;
         let spec = engine.go_on(task, prompt.clone(), *fork).await?;
         let root = engine.project().root().to_owned();
-        let resolved = blocking(move || {
-            let settings = settings(&load_config(&root)?);
+        let trust = self.trust.clone();
+        let resolved = pool::FILES.run(move || {
+            let settings = settings(&trust.config(&root)?);
             refuse_secrets(&spec, &settings.rules)?;
             Ok::<_, Error>((spec, settings))
         });
@@ -187,6 +195,8 @@ impl Hub {
             return Err(Error::new(ErrorKind::Internal, "not a retry"));
         };
         let engine = self.engine(&request.project)?;
+        let (root, trust) = (engine.project().root().to_owned(), self.trust.clone());
+        pool::FILES.run(move || trust.config(&root)).await??;
         let target = find::target(&engine, target).await?;
         find::take_up(&engine, target).await?;
         let from = match (target, from) {
@@ -399,12 +409,17 @@ pub(super) fn fresh_id() -> Result<CmdId, Error> {
 }
 
 /// What a request to start something comes to, by the project's files as they are now.
-fn resolve(root: &Path, request: Request) -> Result<(RunSpec, Settings), Error> {
-    let config = load_config(root)?;
+fn resolve(
+    root: &Path,
+    request: Request,
+    trust: &Trust,
+    named_by: NamedBy,
+) -> Result<(RunSpec, Settings), Error> {
+    let config = trust.config(root)?;
     let wrong = |found| Error::from(BadFile::Wrong(found));
     let mut spec = match request {
         Request::RunPlan { path, inputs } => {
-            let plan = load_plan(root, Path::new(&path), &config)?;
+            let plan = load_plan(root, Path::new(&path), &config, named_by)?;
             plan.resolve(inputs).map_err(wrong)?
         }
         Request::RunTask {

@@ -33,6 +33,13 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             format!("/api/projects/{PROJECT}/tools"),
             "",
         ),
+        ("GET", "/api/trust", "/api/trust".into(), ""),
+        (
+            "POST",
+            "/api/trust",
+            "/api/trust".into(),
+            r#"{"decision":"path","dir":"/"}"#,
+        ),
         ("GET", "/api/snapshot", "/api/snapshot".into(), ""),
         ("GET", "/api/events", "/api/events".into(), ""),
         ("GET", "/api/runs", format!("/api/runs?{project}"), ""),
@@ -47,6 +54,18 @@ fn routes_and_requests() -> Vec<(&'static str, &'static str, String, &'static st
             "/api/runs/{run}/events",
             format!("/api/runs/{RUN}/events?{project}"),
             "",
+        ),
+        (
+            "GET",
+            "/api/runs/{run}/acceptance",
+            format!("/api/runs/{RUN}/acceptance?{project}"),
+            "",
+        ),
+        (
+            "POST",
+            "/api/runs/{run}/acceptance",
+            format!("/api/runs/{RUN}/acceptance?{project}"),
+            r#"{"digest":"x"}"#,
         ),
         (
             "GET",
@@ -376,6 +395,10 @@ async fn every_route_refuses_every_forgery_and_takes_every_variation() {
             let reply = send(&site, &with(&headers), body.as_bytes()).await;
             // Of all routes only this one says 401 by itself: the code is a guess.
             let let_in = !matches!(reply.status, 401 | 403) || path == "/login?code=guess";
+            // A token proves no person.
+            let is_decision =
+                *method == "POST" && (path == "/api/trust" || path.contains("/acceptance"));
+            let let_in = let_in || (is_decision && name != "cookie" && reply.status == 403);
             assert!(let_in, "{method} {path}: {name}: {}", reply.status);
             assert_secure(&reply.headers);
         }

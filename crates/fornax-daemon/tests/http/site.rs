@@ -24,6 +24,7 @@ use fornax_daemon::http::backend::{Backend, Ingested, ProjectStatus, Rejected, R
 use fornax_daemon::http::{self, Auth, Origin};
 use fornax_daemon::hub::Relocation;
 use fornax_daemon::tools::{Found, Tools};
+use fornax_daemon::trust::{Decided, Decision, Reading, Review, Standing, Trust};
 use fornax_plan::config::Config;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,10 +46,11 @@ pub struct Memory {
     pub run: Mutex<RunView>,
     /// Whether `shutdown` was called, and with what.
     pub told_to_end: Mutex<Option<bool>>,
+    trust: Trust,
 }
 
 impl Memory {
-    fn new(dir: PathBuf, feed: Feed) -> Memory {
+    fn new(dir: PathBuf, feed: Feed, trust: Trust) -> Memory {
         let task: TaskId = TASK.parse().unwrap();
         let run: RunId = RUN.parse().unwrap();
         Memory {
@@ -99,6 +101,7 @@ impl Memory {
                 seq: 1,
             }),
             told_to_end: Mutex::new(None),
+            trust,
         }
     }
 
@@ -205,8 +208,24 @@ impl Backend for Memory {
 
     async fn tools_of(&self, project: &str) -> Result<Vec<Found>, Error> {
         self.check(project)?;
-        let config = Config::load(None).unwrap();
-        Ok(Tools::default().of_project(&config, &self.dir))
+        let reading = Reading {
+            config: Config::load(None).unwrap(),
+            digest: None,
+            standing: Standing::ExecutesNothing,
+        };
+        Ok(Tools::default().of_project(&reading, &self.dir))
+    }
+
+    async fn review(&self, dir: &Path) -> Result<Review, Error> {
+        self.trust.review(dir)
+    }
+
+    async fn decided(&self) -> Result<Decided, Error> {
+        self.trust.decided()
+    }
+
+    async fn decide(&self, decision: Decision) -> Result<Review, Error> {
+        self.trust.decide(&decision)
     }
 
     async fn snapshot(&self) -> Snapshot {
@@ -363,7 +382,11 @@ impl Site {
             .as_millis() as i64;
         let old_link = auth.new_login(now_ms - 61_000).unwrap();
         let new_link = auth.new_login(now_ms).unwrap();
-        let memory = Arc::new(Memory::new(temp.path().join("project"), feed));
+        let memory = Arc::new(Memory::new(
+            temp.path().join("project"),
+            feed,
+            Trust::of(&home),
+        ));
         std::fs::create_dir_all(&memory.dir).unwrap();
         let (end, mut ended) = watch::channel(false);
         let shutdown = async move { drop(ended.wait_for(|end| *end).await) };

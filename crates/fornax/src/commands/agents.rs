@@ -93,13 +93,14 @@ fn look(context: &Context) -> Result<Vec<Row>, crate::failure::Failure> {
         .map(|agent| Wanted {
             name: agent.name.to_owned(),
             program: agent.program.to_owned(),
+            is_trusted: true,
         })
         .collect();
     let machine = Machine {
         env: &|name| std::env::var(name).ok(),
         is_file: &|path| path.is_file(),
     };
-    let found = Tools::default().look(&wanted, &dir);
+    let found = Tools::default().look(&wanted, Some(&dir));
     let row = |(agent, found): (&Agent, fornax_daemon::tools::Found)| {
         let support = agent.support(found.version.as_deref());
         let login = agent.login(&machine);

@@ -8,8 +8,11 @@ use std::path::Path;
 
 use fornax_core::error::{EXIT_DONE, EXIT_FAILED, Error, ErrorKind};
 use fornax_daemon::home::Home;
+use fornax_daemon::plans::BadFile;
 use fornax_daemon::protocol::{PROTOCOL, mismatch};
 use fornax_daemon::tools::{Tools, Wanted};
+use fornax_daemon::trust::ownership::ignores_modes;
+use fornax_daemon::trust::{Reading, Standing, Trust};
 use fornax_journal::repair::Scope;
 use fornax_journal::{Project, Severity};
 use serde::Serialize;
@@ -86,7 +89,7 @@ pub fn doctor(context: &Context, args: Doctor) -> Outcome {
     if args.fix {
         return repair::fix(context, args.yes);
     }
-    let dir = context.project_dir()?;
+    let dir = context.anyones_project_dir()?;
     let mut checks = Vec::new();
     match Home::from_env() {
         Ok(home) => {
@@ -343,8 +346,9 @@ fn program(name: &'static str, needed_for: &str) -> Check {
     let wanted = [Wanted {
         name: name.to_owned(),
         program: name.to_owned(),
+        is_trusted: true,
     }];
-    match Tools::default().look(&wanted, Path::new("/")).pop() {
+    match Tools::default().look(&wanted, None).pop() {
         Some(found) if found.usable => {
             Check::ok(name, found.version.unwrap_or_else(|| "is there".to_owned()))
         }
@@ -371,12 +375,36 @@ fn node() -> Check {
     }
 }
 
+/// What a person has decided about the project's configuration, and where only owners count.
+fn trusted(dir: &Path, reading: &Reading) -> Vec<Check> {
+    const NAME: &str = "trust";
+    let mut checks = vec![match reading.standing {
+        Standing::ExecutesNothing => Check::ok(NAME, "fornax.yaml executes nothing of its own"),
+        Standing::Trusted => Check::ok(NAME, "what fornax.yaml executes is trusted"),
+        Standing::Always => Check::ok(
+            NAME,
+            "fornax.yaml is followed whatever it executes: you chose always for this project",
+        ),
+        Standing::Undecided | Standing::Declined => Check::warn(
+            NAME,
+            "what fornax.yaml executes is not trusted, so nothing is started here",
+            "`fornax trust list` shows it, `fornax trust` accepts it",
+        ),
+    }];
+    if ignores_modes(dir) {
+        let message = "chmod has no effect on this file system: only the owner of a file counts";
+        checks.push(Check::ok("ownership", message));
+    }
+    checks
+}
+
 /// The configuration and the tools. A tool that is not there is no fault until a plan uses it.
 fn of_tools(dir: &Path) -> Vec<Check> {
     const CONFIGURATION: &str = "configuration";
-    let config = match plan::config(dir) {
-        Ok(config) => config,
-        Err(Failure::Plan(diagnostics)) => {
+    let trust = Trust::from_env();
+    let reading = match trust.read(dir) {
+        Ok(reading) => reading,
+        Err(BadFile::Wrong(diagnostics)) => {
             let message = "fornax.yaml cannot be used";
             let error = Error::new(ErrorKind::Usage, message);
             return vec![Check::fail(
@@ -384,16 +412,16 @@ fn of_tools(dir: &Path) -> Vec<Check> {
                 error.with_help(plan::rendered(&diagnostics)),
             )];
         }
-        Err(Failure::Error(error)) => return vec![Check::fail(CONFIGURATION, error)],
-        Err(Failure::NobodyReads) => return Vec::new(),
+        Err(BadFile::Unreadable(error)) => return vec![Check::fail(CONFIGURATION, error)],
     };
     let mut checks = vec![Check::ok(
         CONFIGURATION,
-        format!("{} tools", config.tools.len()),
+        format!("{} tools", reading.config.tools.len()),
     )];
+    checks.extend(trusted(dir, &reading));
     checks.extend(
         Tools::default()
-            .of_project(&config, dir)
+            .of_project(&reading, dir)
             .into_iter()
             .map(|tool| {
                 let version = tool.version.as_deref().unwrap_or("no version");

@@ -4,6 +4,7 @@
 //! that were in the reading already are taken over again, which does no harm.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use fornax_core::error::{EXIT_INTERRUPTED, ErrorKind};
@@ -15,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::trust;
 use crate::cli::Follow;
 use crate::daemon::{Changes, Daemon, News};
 use crate::failure::{Failure, Outcome, fail};
@@ -74,7 +76,15 @@ pub async fn command(
     manner: Manner,
 ) -> Outcome {
     let changes = daemon.changes().await?;
-    let answer = daemon.command(project, request).await?;
+    let answer = match daemon.command(project, request.clone()).await {
+        Err(Failure::Error(error)) if error.kind == ErrorKind::Forbidden => {
+            if !trust::ask(daemon, Path::new(&project.dir)).await? {
+                return Err(error.into());
+            }
+            daemon.command(project, request).await?
+        }
+        answer => answer?,
+    };
     let Some(run) = answer.run else {
         return fail(
             ErrorKind::Internal,

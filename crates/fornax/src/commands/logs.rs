@@ -7,6 +7,7 @@ use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::view::{ProjectView, RunDetail, TaskView};
+use fornax_daemon::files::open_beneath;
 
 use super::Context;
 use crate::cli::Logs;
@@ -203,7 +204,10 @@ fn tail(
             format!("cannot read {}: {error}", path.display()),
         )
     };
-    let file = match File::open(path) {
+    let folder = path.parent().unwrap_or(path);
+    let name = path.strip_prefix(folder).unwrap_or(path);
+    // A task may have put anything in the place of its log.
+    let file = match open_beneath(folder, name) {
         // A task that has not started has written nothing yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         file => file.map_err(cannot)?,

@@ -19,6 +19,7 @@ mod server;
 mod session;
 mod steer;
 mod tools;
+mod trust;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use clap::CommandFactory;
 use fornax_core::error::ErrorKind;
 use fornax_core::view::ProjectView;
 use fornax_daemon::home::Home;
+use fornax_daemon::trust::Trust;
 
 use crate::cli::{Cli, Command, Completions, Plan};
 use crate::daemon::Daemon;
@@ -82,7 +84,7 @@ pub fn run(cli: Cli) -> Outcome {
             Some(id) => wait(session::open(&context, &id, args.print)),
             None => wait(server::open(&context, args.print)),
         },
-        Command::Trust(args) => wait(projects::trust(&context, args)),
+        Command::Trust(args) => wait(trust::trust(&context, args)),
         Command::Forget(args) => wait(projects::forget(&context, args)),
         Command::Doctor(args) => doctor::doctor(&context, args),
         Command::Verify(args) => journal::verify(&context, args),
@@ -115,7 +117,12 @@ fn completions(args: &Completions) -> Outcome {
 
 impl Context {
     fn project_dir(&self) -> Result<ProjectDir, Failure> {
-        ProjectDir::find(self.dir.as_deref())
+        ProjectDir::find(self.dir.as_deref(), &Trust::from_env())
+    }
+
+    /// The same, whoever owns its files: for commands that look at that.
+    fn anyones_project_dir(&self) -> Result<ProjectDir, Failure> {
+        ProjectDir::find_anyones(self.dir.as_deref())
     }
 
     /// The daemon, started where none runs, and the project, which it looks after from now on.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use fornax_core::error::{EXIT_DONE, Error, ErrorKind};
 use fornax_core::spec::RunSpec;
-use fornax_daemon::plans::{BadFile, load_config, load_plan};
+use fornax_daemon::plans::{BadFile, NamedBy, load_config, load_plan};
+use fornax_daemon::trust::Trust;
 use fornax_plan::config::Config;
 use fornax_plan::{Diagnostic, Place, Plan, Severity, graph};
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ pub fn inputs(given: Vec<(String, String)>) -> Result<Inputs, Failure> {
 
 /// The project's configuration.
 pub fn config(dir: &Path) -> Result<Config, Failure> {
-    Ok(load_config(dir)?)
+    Ok(load_config(dir, &Trust::from_env())?)
 }
 
 /// Checks the plan with its inputs, and gives its absolute path. Warnings are told.
@@ -59,7 +60,10 @@ fn load(context: &Context, path: &Path) -> Result<(String, Plan), Failure> {
         let message = format!("{} is not UTF-8", found.display());
         return fail(ErrorKind::Usage, message, "give the plan another name");
     };
-    Ok((text.to_owned(), load_plan(&dir, &found, &config)?))
+    Ok((
+        text.to_owned(),
+        load_plan(&dir, &found, &config, NamedBy::Person)?,
+    ))
 }
 
 impl From<BadFile> for Failure {

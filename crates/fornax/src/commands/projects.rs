@@ -8,12 +8,13 @@ use fornax_core::view::{CandidateView, OpenWork, ProjectView};
 use fornax_daemon::home::Home;
 
 use super::Context;
-use crate::cli::{Forget, Trust};
+use crate::cli::Forget;
 use crate::daemon::{AnyStatus, Daemon};
 use crate::failure::{Failure, Outcome, fail};
 use crate::out::{self, BOLD, DIM, YELLOW, paint};
 use crate::render::run_status;
 use crate::text::{one_line, safe};
+use crate::trust_cli::Trust;
 
 /// No longer looks after a project.
 pub async fn forget(context: &Context, args: Forget) -> Outcome {
@@ -56,27 +57,8 @@ pub async fn forget(context: &Context, args: Forget) -> Outcome {
     Ok(EXIT_DONE)
 }
 
-pub async fn trust(context: &Context, args: Trust) -> Outcome {
-    if let Some(target) = &args.target {
-        let Ok(run) = target.parse() else {
-            return fail(
-                ErrorKind::Usage,
-                format!("`{target}` is not the id of a run"),
-                "`fornax runs` lists the runs",
-            );
-        };
-        return accept_run(context, run, args).await;
-    }
-    let project = context.project_dir()?;
-    let daemon = Daemon::reach(&Home::from_env()?).await?;
-    let relocation = if args.copied { "copied" } else { "moved" };
-    let view = daemon.register_as(&project.dir, Some(relocation)).await?;
-    out::print(&format!("{} is trusted", one_line(&view.dir)))?;
-    Ok(EXIT_DONE)
-}
-
 /// Shows what a read-only run would execute, and accepts it.
-async fn accept_run(context: &Context, run: RunId, how: Trust) -> Outcome {
+pub async fn accept_run(context: &Context, run: RunId, how: Trust) -> Outcome {
     let (daemon, project) = context.project().await?;
     let candidate = daemon.candidate(&project, run).await?;
     if how.json {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use fornax_core::agent::DriverKind;
 use fornax_core::error::{Error, ErrorKind};
 use fornax_daemon::git::{Git, GitError};
+use fornax_daemon::home::Home;
+use fornax_daemon::trust::Trust;
 use fornax_stub_model::{Options, Script, StubModel, recipes};
 
 use super::{Context, plan};
@@ -32,10 +34,13 @@ pub async fn rehearse(context: &Context, args: Rehearse) -> Outcome {
     let project = context.project_dir()?.dir;
     let inputs = plan::inputs(args.inputs.clone())?;
     let path = plan::check(context, &args.plan, &inputs)?;
+    // A rehearsal executes what a run executes: a person has to trust it in the project.
+    let config = Trust::from_env().config(&project)?;
     only_known_agents(context, &path)?;
     let script = script(args.script.as_deref())?;
     let stage = Stage::build(&project)?;
     let plan = stage.bring(&project, Path::new(&path))?;
+    Trust::of(&Home::open(stage.state().join("fornax"))?).record_own(&stage.work, &config)?;
     let stub = StubModel::start(script, Options::default()).await;
     let stub = match stub {
         Ok(stub) => stub,

@@ -2,8 +2,9 @@
 
 use fornax_core::error::EXIT_DONE;
 use fornax_daemon::tools::Tools;
+use fornax_daemon::trust::Trust;
 
-use super::{Context, plan};
+use super::Context;
 use crate::cli::Json;
 use crate::failure::Outcome;
 use crate::out::{self, GREEN, RED, paint};
@@ -12,7 +13,8 @@ use crate::text::one_line;
 
 pub fn tools(context: &Context, args: Json) -> Outcome {
     let dir = context.project_dir()?.dir;
-    let found = Tools::default().of_project(&plan::config(&dir)?, &dir);
+    let reading = Trust::from_env().read(&dir)?;
+    let found = Tools::default().of_project(&reading, &dir);
     if args.json {
         out::json(&found)?;
         return Ok(EXIT_DONE);

@@ -63,7 +63,7 @@ impl Stage {
         let dir = place.dir().canonicalize().unwrap();
         let init = Command::new("git").args(["init", "-q"]).arg(&dir).status();
         assert!(init.unwrap().success());
-        place.write("fornax.yaml", tools);
+        place.configure(tools);
         let script = Script::parse(script).unwrap();
         let options = Options {
             vars: [("dir".to_owned(), dir.display().to_string())].into(),

@@ -3,12 +3,16 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without ends it")]
 
+pub mod terminal;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use fornax_daemon::home::Home;
+use fornax_daemon::trust::{Decision, Trust};
 use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -55,6 +59,18 @@ impl Place {
         let path = self.dir().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Writes the project's `fornax.yaml`, and has it followed as a person who chose always would.
+    pub fn configure(&self, text: &str) {
+        self.write("fornax.yaml", text);
+        let home = Home::open(self.state().join("fornax")).unwrap();
+        let always = Decision::Accept {
+            dir: self.dir(),
+            digest: None,
+            always: true,
+        };
+        Trust::of(&home).decide(&always).unwrap();
     }
 
     /// The binary in this place, with nothing of the environment but `PATH`.

@@ -64,6 +64,7 @@ before(async () => {
     DISABLE_AUTOUPDATER: "1",
   };
   await fornax("up", "--detach");
+  await fornax("trust");
   browser = await launch();
 });
 after(async () => {

@@ -3,8 +3,9 @@
 //! while it is needed, and ended when nobody has needed it for a while.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -108,7 +109,7 @@ impl Services {
         };
         let name = format!("{kind}-{}", key(program, own_env));
         let dir = self.dir.join(&name);
-        std::fs::create_dir_all(&dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let password = password(&dir)?;
         env.retain(|(name, _)| !name.starts_with("FORNAX_") && name != "PWD");
         env.push(("PWD".to_owned(), self.root.display().to_string()));
@@ -143,7 +144,10 @@ impl Services {
         if std::fs::read_to_string(&file).is_ok_and(|text| text == opencode_server::PLUGIN) {
             return Ok(file);
         }
-        std::fs::create_dir_all(&self.dir)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)?;
         let new = self.dir.join("fornax.js.new");
         std::fs::write(&new, opencode_server::PLUGIN)?;
         std::fs::rename(new, &file)?;

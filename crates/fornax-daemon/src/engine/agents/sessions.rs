@@ -21,6 +21,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use super::super::{Message, SharedRules};
 use super::reports::Calls;
 use super::telemetry::{self, Tracer};
+use crate::files;
 
 /// The file that a host writes.
 const FILE: &str = "session.jsonl";
@@ -202,7 +203,7 @@ impl Inner {
 impl Followed {
     fn read(&mut self) -> io::Result<Vec<Entry>> {
         if self.file.is_none() {
-            match File::open(self.dir.join(FILE)) {
+            match files::open_beneath(&self.dir, Path::new(FILE)) {
                 Ok(file) => self.file = Some(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
                 Err(error) => return Err(error),

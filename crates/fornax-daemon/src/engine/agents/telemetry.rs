@@ -12,6 +12,8 @@ use fornax_journal::{Project, Stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::files::open_regular;
+
 /// Makes trace events of one task's session.
 pub(super) struct Tracer {
     pub run: RunId,
@@ -31,7 +33,7 @@ pub(super) fn known_calls(project: &Project, run: RunId, task: TaskId) -> HashSe
     }
     let mut known = HashSet::new();
     let task = task.to_string();
-    let Ok(file) = std::fs::File::open(project.stream_file(run, Stream::Telemetry)) else {
+    let Ok(file) = open_regular(&project.stream_file(run, Stream::Telemetry)) else {
         return known;
     };
     for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
