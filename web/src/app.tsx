@@ -12,6 +12,7 @@ import { focusHeading } from "./ui/focus.ts";
 import { Navigation } from "./ui/Navigation.tsx";
 import { Toasts } from "./ui/Toast.tsx";
 import { TopBar } from "./ui/TopBar.tsx";
+import { TrustNotice } from "./ui/Trust.tsx";
 
 const Palette = lazy(() => import("./ui/Palette.tsx"));
 const Help = lazy(() => import("./ui/Help.tsx"));
@@ -27,6 +28,7 @@ export function App() {
       </a>
       <TopBar />
       <Notice />
+      <TrustNotice />
       <div class="body">
         <Navigation />
         <main id="main" tabindex="-1">

@@ -172,6 +172,32 @@ export function getTools(project: string, signal: AbortSignal): Promise<ToolFoun
   return get(address(["projects", project, "tools"]), signal);
 }
 
+/** What a project's fornax.yaml executes, and where it stands. */
+export interface TrustReview {
+  dir: string;
+  standing: "executes_nothing" | "trusted" | "always" | "undecided" | "declined";
+  digest: string | null;
+  executes: string;
+  diff: string | null;
+  programs: string[];
+  refused: Refusal | null;
+}
+
+/** Looks at what a person has to decide about. */
+export function getReview(dir: string): Promise<TrustReview> {
+  return get(address(["trust"], { dir }));
+}
+
+/** Sends a person's decision. */
+export function decideTrust(decision: {
+  decision: "accept";
+  dir: string;
+  digest: string | null;
+  always: boolean;
+}): Promise<TrustReview> {
+  return post(address(["trust"]), decision);
+}
+
 /** All about a task: how it was started and how it ended, as its folder tells it. */
 export function getTask(
   project: string,
