@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fornax_core::error::{Error, ErrorKind};
@@ -17,6 +18,10 @@ use crate::failure::{Failure, warn};
 /// How long a daemon that is to be replaced may take to end after it was asked to, and again after a
 /// signal: requests may finish for 5 seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long an ended daemon may stay in the process table, and how often it is looked for.
+const REMOVAL_WAIT: Duration = Duration::from_secs(5);
+const REMOVAL_STEP: Duration = Duration::from_millis(20);
 
 /// How the daemon was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +43,8 @@ pub async fn end(home: &Home, stop_tasks: bool) -> Result<Shutdown, Failure> {
         return end_unreachable(home);
     };
     // Opened before it is asked, so that the number is its own for certain.
-    let process = open(daemon.process().await?)?;
+    let pid = daemon.process().await?;
+    let process = open(pid)?;
     match (daemon.shutdown(stop_tasks).await, &process) {
         (Ok(()), _) => {}
         // It was dying already.
@@ -50,7 +56,10 @@ pub async fn end(home: &Home, stop_tasks: bool) -> Result<Shutdown, Failure> {
         (Err(failure), _) => return Err(failure),
     }
     match process {
-        Some(process) => while !has_ended(&process, PATIENCE)? {},
+        Some(process) => {
+            while !has_ended(&process, PATIENCE)? {}
+            await_removal(pid);
+        }
         None => warn("the daemon is ending; whether it has ended cannot be seen from here"),
     }
     Ok(Shutdown::Asked)
@@ -129,6 +138,21 @@ fn has_ended(process: &OwnedFd, patience: Duration) -> Result<bool, Failure> {
             Ok(ended) => return Ok(ended > 0),
             Err(error) => return Err(cannot_see(error.into())),
         }
+    }
+}
+
+/// Waits until an ended process has left the process table: some systems' first process collects the
+/// ended only every few seconds, and who looks at the table until then sees a daemon.
+fn await_removal(pid: Option<Pid>) {
+    let until = Instant::now() + REMOVAL_WAIT;
+    let entry = pid.map(|pid| format!("/proc/{}", pid.as_raw_nonzero()));
+    while entry
+        .as_ref()
+        .is_some_and(|entry| Path::new(entry).exists())
+        && Instant::now() < until
+    {
+        // Nothing reports that an ended process was collected by its parent.
+        std::thread::sleep(REMOVAL_STEP);
     }
 }
 
