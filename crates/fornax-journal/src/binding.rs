@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::chain::{Chain, Mac};
 use crate::error::{Damage, JournalError};
 use crate::heads::{Accepted, HeadEntry, Heads};
-use crate::installation::Installation;
+use crate::installation::{self, Installation};
 
 /// Why a run is not carried on. It can be read, and a person may accept it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Binding {
         Ok(Binding {
             installation: installation.clone(),
             project_key,
-            heads: Heads::open(dir.join("heads"))?,
+            heads: Heads::open(dir.join(installation::HEADS))?,
         })
     }
 
@@ -98,6 +98,7 @@ impl Binding {
             committed: (0, self.root(run).mac()),
             prefix: accepted.map(|accepted| (accepted, AcceptedDigest::default())),
             head,
+            accepted_seq: 0,
         }
     }
 }
@@ -111,6 +112,8 @@ pub(crate) struct Verifier {
     /// The lines that a person accepted, until all of them were read.
     prefix: Option<(Accepted, AcceptedDigest)>,
     head: Option<HeadEntry>,
+    /// The number of the last record that a person accepted.
+    accepted_seq: u64,
 }
 
 /// A run whose records are all this installation's.
@@ -119,6 +122,8 @@ pub(crate) struct Verified {
     /// The place in the chain after its last record.
     pub(crate) chain: Chain,
     pub(crate) accepted: Option<Accepted>,
+    /// The number of the last record that a person accepted; 0 where this installation began the run.
+    pub(crate) accepted_seq: u64,
 }
 
 impl Verifier {
@@ -135,6 +140,7 @@ impl Verifier {
             }
             self.chain = self.chain.clone().after_accepted(&accepted.sha256);
             self.prefix = None;
+            self.accepted_seq = seq;
         } else if !self.chain.check(line, payload) {
             return false;
         }
@@ -158,6 +164,7 @@ impl Verifier {
         Ok(Verified {
             chain: self.chain.at(mac),
             accepted: self.head.and_then(|head| head.accepted),
+            accepted_seq: self.accepted_seq,
         })
     }
 }

@@ -137,7 +137,7 @@ impl Counters {
         // Looked into only where something came from elsewhere: a million look-ups of what is not
         // there cost seconds, and the system's memory. It may be missing: it is derived.
         let has_adopted = !self.adopted.is_empty();
-        let frames = has_adopted.then(|| disk::open(&self.project.frames_dir()).ok());
+        let frames = has_adopted.then(|| disk::open_dir(&self.project.frames_dir()).ok());
         let frames = frames.flatten();
         let mut ids = Vec::with_capacity(count as usize);
         while ids.len() < count as usize {

@@ -24,6 +24,12 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     regular(file)
 }
 
+/// Opens a folder of the project.
+pub(crate) fn open_dir(path: &Path) -> io::Result<File> {
+    let flags = NO_LINK | OFlags::DIRECTORY.bits() as i32;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// The file, where it is a regular one: others may end never, or not be what was written.
 fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.is_file() {

@@ -93,6 +93,16 @@ pub enum JournalError {
         /// What is wrong with it.
         what: String,
     },
+    /// A file was written by a newer version of Fornax.
+    #[error("{} has version {version}, this program knows {known}", path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The newest version that this program reads.
+        known: u32,
+    },
     /// All frame numbers of a project have been used.
     #[error(
         "the project has used all its {} frame numbers",
@@ -133,6 +143,10 @@ impl From<JournalError> for Error {
             JournalError::Damaged(_) | JournalError::BadFile { .. } => {
                 (ErrorKind::Damaged, Some(REPAIR))
             }
+            JournalError::NewerVersion { .. } => (
+                ErrorKind::Damaged,
+                Some("use the version of fornax that wrote it, or a newer one"),
+            ),
             JournalError::NumbersExhausted => {
                 (ErrorKind::Conflict, Some("go on in a new project folder"))
             }

@@ -13,6 +13,12 @@ use crate::error::{At, JournalError};
 use crate::key::Key;
 use crate::project::Project;
 
+/// The file that holds where the journals of a project end.
+pub(crate) const HEADS: &str = "heads";
+
+/// How many runs are tried for a proof: any of them may be damaged.
+const PROOFS_MAX: usize = 8;
+
 /// The largest file of settings that is read, in bytes.
 const SETTINGS_MAX_BYTES: u64 = 64 * 1024;
 
@@ -96,27 +102,27 @@ impl Installation {
         counters::inherit(&self.project_dir(from), &to)
     }
 
-    /// Whether any of a project's runs proves that this installation wrote it, and no open one that it
-    /// did not. Tells a project that was moved from one that looks like it.
+    /// Whether this installation has begun a run of the project with this key.
+    #[must_use]
+    pub fn knows_runs(&self, project_key: u64) -> bool {
+        let heads = self.project_dir(project_key).join(HEADS);
+        heads.metadata().is_ok_and(|meta| meta.len() > 0)
+    }
+
+    /// Whether one of a project's newest runs proves that this installation wrote it. Tells a project
+    /// from one that looks like it.
     ///
     /// # Errors
     /// When the runs cannot be listed.
     pub fn wrote(&self, project: &Project) -> Result<bool, JournalError> {
-        let key = project.key()?;
-        if !self.project_dir(key).is_dir() {
-            return Ok(false);
-        }
-        let binding = Binding::open(self, key)?;
-        let runs = project.runs()?;
-        let open = runs.iter().filter(|&&run| project.is_open(run));
-        let mut proved = false;
-        for &run in open.chain(runs.first()) {
-            match project.read_own_run(&binding, run) {
-                Ok(Ok(_)) => proved = true,
-                Ok(Err(Exclusion::Damaged(_) | Exclusion::Restored { .. })) => {}
-                Ok(Err(Exclusion::Foreign)) | Err(_) => return Ok(false),
-            }
-        }
-        Ok(proved)
+        let binding = Binding::open(self, project.key()?)?;
+        let runs = project.runs()?.into_iter();
+        let mut own = runs.filter(|&run| binding.heads.get(run).is_some());
+        let proves = |run| match project.read_own_run(&binding, run) {
+            Ok(Ok(_)) => true,
+            Ok(Err(Exclusion::Restored { found, .. })) => found > 0,
+            Ok(Err(Exclusion::Foreign | Exclusion::Damaged(_))) | Err(_) => false,
+        };
+        Ok(own.by_ref().take(PROOFS_MAX).any(proves))
     }
 }

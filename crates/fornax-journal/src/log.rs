@@ -17,7 +17,7 @@ use crate::heads::{Accepted, HeadEntry};
 use crate::payload;
 use crate::project::Project;
 use crate::reader::Stream;
-use crate::recovery::finished_after;
+use crate::recovery::{Candidate, finished_after};
 
 /// Where a journal ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) struct Log {
     /// The place in the run's chain of authentication codes after its last record.
     chain: Chain,
     accepted: Option<Accepted>,
+    /// Whether the run is this installation's: one that a person accepts is so only once that is durable.
+    confirmed: bool,
     finished: bool,
     /// Whether the run is marked as open, durably.
     marked: bool,
@@ -78,6 +80,7 @@ impl Log {
             head,
             chain: verified.chain,
             accepted: verified.accepted,
+            confirmed: true,
             finished: false,
             marked: true,
             file: None,
@@ -105,6 +108,29 @@ impl Log {
             marked,
             ..Log::of_open_run(project, run, head, verified)
         })
+    }
+
+    /// The journal of a run that a person accepts.
+    pub(crate) fn accepted(
+        project: &Project,
+        run: RunId,
+        candidate: &Candidate,
+        verified: Verified,
+    ) -> Log {
+        Log {
+            confirmed: false,
+            finished: candidate.is_finished,
+            marked: !candidate.is_finished,
+            ..Log::of_open_run(project, run, candidate.head, verified)
+        }
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    pub(crate) fn confirm(&mut self) {
+        self.confirmed = true;
     }
 
     /// Where the journal ends, for the state directory.
@@ -235,7 +261,7 @@ impl Log {
     /// Whether there is something about it that cannot be found out again from the disk alone, or
     /// that will be asked for soon.
     pub(crate) fn is_needed(&self) -> bool {
-        self.marked || self.closed.is_some()
+        self.marked || !self.confirmed || self.closed.is_some()
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -366,6 +392,7 @@ fn verified(
         return Ok(Verified {
             chain: binding.root(run),
             accepted: None,
+            accepted_seq: 0,
         });
     }
     // What is acted on was verified when it was read; here it need only be the same.
@@ -376,6 +403,7 @@ fn verified(
         return Ok(Verified {
             chain: binding.root(run).at(written.mac),
             accepted: written.accepted,
+            accepted_seq: 0,
         });
     }
     let read = project.read_own_run(binding, run)?;

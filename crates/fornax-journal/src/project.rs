@@ -68,6 +68,33 @@ impl Project {
         disk::replace_durably(&path, project.new_identity()?.1.as_bytes()).at("write", &path)
     }
 
+    /// Sees to it that the file of the project in `dir` has this key. Another one is set aside.
+    ///
+    /// # Errors
+    /// When its file cannot be read or replaced, or was written by a newer version.
+    pub fn restore_key(dir: &Path, key: u64) -> Result<(), JournalError> {
+        match Project::key_of(dir) {
+            Ok(Some(found)) if found == key => return Ok(()),
+            Ok(_) | Err(JournalError::BadFile { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Project::set_aside_key(dir)?;
+        Project::open_with_key(dir, key).map(drop)
+    }
+
+    /// Renames the file with the key of the project in `dir`, if there is one, so that it does not count
+    /// any more.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn set_aside_key(dir: &Path) -> Result<(), JournalError> {
+        let path = Project::at(dir.to_owned()).identity_file();
+        match disk::set_aside(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            aside => aside.map(drop).at("set aside", &path),
+        }
+    }
+
     fn create(self) -> Result<Project, JournalError> {
         let project = self;
         let data = project.data_dir();
@@ -178,10 +205,11 @@ impl Project {
         let identity: Identity =
             serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
         if identity.v > VERSION {
-            return Err(bad(format!(
-                "its version is {}, this program knows {VERSION}: use a newer one",
-                identity.v
-            )));
+            return Err(JournalError::NewerVersion {
+                path,
+                version: identity.v,
+                known: VERSION,
+            });
         }
         u64::from_str_radix(&identity.key, 16).map_err(|error| bad(format!("its key: {error}")))
     }

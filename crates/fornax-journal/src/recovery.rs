@@ -47,6 +47,8 @@ pub struct OpenRun {
     pub head: Head,
     /// Its records.
     pub records: Vec<Record>,
+    /// The number of the last record that a person accepted; 0 where this installation began the run.
+    pub accepted_seq: u64,
 }
 
 /// An end that was cut off a journal: a torn line, or a step that was not whole; never acknowledged
@@ -173,6 +175,7 @@ impl Project {
             disk::remove(&file).at("remove", &file)?;
             return unmark(self, run);
         }
+        let accepted_seq = own.verified.accepted_seq;
         writer.adopt(run, own.head, own.verified, own.is_finished);
         if own.is_finished {
             return unmark(self, run);
@@ -181,6 +184,7 @@ impl Project {
             run,
             head: own.head,
             records: own.records,
+            accepted_seq,
         });
         Ok(())
     }

@@ -145,8 +145,9 @@ impl Writer {
         self.binding.heads.get(run).is_some()
     }
 
-    /// Accepts a run that was begun elsewhere: from now on it is carried on here. `digest` says which
-    /// records were shown to the person who accepts ([`Project::read_candidate`]).
+    /// Takes on a run that was begun elsewhere, so that records can be appended to it. It is this
+    /// installation's only once [`Writer::confirm_accepted`] has returned. `digest` says which records
+    /// were shown to the person who accepts ([`Project::read_candidate`]).
     ///
     /// # Errors
     /// When the records are not, or are no longer, those; or when the system refuses.
@@ -165,29 +166,39 @@ impl Writer {
         let verified = Verified {
             chain: self.binding.root(run).after_accepted(&accepted.sha256),
             accepted: Some(accepted),
+            accepted_seq: candidate.head.seq,
         };
-        self.logs.remove(&run);
-        let entry = HeadEntry {
-            seq: candidate.head.seq,
-            bytes: accepted.bytes,
-            mac: verified.chain.mac(),
-            is_finished: candidate.is_finished,
-            accepted: Some(accepted),
+        let marker = self.project.open_marker(run);
+        if !candidate.is_finished {
+            disk::write_synced(&marker, b"").at("create", &marker)?;
+        }
+        let log = Log::accepted(&self.project, run, &candidate, verified);
+        self.logs.insert(run, log);
+        Ok(candidate)
+    }
+
+    /// Makes a run that was taken on this installation's, durably. What was appended to it by then is
+    /// durable already: a crash in between leaves the run as it was, with a person to be asked again.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the run was not taken on.
+    pub fn confirm_accepted(&mut self, run: RunId) -> Result<(), JournalError> {
+        let Some(log) = self.logs.get(&run) else {
+            let project = self.project.root().to_owned();
+            return Err(JournalError::NoRun { run, project });
         };
+        let entry = log.head_entry();
+        if entry.is_finished {
+            self.logs.remove(&run);
+        }
+        if let Some(log) = self.logs.get_mut(&run) {
+            log.confirm();
+        }
         let path = self.binding.heads.path().to_owned();
         let noted = self.binding.heads.set(run, entry);
         noted
             .and_then(|()| self.binding.heads.sync())
-            .at("write", &path)?;
-        if !candidate.is_finished {
-            let marker = self.project.open_marker(run);
-            disk::write_synced(&marker, b"").at("create", &marker)?;
-            self.logs.insert(
-                run,
-                Log::of_open_run(&self.project, run, candidate.head, verified),
-            );
-        }
-        Ok(candidate)
+            .at("write", &path)
     }
 
     /// Takes ids for `count` new frames. They are never given again, also when they are not used.
@@ -218,7 +229,9 @@ impl Writer {
                 Ok(()) => {
                     log.settle(addition);
                     let entry = log.head_entry();
-                    self.note_head(addition.run, entry);
+                    if log.is_confirmed() {
+                        self.note_head(addition.run, entry);
+                    }
                 }
                 Err(_) => log.take_back(addition),
             }

@@ -296,11 +296,24 @@ fn what_a_person_accepts_is_what_was_shown_and_is_carried_on() {
     let error = writer.accept(run(1), &shown.digest()).unwrap_err();
     assert!(matches!(error, AcceptError::Changed(_)), "{error}");
     fs::write(&payload, &before).unwrap();
+    // Until it is confirmed, a crash leaves a person to be asked again.
     writer.accept(run(1), &shown.digest()).unwrap();
-    writer.append(&records(run(1), 4..6)).unwrap();
+    drop(writer);
+    let (mut writer, recovery) = project.writer(&other).unwrap();
+    assert_eq!(exclusion(&recovery), Some(Exclusion::Foreign));
+    writer.accept(run(1), &shown.digest()).unwrap();
+    writer.append(&records(run(1), 4..5)).unwrap();
+    drop(writer);
+    let (mut writer, recovery) = project.writer(&other).unwrap();
+    assert_eq!(exclusion(&recovery), Some(Exclusion::Foreign));
+    let shown = project.read_candidate(run(1)).unwrap();
+    writer.accept(run(1), &shown.digest()).unwrap();
+    writer.confirm_accepted(run(1)).unwrap();
+    writer.append(&records(run(1), 5..6)).unwrap();
     drop(writer);
     let (writer, recovery) = project.writer(&other).unwrap();
     assert_eq!(recovery.open[0].records.len(), 5);
+    assert_eq!(recovery.open[0].accepted_seq, 4);
     drop(writer);
 
     // What was accepted is bound as well as what came after it.

@@ -45,7 +45,7 @@ fn a_project_is_made_private_and_found_from_inside() {
     fs::write(data.join("project.json"), newer).unwrap();
     for refused in [Project::open(dir.path()), Project::find(dir.path())] {
         let error = refused.unwrap_err().to_string();
-        assert!(error.contains("its version is 2"), "{error}");
+        assert!(error.contains("has version 2"), "{error}");
     }
 }
 

@@ -111,6 +111,7 @@ fn version_1_is_read_and_gone_on_with() {
     assert_eq!(shown.records, open_records());
     let accepted = writer.accept(run(2), &shown.digest()).unwrap();
     assert_eq!(accepted.records, open_records());
+    writer.confirm_accepted(run(2)).unwrap();
     writer.append(&[completed(run(2), 4)]).unwrap();
     assert_eq!(writer.next_run_id(DAY).unwrap(), run(3));
     // The ids of runs that were not begun here are not given again.

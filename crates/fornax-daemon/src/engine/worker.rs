@@ -170,6 +170,7 @@ impl Worker {
         }
         state.keep_unrecorded(&mut self.state);
         self.state = state;
+        self.adopt_accepted(&recovery);
         self.excluded = recovery.excluded.into_iter().collect();
         self.spare = None;
         self.writer = Some(writer);

@@ -73,30 +73,44 @@ impl Locator<'_> {
             }
             return self.begin();
         };
-        let before = self.registry.by_path(self.dir);
-        let before = before.filter(|known| known.inode == inode);
-        let before = before.and_then(|known| parse_key(&known.key));
-        match (Project::key_of(self.dir), before) {
-            (Ok(Some(key)), _) => self.with_key(key, inode),
-            // Its file is missing or damaged; the state directory knows better.
-            (Ok(None) | Err(JournalError::BadFile { .. }), Some(key)) => {
-                let project = Project::open_with_key(self.dir, key)?;
-                self.note(key, None)?;
-                Ok(Located {
-                    project,
-                    key,
-                    notice: None,
-                })
-            }
-            (Ok(None), None) => self.begin(),
-            (Err(error), _) => Err(error.into()),
+        let found = match Project::key_of(self.dir) {
+            Err(JournalError::BadFile { .. }) => None,
+            found => found?,
+        };
+        if let Some(before) = self.registry.by_path(self.dir).cloned()
+            && let Some(key) = parse_key(&before.key)
+            && ((found == Some(key) && before.inode == inode)
+                || ((found == Some(key) || before.inode == inode)
+                    && self.is_proven(key, before.inode == inode)?))
+        {
+            // Its file may be missing, damaged or replaced; the state directory knows better.
+            Project::restore_key(self.dir, key)?;
+            return self.at(self.dir.to_owned(), key, None, None);
         }
+        match found {
+            Some(key) => self.with_key(key, inode),
+            None => {
+                Project::set_aside_key(self.dir)?;
+                self.begin()
+            }
+        }
+    }
+
+    /// Whether the folder holds the data of the project with this key, and not only its key or its
+    /// inode's number, both of which others can come by: one of its runs must be this installation's.
+    /// Of a project without runs the place must do.
+    fn is_proven(&self, key: u64, is_same_place: bool) -> Result<bool, Error> {
+        if !self.installation.knows_runs(key) {
+            return Ok(is_same_place);
+        }
+        let project = Project::open_with_key(self.dir, key)?;
+        Ok(self.installation.wrote(&project)?)
     }
 
     /// A project that this installation has not seen.
     fn begin(&mut self) -> Result<Located, Error> {
-        let project = Project::open(self.dir)?;
-        let key = project.key()?;
+        let key = Project::open(self.dir)?.key()?;
+        let project = Project::open_with_key(self.dir, key)?;
         let before = self.registry.by_path(self.dir).cloned();
         let mut notice = None;
         if let Some(before) = before.filter(|before| before.key != format_key(key)) {
@@ -104,7 +118,7 @@ impl Locator<'_> {
                 self.installation.inherit_numbers(from, key)?;
             }
             notice = Some(format!(
-                "the data of {} was deleted: it begins anew",
+                "the data of {} was deleted or replaced: it begins anew",
                 self.dir.display()
             ));
         }
@@ -128,10 +142,17 @@ impl Locator<'_> {
         };
         let here = self.dir.display();
         match identify(known, self.dir, inode, old) {
-            Identity::Same | Identity::New => self.at(self.dir.to_owned(), key, None, None),
+            // What it holds does not prove that it is: something else is in its place.
+            Identity::Same | Identity::New => {
+                Project::replace_key(self.dir)?;
+                self.begin()
+            }
             Identity::Alias(first) => {
                 let notice = format!("{here} is {} under another path", first.display());
                 self.at(first, key, None, Some(notice))
+            }
+            Identity::Moved(from) | Identity::Original(from) if !self.is_proven(key, true)? => {
+                self.copy(&from)
             }
             Identity::Moved(from) => {
                 let notice = moved_notice(&from, self.dir);
@@ -150,8 +171,7 @@ impl Locator<'_> {
     }
 
     fn moved_or_copied(&mut self, key: u64, from: PathBuf) -> Result<Located, Error> {
-        let project = Project::open_with_key(self.dir, key)?;
-        if !self.installation.wrote(&project)? {
+        if !self.is_proven(key, false)? {
             return self.copy(&from);
         }
         match self.answer {
@@ -174,8 +194,8 @@ impl Locator<'_> {
     /// Makes a project of its own of a copy: its runs are not this project's.
     fn copy(&mut self, of: &Path) -> Result<Located, Error> {
         Project::replace_key(self.dir)?;
-        let project = Project::open(self.dir)?;
-        let key = project.key()?;
+        let key = Project::open(self.dir)?.key()?;
+        let project = Project::open_with_key(self.dir, key)?;
         self.note(key, None)?;
         let notice = format!(
             "{} is a copy of {}: its runs are read-only here, new runs start beside them",
@@ -196,7 +216,7 @@ impl Locator<'_> {
         moved_from: Option<PathBuf>,
         notice: Option<String>,
     ) -> Result<Located, Error> {
-        let project = Project::open(&dir)?;
+        let project = Project::open_with_key(&dir, key)?;
         let inode = Inode::of_data(&dir).ok_or_else(|| gone(&dir))?;
         self.registry.set(&format_key(key), &dir, inode, moved_from);
         Ok(Located {

@@ -1,12 +1,14 @@
 //! Runs that are not this installation's, and data that is no longer where it was opened.
 
+use std::collections::BTreeSet;
+
 use fornax_core::error::{Error, ErrorKind};
 use fornax_core::ids::{RunId, TaskId};
 use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Target};
 use fornax_core::status::RunStatus;
 use fornax_core::view::{Answer, Change};
-use fornax_journal::{Exclusion, JournalError};
+use fornax_journal::{Exclusion, JournalError, Recovery};
 
 use super::super::collector::lost;
 use super::super::{Acceptance, Place};
@@ -38,12 +40,14 @@ impl Worker {
     ) {
         let accepted = self.accept_run(acceptance.run, &acceptance.digest, records);
         let answer = accepted.map(|()| Answer::default());
-        let reply = acceptance.reply;
-        let tell = move |_: &mut Worker, answer: Result<Answer, Error>| {
+        let (run, reply) = (acceptance.run, acceptance.reply);
+        // What follows from it is durable by then.
+        let confirm = move |worker: &mut Worker, answer: Result<Answer, Error>| {
+            let confirmed = answer.and_then(|_| worker.confirm_accepted(run));
             // Nobody waits any more: nothing to tell.
-            let _ = reply.send(answer.map(drop));
+            let _ = reply.send(confirmed);
         };
-        replies.push((Box::new(tell), answer));
+        replies.push((Box::new(confirm), answer));
     }
 
     fn accept_run(
@@ -61,12 +65,23 @@ impl Worker {
         };
         let was = self.excluded.get(&run).cloned();
         let candidate = writer.accept(run, digest)?;
-        self.excluded.remove(&run);
         self.state.load(self.clock.now(), &candidate.records);
+        // Not those that begin because of what follows.
         self.launcher.adopt_only(self.running_in(run));
         if matches!(was, Some(Exclusion::Restored { .. })) {
             self.lose_open_work(run, records);
+        } else {
+            self.lose_tasks_without_folder(run, records);
         }
+        Ok(())
+    }
+
+    fn confirm_accepted(&mut self, run: RunId) -> Result<(), Error> {
+        let Some(writer) = &mut self.writer else {
+            return Err(self.refused());
+        };
+        writer.confirm_accepted(run)?;
+        self.excluded.remove(&run);
         self.let_go_of_ended(std::iter::once(run));
         let look = self.look();
         let change = Change {
@@ -77,6 +92,33 @@ impl Worker {
         };
         self.shared.feed.publish(change);
         Ok(())
+    }
+
+    /// A task that was started elsewhere and has no folder here is lost: it must not start again.
+    fn lose_tasks_without_folder(&mut self, run: RunId, records: &mut Vec<Record>) {
+        for task in self.running_in(run) {
+            if self.project.task_dir(run, task).is_dir() {
+                continue;
+            }
+            let outcome = lost("it was started elsewhere, and its folder is not here".to_owned());
+            let ended = Command::TaskEnded { task, outcome };
+            self.execute(&Actor::DAEMON, None, &ended, records);
+        }
+    }
+
+    /// Tasks that were running when a person accepted their run: a supervisor of an earlier version, or
+    /// of another installation, may still run them, and they never start again.
+    pub(super) fn adopt_accepted(&mut self, recovery: &Recovery) {
+        for open in recovery.open.iter().filter(|open| open.accepted_seq > 0) {
+            let accepted = open
+                .records
+                .iter()
+                .take_while(|record| record.seq <= open.accepted_seq);
+            let started: BTreeSet<TaskId> = accepted.filter_map(|record| record.task_id).collect();
+            let running = self.running_in(open.run);
+            let adopted = running.into_iter().filter(|task| started.contains(task));
+            self.launcher.adopt_only(adopted);
+        }
     }
 
     fn running_in(&self, run: RunId) -> Vec<TaskId> {
