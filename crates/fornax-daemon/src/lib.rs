@@ -11,6 +11,7 @@ pub mod home;
 pub mod http;
 pub mod hub;
 pub mod instance;
+mod locate;
 pub mod log;
 pub mod mcp;
 pub mod plans;

@@ -121,7 +121,15 @@ impl Registry {
     /// # Errors
     /// `Damaged`, `Storage`.
     pub fn load(home: &Home) -> Result<Registry, Error> {
-        Ok(read_json(&home.dir().join(FILE))?.unwrap_or_default())
+        Registry::load_from(home.dir())
+    }
+
+    /// Reads that of a state directory, which need not exist.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn load_from(state_dir: &Path) -> Result<Registry, Error> {
+        Ok(read_json(&state_dir.join(FILE))?.unwrap_or_default())
     }
 
     /// Writes it, durably.
@@ -150,7 +158,9 @@ impl Registry {
     /// The project that was seen last at a path.
     #[must_use]
     pub fn by_path(&self, path: &Path) -> Option<&Known> {
-        self.projects.iter().find(|known| known.path == path)
+        let at_path = self.projects.iter().filter(|known| known.path == path);
+        // Of several that were there one after the other, the last one.
+        at_path.max_by_key(|known| known.is_registered)
     }
 
     /// Notes that a project is registered at a path. `moved_from` is where it was before, where it was

@@ -39,7 +39,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "trust.json",
-        "what was accepted with `fornax trust` has to be accepted again",
+        "folders of others have to be let through with `fornax trust --path` again",
     ),
     (
         "token",
@@ -66,6 +66,10 @@ const OF_PROJECTS: &[(&str, &str)] = &[
     (
         "heads",
         "runs that go on have to be accepted with `fornax trust RUN`",
+    ),
+    (
+        "trust.json",
+        "what the project executes has to be accepted with `fornax trust` again",
     ),
     ("autonomy.json", "the defaults apply"),
     ("subagents.json", "the defaults apply"),

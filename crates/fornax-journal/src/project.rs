@@ -57,6 +57,15 @@ impl Project {
         Project { root, key }.create()
     }
 
+    /// The same, to look at: creates nothing.
+    #[must_use]
+    pub fn with_key(dir: &Path, key: u64) -> Project {
+        Project {
+            root: dir.to_owned(),
+            key: Some(key),
+        }
+    }
+
     /// Gives the project in `dir` a new key: it is a copy of another one.
     ///
     /// # Errors

@@ -108,6 +108,8 @@ impl Backend for Hub {
 
     async fn decide(&self, decision: Decision) -> Result<Review, Error> {
         let trust = self.trust.clone();
+        // A decision may be the first that is heard of a project, or about one that was moved.
+        let _changing = self.changing.lock().await;
         pool::FILES.run(move || trust.decide(&decision)).await?
     }
 

@@ -4,7 +4,6 @@ mod acceptance;
 mod backend;
 mod callers;
 mod calls;
-mod locate;
 pub(crate) mod projects;
 mod requests;
 
@@ -28,7 +27,7 @@ use crate::tools::Tools;
 use crate::trust::Trust;
 use requests::stop_all;
 
-pub use locate::{MOVED_OR_COPIED_HELP, Relocation};
+pub use crate::locate::{MOVED_OR_COPIED_HELP, Relocation};
 
 /// The projects that the daemon looks after.
 pub struct Hub {

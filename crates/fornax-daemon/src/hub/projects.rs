@@ -8,10 +8,10 @@ use fornax_core::view::{Change, ProjectView};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::locate::{Relocation, locate};
 use super::requests::settings;
 use super::{Entry, Hub, blocking};
 use crate::engine::{Engine, Place, Settings};
+use crate::locate::{Relocation, locate};
 use crate::pool;
 use crate::registry::Registry;
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::home::Home;
+use crate::locate::{self, Relocation};
 use crate::plans::{self, BadFile};
 use ownership::{PathRecord, User};
 use store::Store;
@@ -304,11 +305,14 @@ impl Trust {
                 self.accept(&root, digest.as_deref(), *always)?;
             }
             Decision::Decline { digest, .. } => {
+                let key = self.locate(&root, None)?;
                 self.store
-                    .change(&root, |decisions| decisions.decline(digest))?;
+                    .change(key, &root, |decisions| decisions.decline(digest))?;
             }
             Decision::Revoke { .. } => {
-                self.store.remove(&root)?;
+                if let Some(key) = self.store.key(&root)? {
+                    self.store.remove(key)?;
+                }
                 self.store.change_paths(|paths| {
                     paths.retain(|record| !is_of_project(&record.path, &root));
                 })?;
@@ -336,8 +340,11 @@ impl Trust {
                 .with_help("look at it again: `fornax trust list` shows it"));
         }
         self.let_through(root)?;
+        self.check_new_place(root)?;
+        // A project that a person trusts here, and whose old place is gone, was moved here.
+        let key = self.locate(root, Some(Relocation::Moved))?;
         let text = config.executing.text();
-        self.store.change(root, |decisions| {
+        self.store.change(key, root, |decisions| {
             if let Some(digest) = &digest {
                 decisions.trust(digest, text);
             }
@@ -369,8 +376,24 @@ impl Trust {
             return Ok(());
         };
         let text = config.executing.text();
+        let root = real(root)?;
+        let key = self.locate(&root, None)?;
         self.store
-            .change(&real(root)?, |decisions| decisions.trust(&digest, text))
+            .change(key, &root, |decisions| decisions.trust(&digest, text))
+    }
+
+    /// Finds out which project the folder `root` is, as the daemon does when it opens one.
+    fn locate(&self, root: &Path, answer: Option<Relocation>) -> Result<u64, Error> {
+        let home = Home::open(self.store.dir()?)?;
+        let located = locate::locate(&home, &home.installation()?, root, answer)?;
+        // Otherwise the decision would be kept and not be found.
+        if self.store.key(root)? != Some(located.key) {
+            let file = root.join(DATA_DIR).join("project.json");
+            let what = format!("{} does not say which project this is", file.display());
+            return Err(Error::new(ErrorKind::Damaged, what)
+                .with_help("`fornax doctor --fix` repairs it; then run the command again"));
+        }
+        Ok(located.key)
     }
 
     /// All decisions.

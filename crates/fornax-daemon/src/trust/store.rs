@@ -1,4 +1,7 @@
-//! Decisions on the disk: `trust.json` for paths, `trust/ID.json` for each project.
+//! Decisions on the disk: `trust.json` for paths, `projects/KEY/trust.json` for each project.
+//!
+//! A project is named by its key, not by its path: another repository at the same path is another project, and one
+//! that was moved is the same. What its key is decides [`locate`](crate::locate).
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -8,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use fornax_core::error::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::ownership::PathRecord;
-use super::{Standing, TrustedProject, hex};
+use super::{Standing, TrustedProject};
 use crate::home::{read_json, replace_json, storage};
+use crate::locate::{self, DECISIONS_FILE};
+use crate::registry::Registry;
 
 /// The version of the files' formats.
 const VERSION: u32 = 1;
@@ -30,7 +34,7 @@ pub(super) struct Store {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Decisions {
     v: u32,
-    /// The project's directory.
+    /// The project's directory when something was decided last.
     dir: PathBuf,
     /// Whether its file is followed whatever it holds.
     #[serde(default)]
@@ -93,50 +97,63 @@ impl Store {
         Store { dir }
     }
 
-    fn dir(&self) -> Result<&Path, Error> {
+    pub fn dir(&self) -> Result<&Path, Error> {
         self.dir.as_deref().ok_or_else(|| {
             Error::new(ErrorKind::Usage, "there is no directory for the state")
                 .with_help("set HOME or XDG_STATE_HOME to an absolute path")
         })
     }
 
-    /// The file of a project, by the digest of its path.
-    fn file(dir: &Path, root: &Path) -> PathBuf {
-        let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
-        dir.join("trust")
-            .join(format!("{}.json", hex(&digest[..16])))
+    /// The project in a folder, if it is one that is known. A folder that is new here, or a copy, is not.
+    pub fn key(&self, root: &Path) -> Result<Option<u64>, Error> {
+        let Some(dir) = &self.dir else {
+            return Ok(None);
+        };
+        match root.canonicalize() {
+            Ok(root) => locate::find_key(dir, &root),
+            // A project that is gone: the last that was there.
+            Err(_) => Ok(Registry::load_from(dir)?
+                .by_path(root)
+                .and_then(|known| u64::from_str_radix(&known.key, 16).ok())),
+        }
+    }
+
+    fn folder(dir: &Path, key: u64) -> PathBuf {
+        dir.join("projects").join(format!("{key:016x}"))
     }
 
     /// What was decided about a project; none where nothing was.
     pub fn decisions(&self, root: &Path) -> Result<Option<Decisions>, Error> {
-        let Some(dir) = &self.dir else {
-            return Ok(None);
-        };
-        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        let decisions: Option<Decisions> = read_json(&Store::file(dir, &root))?;
-        Ok(decisions.filter(|decisions| decisions.dir == root))
+        match (&self.dir, self.key(root)?) {
+            (Some(dir), Some(key)) => read_json(&Store::folder(dir, key).join(DECISIONS_FILE)),
+            _ => Ok(None),
+        }
     }
 
-    /// Changes what was decided about a project.
-    pub fn change(&self, root: &Path, change: impl FnOnce(&mut Decisions)) -> Result<(), Error> {
-        let dir = self.dir()?;
-        let file = Store::file(dir, root);
-        let folder = dir.join("trust");
+    /// Changes what was decided about the project with this key, which is in `root`.
+    pub fn change(
+        &self,
+        key: u64,
+        root: &Path,
+        change: impl FnOnce(&mut Decisions),
+    ) -> Result<(), Error> {
+        let folder = Store::folder(self.dir()?, key);
         let made = DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&folder);
         made.map_err(|error| storage("make", &folder, &error))?;
-        let mut decisions = self.decisions(root)?.unwrap_or_default();
+        let file = folder.join(DECISIONS_FILE);
+        let mut decisions: Decisions = read_json(&file)?.unwrap_or_default();
         change(&mut decisions);
         decisions.v = VERSION;
         decisions.dir = root.to_owned();
         replace_json(&file, &decisions)
     }
 
-    /// Forgets what was decided about a project.
-    pub fn remove(&self, root: &Path) -> Result<(), Error> {
-        let file = Store::file(self.dir()?, root);
+    /// Forgets what was decided about the project with this key.
+    pub fn remove(&self, key: u64) -> Result<(), Error> {
+        let file = Store::folder(self.dir()?, key).join(DECISIONS_FILE);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(storage("remove", &file, &error))
@@ -150,28 +167,27 @@ impl Store {
         let Some(dir) = &self.dir else {
             return Ok(Vec::new());
         };
-        let folder = dir.join("trust");
+        let folder = dir.join("projects");
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|error| storage("list", &folder, &error))?,
         };
+        let registry = Registry::load_from(dir)?;
         let mut projects = BTreeMap::new();
         for entry in entries {
-            let path = entry
-                .map_err(|error| storage("list", &folder, &error))?
-                .path();
-            if path.extension().is_none_or(|ending| ending != "json") {
-                continue;
-            }
-            let Some(decisions) = read_json::<Decisions>(&path)? else {
+            let entry = entry.map_err(|error| storage("list", &folder, &error))?;
+            let Some(decisions) = read_json::<Decisions>(&entry.path().join(DECISIONS_FILE))?
+            else {
                 continue;
             };
+            let key = entry.file_name().to_string_lossy().into_owned();
+            let known = registry.by_key(&key);
             let project = TrustedProject {
-                dir: decisions.dir.clone(),
+                dir: known.map_or(decisions.dir, |known| known.path.clone()),
                 always: decisions.always,
                 digests: decisions.trusted,
             };
-            projects.insert(decisions.dir, project);
+            projects.insert((project.dir.clone(), key), project);
         }
         Ok(projects.into_values().collect())
     }

@@ -7,10 +7,11 @@
 mod support;
 
 mod callers;
+mod identity;
 mod places;
 mod week;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::{Ended, Place};
@@ -40,6 +41,13 @@ pub fn is_asked(place: &Place, mark_of: &str) {
     assert_eq!(ended.code, 6, "{ended:?}");
     assert!(ended.stderr.contains("`fornax trust`"), "{ended:?}");
     assert!(!place.dir().join(mark_of).exists());
+}
+
+/// The files that hold decisions about projects.
+pub fn decisions(place: &Place) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(place.state().join("fornax/projects")).unwrap();
+    let files = folders.map(|folder| folder.unwrap().path().join("trust.json"));
+    files.filter(|file| file.exists()).collect()
 }
 
 /// Runs git in a folder.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::{config, git, is_asked, mark, runs};
+use super::{config, decisions, git, is_asked, runs};
 use crate::support::terminal::Terminal;
 use crate::support::{Ended, Place};
 
@@ -75,7 +75,8 @@ fn always_is_never_asked_again_and_doctor_shows_it() {
     }
     let doctor = place.run(&["doctor"]).stdout;
     assert!(doctor.contains("you chose always"), "{doctor}");
-    assert!(!place.dir().join(".fornax/trust").exists());
+    assert_eq!(decisions(&place).len(), 1);
+    assert!(!place.dir().join(".fornax/trust.json").exists());
     place.ok(&["trust", "revoke"]);
     is_asked(&place, "three");
 }
@@ -126,7 +127,7 @@ fn what_executes_nothing_is_followed_at_once() {
         "limits: {tasks: 1}\npools: {p: 1}\ndefaults: {pool: p}\n",
     );
     place.ok(&["task", "shell", "true"]);
-    assert!(!place.state().join("fornax/trust").exists());
+    assert!(decisions(&place).is_empty());
 }
 
 #[test]
@@ -237,18 +238,4 @@ fn the_demo_asks_nobody() {
     .unwrap();
     place.ok(&["plan", "check", "plan.yaml", "--input", "tests=true"]);
     place.ok(&["task", "shell", "true"]);
-}
-
-#[test]
-fn a_project_that_moved_is_asked_about_at_its_new_place() {
-    let place = Place::new();
-    place.write("sub/fornax.yaml", &config("one"));
-    let sub = place.dir().join("sub");
-    place.ok(&["-C", sub.to_str().unwrap(), "trust"]);
-    let moved = place.dir().join("moved");
-    fs::create_dir(&moved).unwrap();
-    fs::copy(sub.join("fornax.yaml"), moved.join("fornax.yaml")).unwrap();
-    let ended = place.run(&["-C", moved.to_str().unwrap(), "task", "mark", "x"]);
-    assert_eq!(ended.code, 6, "{ended:?}");
-    let _ = mark;
 }
