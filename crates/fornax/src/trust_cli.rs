@@ -12,13 +12,13 @@ pub struct Trust {
     #[arg(value_name = "RUN|list|revoke", conflicts_with_all = ["always", "path"])]
     pub target: Option<String>,
 
-    /// Follow the project's fornax.yaml from now on, whatever it executes
+    /// Follow the project's fornax.yaml and its git filters from now on, whatever they execute
     #[arg(long)]
     pub always: bool,
 
-    /// Accept only what has this digest
+    /// Accept only what has this digest; repeat it for filters of the git repository
     #[arg(long, value_name = "DIGEST")]
-    pub digest: Option<String>,
+    pub digest: Vec<String>,
 
     /// Let a directory through whose files others own or can write, and nothing else
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["always", "digest"])]

@@ -172,6 +172,16 @@ export function getTools(project: string, signal: AbortSignal): Promise<ToolFoun
   return get(address(["projects", project, "tools"]), signal);
 }
 
+/** A filter that the configuration of a project's git repository defines. */
+export interface TrustFilter {
+  name: string;
+  kind: "clean" | "smudge" | "process";
+  command: string;
+  digest: string;
+  is_trusted: boolean;
+  trusted_before: string | null;
+}
+
 /** What a project's fornax.yaml executes, and where it stands. */
 export interface TrustReview {
   dir: string;
@@ -180,6 +190,7 @@ export interface TrustReview {
   executes: string;
   diff: string | null;
   programs: string[];
+  filters: TrustFilter[];
   refused: Refusal | null;
 }
 
@@ -193,6 +204,7 @@ export function decideTrust(decision: {
   decision: "accept";
   dir: string;
   digest: string | null;
+  filters: string[];
   always: boolean;
 }): Promise<TrustReview> {
   return post(address(["trust"]), decision);

@@ -21,13 +21,16 @@ export default function TrustDialog(props: { review: TrustReview; closed(): void
     dialog.querySelector<HTMLElement>("[value=cancel]")?.focus();
   });
 
+  const untrusted = () => review().filters.filter((filter) => !filter.is_trusted);
+
   async function accept(always: boolean): Promise<void> {
     if (busy()) return;
     setBusy(true);
     setError(null);
     const { dir, digest } = review();
+    const filters = untrusted().map((filter) => filter.digest);
     try {
-      await decideTrust({ decision: "accept", dir, digest, always });
+      await decideTrust({ decision: "accept", dir, digest, filters, always });
       tellDone(always ? "Always trusted in this project" : "Trusted");
       dialog.close();
     } catch (reason) {
@@ -65,6 +68,22 @@ export default function TrustDialog(props: { review: TrustReview; closed(): void
             <p class="muted">
               <code>{program}</code> is a file of the project; its content is not checked.
             </p>
+          )}
+        </For>
+        <Show when={untrusted().length > 0}>
+          <p class="dialog-text">Filters that its git repository defines:</p>
+        </Show>
+        <For each={untrusted()}>
+          {(filter) => (
+            <>
+              <Show when={filter.trusted_before !== null}>
+                <p class="muted">Changed since you trusted it. Before:</p>
+                <pre class="trust-text">{filter.trusted_before}</pre>
+              </Show>
+              <pre class="trust-text" tabindex="0">
+                {`filter.${filter.name}.${filter.kind} = ${filter.command}`}
+              </pre>
+            </>
           )}
         </For>
         <Show when={error()}>

@@ -33,6 +33,7 @@ use super::repository::Repositories;
 use super::task_keys::TaskKeys;
 use super::{Message, Settings, Shared, SharedRules, artifacts_dir};
 use crate::tools::{Tools, Wanted};
+use crate::trust::Trust;
 
 /// Starts and stops processes.
 pub(super) struct Launcher {
@@ -137,7 +138,7 @@ impl Launcher {
             supervisor: supervisor.map_err(cannot)?,
             tools: std::sync::Arc::clone(&shared.tools),
             root: project.root().to_owned(),
-            repositories: Repositories::default(),
+            repositories: Repositories::new(Trust::in_dir(state_dir).git(project.root())),
             services: Services::new(project, redact.clone(), task_keys.clone()),
             mailbox: mailbox.clone(),
         };

@@ -12,13 +12,20 @@ use crate::git::{Git, Status};
 const GIT_REMEMBERED: Duration = Duration::from_secs(1);
 
 /// The repositories that were looked at lately.
-#[derive(Default)]
 pub(super) struct Repositories {
     git: Git,
     known: HashMap<PathBuf, (Instant, Value)>,
 }
 
 impl Repositories {
+    /// `git` decides which filters run.
+    pub fn new(git: Git) -> Repositories {
+        Repositories {
+            git,
+            known: HashMap::new(),
+        }
+    }
+
     /// The commit that is checked out, and whether the work tree differs from it: null, with a reason,
     /// where that is not known. Null in place of both where git cannot name the commit.
     pub fn look(&mut self, dir: &Path) -> Value {

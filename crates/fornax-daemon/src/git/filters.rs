@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::config::{Scope, Setting};
+
+/// The most commands of filters that are listed. Nobody can accept more, so none of the others runs.
+const FILTERS_MAX: usize = 64;
 
 /// Which command of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,15 +91,15 @@ impl fmt::Debug for FilterCommand {
 
 /// Decides which filters of a repository's own configuration may run: those that a person has allowed.
 pub trait FilterTrust: Send + Sync {
-    /// Whether this command may run. The digest identifies it.
-    fn is_trusted(&self, filter: &FilterCommand) -> bool;
+    /// Whether this command, of the repository with this common directory, may run. The digest identifies it.
+    fn is_trusted(&self, common_dir: &Path, filter: &FilterCommand) -> bool;
 }
 
 /// Trusts no filter.
 pub struct TrustNothing;
 
 impl FilterTrust for TrustNothing {
-    fn is_trusted(&self, _: &FilterCommand) -> bool {
+    fn is_trusted(&self, _: &Path, _: &FilterCommand) -> bool {
         false
     }
 }
@@ -133,22 +137,22 @@ impl Definition {
         Some((command, is_users))
     }
 
-    fn untrusted(&self, name: &[u8], trust: &dyn FilterTrust) -> Option<FilterCommand> {
-        FilterKind::ALL.into_iter().find_map(|kind| {
+    /// The commands that are not the user's own.
+    fn of_repository(&self, name: &[u8]) -> impl Iterator<Item = FilterCommand> {
+        FilterKind::ALL.into_iter().filter_map(move |kind| {
             let (command, is_users) = self.effective(kind)?;
-            let filter = FilterCommand {
+            (!is_users).then(|| FilterCommand {
                 name: name.to_vec(),
                 kind,
                 command: command.to_vec(),
-            };
-            (!is_users && !trust.is_trusted(&filter)).then_some(filter)
+            })
         })
     }
 }
 
 impl Filters {
     /// Decides for each filter whether it may run.
-    pub fn new(settings: &[Setting], trust: &dyn FilterTrust) -> Filters {
+    pub fn new(settings: &[Setting], common_dir: &Path, trust: &dyn FilterTrust) -> Filters {
         let mut filters = Filters::default();
         for (name, definition) in definitions(settings) {
             let setting = |key: &str, value: &[u8]| Setting {
@@ -158,7 +162,9 @@ impl Filters {
                 name: key.as_bytes().to_vec(),
                 value: value.to_vec(),
             };
-            if let Some(command) = definition.untrusted(&name, trust) {
+            let is_untrusted = |filter: &FilterCommand| !trust.is_trusted(common_dir, filter);
+            let untrusted = definition.of_repository(&name).find(is_untrusted);
+            if let Some(command) = untrusted {
                 // The user's own file may define the same name.
                 let off = FilterKind::ALL.map(|kind| setting(kind.as_str(), b""));
                 filters.settings.extend(off);
@@ -198,6 +204,15 @@ impl Filters {
     }
 }
 
+/// The commands of filters that a repository's own configuration defines.
+pub(super) fn of_repository(settings: &[Setting]) -> Vec<FilterCommand> {
+    let definitions = definitions(settings);
+    let commands = definitions
+        .iter()
+        .flat_map(|(name, definition)| definition.of_repository(name));
+    commands.take(FILTERS_MAX).collect()
+}
+
 fn definitions(settings: &[Setting]) -> BTreeMap<Vec<u8>, Definition> {
     let mut definitions: BTreeMap<Vec<u8>, Definition> = BTreeMap::new();
     for setting in settings.iter().filter(|one| one.section == b"filter") {
@@ -234,7 +249,7 @@ mod tests {
 
     /// Which filters of these settings may not run.
     fn untrusted(settings: &[Setting]) -> Vec<String> {
-        let filters = Filters::new(settings, &TrustNothing);
+        let filters = Filters::new(settings, Path::new("/"), &TrustNothing);
         let commands = filters.untrusted.values();
         commands.map(|command| format!("{command:?}")).collect()
     }
@@ -255,7 +270,7 @@ mod tests {
         assert_eq!(found, ["filter.lfs.clean = \"\""]);
         assert_eq!(untrusted(&[off]), [""; 0]);
         let no_process = setting(Repository, "lfs", "process", "");
-        let filters = Filters::new(&[user.clone(), no_process], &TrustNothing);
+        let filters = Filters::new(&[user.clone(), no_process], Path::new("/"), &TrustNothing);
         assert!(filters.are_all_trusted());
         assert!(filters.settings().iter().all(|one| one.name != b"process"));
         // The last definition takes effect, as in git.
@@ -272,7 +287,7 @@ mod tests {
             setting(Scope::User, "lfs", "required", "true"),
             setting(Scope::Repository, "lfs", "required", "false"),
         ];
-        let filters = Filters::new(&settings, &TrustNothing);
+        let filters = Filters::new(&settings, Path::new("/"), &TrustNothing);
         let last = filters.settings().last().unwrap();
         assert_eq!(
             (last.name.as_slice(), last.value.as_slice()),

@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 pub use error::{GitError, Operation};
 pub use filters::{FilterCommand, FilterKind, FilterTrust, TrustNothing};
+pub use repository::{common_dir, repository_filters};
 pub use status::Status;
 pub use subcommand::Subcommand;
 

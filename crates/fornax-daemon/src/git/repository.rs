@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::config::settings;
 use super::error::GitError;
-use super::filters::{FilterTrust, Filters};
+use super::filters::{self, FilterCommand, FilterTrust, Filters};
 use super::overlay::Overlay;
 use super::process::{Call, Deadline, Network};
+use super::status::STATUS_TIMEOUT;
 use super::subcommand::Subcommand;
 
 /// The longest name of a revision, in bytes.
@@ -64,6 +65,25 @@ impl Place {
     }
 }
 
+/// The commands of filters that the repository of a directory defines in its own configuration. Runs none of them.
+///
+/// # Errors
+/// The directory is in no usable work tree, or git cannot list the settings.
+pub fn repository_filters(dir: &Path) -> Result<Vec<FilterCommand>, GitError> {
+    let deadline = Deadline::after(STATUS_TIMEOUT);
+    let place = Place::find(dir, deadline)?;
+    let settings = settings(&place.work_tree, deadline)?;
+    Ok(filters::of_repository(&settings))
+}
+
+/// The directory of the objects, the refs and the configuration of a directory's repository.
+///
+/// # Errors
+/// The directory is in no usable work tree.
+pub fn common_dir(dir: &Path) -> Result<PathBuf, GitError> {
+    Ok(Place::find(dir, Deadline::after(STATUS_TIMEOUT))?.common_dir)
+}
+
 /// A repository whose own configuration has no effect beyond an allow-list.
 pub(super) struct Repository {
     place: Place,
@@ -83,7 +103,7 @@ impl Repository {
     ) -> Result<Repository, GitError> {
         let place = Place::find(dir, deadline)?;
         let settings = settings(&place.work_tree, deadline)?;
-        let filters = Filters::new(&settings, trust);
+        let filters = Filters::new(&settings, &place.common_dir, trust);
         let overlay = Overlay::create(&place.common_dir, &settings, &filters, network)?;
         Ok(Repository {
             place,

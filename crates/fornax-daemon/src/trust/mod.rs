@@ -7,7 +7,9 @@
 //! configuration and the question to the person come from that reading.
 
 pub mod caller;
+mod filters;
 pub mod ownership;
+mod shown;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -19,11 +21,15 @@ use fornax_plan::config::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::git::Git;
 use crate::home::Home;
 use crate::locate::{self, Relocation};
 use crate::plans::{self, BadFile};
+pub use filters::FilterReview;
+use filters::ProjectFilters;
 use ownership::{PathRecord, User};
-use store::Store;
+use shown::Shown;
+use store::{Store, TrustedFilter};
 
 /// The folder in a project that holds its records.
 pub(crate) const DATA_DIR: &str = ".fornax";
@@ -93,6 +99,9 @@ pub struct Review {
     pub diff: Option<String>,
     /// Programs that are files of the project: their content is not part of the digest.
     pub programs: Vec<String>,
+    /// The filters that the configuration of the project's repository defines.
+    #[serde(default)]
+    pub filters: Vec<FilterReview>,
     /// Why the files are not followed, whatever they hold: their owner or mode.
     pub refused: Option<Error>,
 }
@@ -101,14 +110,18 @@ pub struct Review {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Decision {
-    /// Follow the configuration, and let its folder through where others own it.
+    /// Follow the configuration and the filters of the repository, and let the folder through where others own it.
+    /// Without any digest, what is there now is accepted; with one, only what has one of these digests.
     Accept {
         /// The project's directory.
         dir: PathBuf,
-        /// The digest that was shown; without one, what the file holds now.
+        /// The digest of the configuration that was shown.
         #[serde(default)]
         digest: Option<String>,
-        /// Also follow whatever the file holds later.
+        /// The digests of the filters that were shown.
+        #[serde(default)]
+        filters: Vec<String>,
+        /// Also follow whatever the file and the repository hold later.
         #[serde(default)]
         always: bool,
     },
@@ -140,6 +153,9 @@ pub struct TrustedProject {
     pub always: bool,
     /// The digests that are trusted, newest last.
     pub digests: Vec<String>,
+    /// The digests of the filters that are trusted, newest last.
+    #[serde(default)]
+    pub filters: Vec<String>,
 }
 
 /// All decisions.
@@ -155,21 +171,42 @@ impl Trust {
     /// The decisions in a state directory.
     #[must_use]
     pub fn of(home: &Home) -> Trust {
-        Trust::in_dir(Some(home.dir().to_owned()))
+        Trust::in_dir(home.dir())
     }
 
     /// The decisions in the state directory that the environment names. Creates nothing: without
     /// one, nothing was decided.
     #[must_use]
     pub fn from_env() -> Trust {
-        Trust::in_dir(Home::dir_from_env())
-    }
-
-    fn in_dir(dir: Option<PathBuf>) -> Trust {
         Trust {
-            store: Store::new(dir),
+            store: Store::new(Home::dir_from_env()),
             changing: Arc::default(),
         }
+    }
+
+    /// The decisions in the state directory `dir`.
+    pub(crate) fn in_dir(dir: &Path) -> Trust {
+        Trust {
+            store: Store::new(Some(dir.to_owned())),
+            changing: Arc::default(),
+        }
+    }
+
+    /// Calls of git in which the filters that are trusted in the project in `root` run.
+    #[must_use]
+    pub fn git(&self, root: &Path) -> Git {
+        Git::new(Arc::new(ProjectFilters::new(self.clone(), root)))
+    }
+
+    /// The filters that the configuration of a project's repository defines. Runs none of them.
+    ///
+    /// # Errors
+    /// `Damaged`, `Storage`.
+    pub fn filters(&self, root: &Path) -> Result<Vec<FilterReview>, Error> {
+        let decisions = self.store.decisions(root)?.unwrap_or_default();
+        let filters = filters::of_project(root);
+        let review = |filter| FilterReview::new(filter, &decisions);
+        Ok(filters.iter().map(review).collect())
     }
 
     /// Refuses a project whose `fornax.yaml` or `.fornax` others own or can replace.
@@ -280,6 +317,7 @@ impl Trust {
                 .as_deref()
                 .and_then(|last| unified_diff(last, &executes)),
             programs: config.executing.programs().to_vec(),
+            filters: self.filters(root)?,
             executes,
             digest,
             refused,
@@ -301,8 +339,14 @@ impl Trust {
             Decision::Revoke { dir } => real(dir).unwrap_or_else(|_| dir.clone()),
         };
         match decision {
-            Decision::Accept { digest, always, .. } => {
-                self.accept(&root, digest.as_deref(), *always)?;
+            Decision::Accept {
+                digest,
+                filters,
+                always,
+                ..
+            } => {
+                let shown = Shown { digest, filters };
+                self.accept(&root, shown, *always)?;
             }
             Decision::Decline { digest, .. } => {
                 let key = self.locate(&root, None)?;
@@ -328,25 +372,24 @@ impl Trust {
         self.review(&root)
     }
 
-    fn accept(&self, root: &Path, shown: Option<&str>, always: bool) -> Result<(), Error> {
+    fn accept(&self, root: &Path, shown: Shown, always: bool) -> Result<(), Error> {
         let config = plans::parse_config(root)?;
         let digest = digest(&config);
-        if let Some(shown) = shown
-            && digest.as_deref() != Some(shown)
-        {
-            let file = root.join(plans::CONFIG_FILE);
-            let what = format!("{} has changed since it was shown", file.display());
-            return Err(Error::new(ErrorKind::Conflict, what)
-                .with_help("look at it again: `fornax trust list` shows it"));
-        }
+        let filters = filters::of_project(root);
+        shown.check(root, digest.as_deref(), &filters)?;
         self.let_through(root)?;
         self.check_new_place(root)?;
         // A project that a person trusts here, and whose old place is gone, was moved here.
         let key = self.locate(root, Some(Relocation::Moved))?;
         let text = config.executing.text();
         self.store.change(key, root, |decisions| {
-            if let Some(digest) = &digest {
+            if let Some(digest) = &digest
+                && shown.has_config()
+            {
                 decisions.trust(digest, text);
+            }
+            for filter in filters.iter().filter(|filter| shown.has_filter(filter)) {
+                decisions.trust_filter(filter.into());
             }
             decisions.always |= always;
         })
@@ -366,20 +409,38 @@ impl Trust {
         })
     }
 
-    /// Trusts a configuration that a command of Fornax itself has written for its user.
+    /// Trusts a configuration that a command of Fornax itself has written for its user, and those of the filters that
+    /// are trusted where it was copied from.
     ///
     /// # Errors
     /// `Storage`.
-    pub fn record_own(&self, root: &Path, config: &Config) -> Result<(), Error> {
+    pub fn record_own(
+        &self,
+        root: &Path,
+        config: &Config,
+        filters: &[FilterReview],
+    ) -> Result<(), Error> {
         let _changing = self.lock();
-        let Some(digest) = digest(config) else {
+        let digest = digest(config);
+        let trusted = || filters.iter().filter(|filter| filter.is_trusted);
+        if digest.is_none() && trusted().next().is_none() {
             return Ok(());
-        };
-        let text = config.executing.text();
+        }
         let root = real(root)?;
         let key = self.locate(&root, None)?;
-        self.store
-            .change(key, &root, |decisions| decisions.trust(&digest, text))
+        self.store.change(key, &root, |decisions| {
+            if let Some(digest) = &digest {
+                decisions.trust(digest, config.executing.text());
+            }
+            for filter in trusted() {
+                decisions.trust_filter(TrustedFilter {
+                    digest: filter.digest.clone(),
+                    name: filter.name.clone(),
+                    kind: filter.kind.clone(),
+                    command: filter.command.clone(),
+                });
+            }
+        })
     }
 
     /// Finds out which project the folder `root` is, as the daemon does when it opens one.
@@ -434,6 +495,7 @@ impl Review {
             executes: String::new(),
             diff: None,
             programs: Vec::new(),
+            filters: Vec::new(),
             refused: None,
         }
     }

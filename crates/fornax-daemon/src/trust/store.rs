@@ -48,6 +48,18 @@ pub(super) struct Decisions {
     /// The executing part that was accepted last.
     #[serde(default)]
     pub last: Option<String>,
+    /// Filters of the repository that were accepted, newest last.
+    #[serde(default)]
+    pub filters: Vec<TrustedFilter>,
+}
+
+/// A filter that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TrustedFilter {
+    pub digest: String,
+    pub name: String,
+    pub kind: String,
+    pub command: String,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -74,6 +86,17 @@ impl Decisions {
         self.declined.retain(|known| known != digest);
         push(&mut self.trusted, digest);
         self.last = (text.len() <= LAST_MAX_BYTES).then(|| text.to_owned());
+    }
+
+    pub fn trusts_filter(&self, digest: &str) -> bool {
+        self.always || self.filters.iter().any(|known| known.digest == digest)
+    }
+
+    pub fn trust_filter(&mut self, filter: TrustedFilter) {
+        self.filters.retain(|known| known.digest != filter.digest);
+        self.filters.push(filter);
+        let excess = self.filters.len().saturating_sub(DIGESTS_MAX);
+        self.filters.drain(..excess);
     }
 
     /// Whoever declines a text does not want it followed, whatever they chose before.
@@ -186,6 +209,11 @@ impl Store {
                 dir: known.map_or(decisions.dir, |known| known.path.clone()),
                 always: decisions.always,
                 digests: decisions.trusted,
+                filters: decisions
+                    .filters
+                    .into_iter()
+                    .map(|filter| filter.digest)
+                    .collect(),
             };
             projects.insert((project.dir.clone(), key), project);
         }

@@ -42,6 +42,7 @@ impl Place {
         self.trust.decide(&Decision::Accept {
             dir: self.root.clone(),
             digest,
+            filters: Vec::new(),
             always,
         })
     }
@@ -159,7 +160,7 @@ fn what_fornax_writes_itself_is_trusted() {
     let place = place();
     place.write(ONE);
     let config = plans::parse_config(&place.root).unwrap();
-    place.trust.record_own(&place.root, &config).unwrap();
+    place.trust.record_own(&place.root, &config, &[]).unwrap();
     assert_eq!(place.standing(), Standing::Trusted);
 }
 

@@ -375,6 +375,29 @@ fn node() -> Check {
     }
 }
 
+/// The filters of the project's repository that nobody has accepted.
+fn filters(trust: &Trust, dir: &Path) -> Option<Check> {
+    const NAME: &str = "git filters";
+    let filters = match trust.filters(dir) {
+        Ok(filters) => filters,
+        Err(error) => return Some(Check::fail(NAME, error)),
+    };
+    let untrusted = filters.iter().filter(|filter| !filter.is_trusted);
+    let mut names: Vec<&str> = untrusted.map(|filter| filter.name.as_str()).collect();
+    names.dedup();
+    (!names.is_empty()).then(|| {
+        let message = format!(
+            "{names:?}, defined by the repository's own configuration, are not trusted: whether files that use \
+             them have changed is not known, and they are not checked out"
+        );
+        Check::warn(
+            NAME,
+            message,
+            "`fornax trust list` shows their commands, `fornax trust` accepts them",
+        )
+    })
+}
+
 /// What a person has decided about the project's configuration, and where only owners count.
 fn trusted(dir: &Path, reading: &Reading) -> Vec<Check> {
     const NAME: &str = "trust";
@@ -419,6 +442,7 @@ fn of_tools(dir: &Path) -> Vec<Check> {
         format!("{} tools", reading.config.tools.len()),
     )];
     checks.extend(trusted(dir, &reading));
+    checks.extend(filters(&trust, dir));
     checks.extend(
         Tools::default()
             .of_project(&reading, dir)

@@ -70,7 +70,7 @@ pub async fn accept_run(context: &Context, run: RunId, how: Trust) -> Outcome {
         out::note("nothing was changed");
         return Ok(EXIT_DONE);
     }
-    let digest = how.digest.unwrap_or(candidate.digest);
+    let digest = how.digest.into_iter().next().unwrap_or(candidate.digest);
     daemon.accept(&project, run, &digest).await?;
     if !how.json {
         out::print(&match candidate.loses_open_work {

@@ -35,12 +35,14 @@ pub async fn rehearse(context: &Context, args: Rehearse) -> Outcome {
     let inputs = plan::inputs(args.inputs.clone())?;
     let path = plan::check(context, &args.plan, &inputs)?;
     // A rehearsal executes what a run executes: a person has to trust it in the project.
-    let config = Trust::from_env().config(&project)?;
+    let trust = Trust::from_env();
+    let config = trust.config(&project)?;
     only_known_agents(context, &path)?;
     let script = script(args.script.as_deref())?;
-    let stage = Stage::build(&project)?;
+    let stage = Stage::build(&project, &trust.git(&project))?;
     let plan = stage.bring(&project, Path::new(&path))?;
-    Trust::of(&Home::open(stage.state().join("fornax"))?).record_own(&stage.work, &config)?;
+    let staged = Trust::of(&Home::open(stage.state().join("fornax"))?);
+    staged.record_own(&stage.work, &config, &trust.filters(&project)?)?;
     let stub = StubModel::start(script, Options::default()).await;
     let stub = match stub {
         Ok(stub) => stub,
@@ -156,7 +158,7 @@ struct Stage {
 
 impl Stage {
     /// A worktree of what is checked out, beside the project's own.
-    fn build(project: &Path) -> Result<Stage, Failure> {
+    fn build(project: &Path, git: &Git) -> Result<Stage, Failure> {
         let temp = tempfile::Builder::new()
             .prefix("fornax-rehearsal-")
             .tempdir();
@@ -168,7 +170,7 @@ impl Stage {
             )
         })?;
         let work = temp.path().join("work");
-        match Git::default().add_worktree(project, &work, "HEAD") {
+        match git.add_worktree(project, &work, "HEAD") {
             Ok(()) => Ok(Stage { temp, work }),
             // "HEAD" names no commit before the first one.
             Err(error @ (GitError::NoWorkTree { .. } | GitError::InvalidRevision(_))) => fail(

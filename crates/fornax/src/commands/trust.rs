@@ -6,14 +6,14 @@ use std::path::Path;
 use fornax_core::error::{EXIT_DONE, ErrorKind};
 use fornax_daemon::home::Home;
 use fornax_daemon::trust::caller::Caller;
-use fornax_daemon::trust::{Decided, Decision, Review, Standing};
+use fornax_daemon::trust::{Decided, Decision, FilterReview, Review, Standing};
 
 use super::Context;
 use super::projects::accept_run;
 use crate::daemon::Daemon;
 use crate::failure::{Failure, Outcome, fail};
 use crate::out::{self, BOLD, DIM, GREEN, RED, paint};
-use crate::text::safe;
+use crate::text::{one_line, safe};
 use crate::trust_cli::Trust;
 
 pub async fn trust(context: &Context, args: Trust) -> Outcome {
@@ -40,10 +40,15 @@ pub async fn trust(context: &Context, args: Trust) -> Outcome {
     }
     let dir = context.anyones_project_dir()?.dir;
     let daemon = Daemon::reach(&Home::from_env()?).await?;
+    let (digest, filters) = match args.digest.is_empty() {
+        true => (None, Vec::new()),
+        false => sorted(args.digest, &daemon.review(&dir).await?),
+    };
     let review = daemon
         .decide(&Decision::Accept {
             dir: dir.clone(),
-            digest: args.digest,
+            digest,
+            filters,
             always: args.always,
         })
         .await?;
@@ -55,6 +60,15 @@ pub async fn trust(context: &Context, args: Trust) -> Outcome {
     }
     print_accepted(&review)?;
     Ok(EXIT_DONE)
+}
+
+/// Of the digests that a person named, that of the configuration, and those of filters.
+fn sorted(named: Vec<String>, review: &Review) -> (Option<String>, Vec<String>) {
+    let is_filter = |digest: &String| review.filters.iter().any(|one| one.digest == *digest);
+    let (filters, mut others): (Vec<_>, Vec<_>) = named.into_iter().partition(is_filter);
+    // What is neither is refused as something that has changed.
+    others.sort_by_key(|digest| review.digest.as_ref() == Some(digest));
+    (others.into_iter().next(), filters)
 }
 
 /// Says what became of a project whose old place is gone.
@@ -69,17 +83,60 @@ async fn relocate(context: &Context, is_moved: bool) -> Outcome {
 
 fn print_accepted(review: &Review) -> Result<(), Failure> {
     let dir = review.dir.to_string_lossy();
-    let Some(digest) = &review.digest else {
-        return out::print(&format!("{} is trusted", safe(&dir)));
-    };
     let how = match review.standing {
         Standing::Always => "from now on, whatever it holds",
         _ => "until that changes",
     };
-    out::print(&format!(
-        "{} is trusted; its fornax.yaml is followed {how} (digest {digest}):\n{}",
-        safe(&dir),
-        indented(&review.executes)
+    let mut text = match &review.digest {
+        Some(digest) if review.standing.is_followed() => format!(
+            "{} is trusted; its fornax.yaml is followed {how} (digest {digest}):\n{}",
+            safe(&dir),
+            indented(&review.executes)
+        ),
+        Some(_) => format!(
+            "what the fornax.yaml of {} executes is not trusted",
+            safe(&dir)
+        ),
+        None => format!("{} is trusted", safe(&dir)),
+    };
+    let mut trusted = review.filters.iter().filter(|filter| filter.is_trusted);
+    if let Some(first) = trusted.next() {
+        text = format!(
+            "{}\nits git repository may run these filters:\n",
+            text.trim_end()
+        );
+        for filter in std::iter::once(first).chain(trusted) {
+            text += &shown_filter(filter);
+        }
+    }
+    out::print(&text)
+}
+
+/// A filter with its command, and with the command that was trusted before.
+fn shown_filter(filter: &FilterReview) -> String {
+    let name = format!("filter.{}.{}", filter.name, filter.kind);
+    let line = |sign: &str, command: &str| {
+        // Each line begins a command of the shell, so each is shown as one.
+        let lines: Vec<_> = command.split('\n').map(safe).collect();
+        format!("  {sign}{} = {}\n", one_line(&name), lines.join("\n      "))
+    };
+    let command = match &filter.trusted_before {
+        Some(before) => line("- ", before) + &line("+ ", &filter.command),
+        None => line("", &filter.command),
+    };
+    let digest = paint(DIM, &format!("digest {}", filter.digest));
+    format!("{command}    {digest}\n")
+}
+
+/// The filters that wait for a decision.
+fn shown_filters(review: &Review) -> Option<String> {
+    let waiting = || review.filters.iter().filter(|filter| !filter.is_trusted);
+    waiting().next()?;
+    let dir = review.dir.to_string_lossy();
+    let filters: String = waiting().map(shown_filter).collect();
+    Some(format!(
+        "the git repository of {} defines filters that are not trusted and do not run:\n{filters}",
+        safe(&dir)
     ))
 }
 
@@ -139,6 +196,9 @@ async fn list(context: &Context, json: bool) -> Outcome {
     if !review.standing.is_followed() {
         out::print(&format!("\n{}", shown(&review)))?;
     }
+    if let Some(filters) = shown_filters(&review) {
+        out::print(&format!("\n{filters}"))?;
+    }
     Ok(EXIT_DONE)
 }
 
@@ -151,11 +211,17 @@ fn print_decided(decided: &Decided) -> Result<(), Failure> {
         let dir = project.dir.to_string_lossy();
         let how = match (project.always, project.digests.len()) {
             (true, _) => "always".to_owned(),
-            (false, 0) => "declined".to_owned(),
+            (false, 0) if project.filters.is_empty() => "declined".to_owned(),
+            (false, 0) => "no version".to_owned(),
             (false, 1) => "1 version".to_owned(),
             (false, count) => format!("{count} versions"),
         };
-        text += &format!("{}  {how}\n", safe(&dir));
+        let filters = match project.filters.len() {
+            0 => String::new(),
+            1 => ", 1 filter".to_owned(),
+            count => format!(", {count} filters"),
+        };
+        text += &format!("{}  {how}{filters}\n", safe(&dir));
     }
     for path in &decided.paths {
         let place = path.path.to_string_lossy();
@@ -185,6 +251,11 @@ pub async fn ask(daemon: &Daemon, dir: &Path) -> Result<bool, Failure> {
             return Ok(review.refused.is_none() && review.standing.is_followed());
         }
         out::note(&shown(&review));
+        if let Some(filters) = shown_filters(&review) {
+            out::note(&filters);
+        }
+        let filters = review.filters.iter().map(|filter| filter.digest.clone());
+        let filters = filters.collect();
         let answer = question(&paint(
             BOLD,
             "Follow it? [y]es, [n]o, [a]lways in this project: ",
@@ -194,11 +265,13 @@ pub async fn ask(daemon: &Daemon, dir: &Path) -> Result<bool, Failure> {
             Some("y" | "yes") => Decision::Accept {
                 dir,
                 digest: Some(digest),
+                filters,
                 always: false,
             },
             Some("a" | "always") => Decision::Accept {
                 dir,
                 digest: Some(digest),
+                filters,
                 always: true,
             },
             Some("n" | "no") => Decision::Decline { dir, digest },

@@ -68,6 +68,7 @@ impl Place {
         let always = Decision::Accept {
             dir: self.dir(),
             digest: None,
+            filters: Vec::new(),
             always: true,
         };
         Trust::of(&home).decide(&always).unwrap();

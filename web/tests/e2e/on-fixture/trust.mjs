@@ -10,6 +10,24 @@ const REVIEW = {
   digest: "d1",
   executes: 'tools:\n  check:\n    cmd:\n    - "./scripts/check"\n',
   programs: ["./scripts/check"],
+  filters: [
+    {
+      name: "x",
+      kind: "clean",
+      command: "./clean",
+      digest: "f1",
+      is_trusted: false,
+      trusted_before: null,
+    },
+    {
+      name: "x",
+      kind: "smudge",
+      command: "cat",
+      digest: "f2",
+      is_trusted: true,
+      trusted_before: null,
+    },
+  ],
 };
 
 function dirOf() {
@@ -26,10 +44,14 @@ test("a configuration is reviewed and trusted, by the digest that is shown", asy
   const dialog = page.getByRole("dialog");
   await dialog.getByText('- "./scripts/check"').waitFor();
   await dialog.getByText("is a file of the project").waitFor();
+  await dialog.getByText("filter.x.clean = ./clean").waitFor();
+  assert.equal(await dialog.getByText("filter.x.smudge").count(), 0, "trusted before");
   await dialog.getByRole("button", { name: "Trust", exact: true }).click();
   await dialog.waitFor({ state: "detached" });
   await page.locator(".notice").waitFor({ state: "detached" });
-  assert.deepEqual(fixture.decisions, [{ decision: "accept", dir, digest: "d1", always: false }]);
+  assert.deepEqual(fixture.decisions, [
+    { decision: "accept", dir, digest: "d1", filters: ["f1"], always: false },
+  ]);
   assert.deepEqual(wrong, []);
   fixture.reviews.clear();
 });
@@ -49,7 +71,9 @@ test("a file that has changed meanwhile is shown again", async () => {
   assert.deepEqual(fixture.decisions, []);
   await dialog.getByRole("button", { name: "Always trust" }).click();
   await dialog.waitFor({ state: "detached" });
-  assert.deepEqual(fixture.decisions, [{ decision: "accept", dir, digest: "d2", always: true }]);
+  assert.deepEqual(fixture.decisions, [
+    { decision: "accept", dir, digest: "d2", filters: ["f1"], always: true },
+  ]);
   fixture.reviews.clear();
 });
 

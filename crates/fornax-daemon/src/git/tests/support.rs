@@ -141,7 +141,7 @@ pub fn write_program(path: &Path, text: &str) {
 pub struct TrustWord(pub &'static str);
 
 impl FilterTrust for TrustWord {
-    fn is_trusted(&self, filter: &FilterCommand) -> bool {
+    fn is_trusted(&self, _: &Path, filter: &FilterCommand) -> bool {
         filter.command().contains(self.0)
     }
 }
