@@ -201,7 +201,11 @@ impl Locator<'_> {
                 self.at(here, key, None, None)
             }
             Verdict::Alias(first, key) => {
-                let notice = format!("{} is {} under another path", here.display(), first.display());
+                let notice = format!(
+                    "{} is {} under another path",
+                    here.display(),
+                    first.display()
+                );
                 self.at(first, key, None, Some(notice))
             }
             Verdict::Moved(from, key) => {
