@@ -83,10 +83,28 @@ pub struct RunView {
     pub tasks_running: u32,
     /// Tasks that wait for a slot or for their time.
     pub tasks_queued: u32,
+    /// Running tasks that do not proceed, and why. The run reads `blocked`.
+    #[serde(default)]
+    pub stalled: Vec<StalledTask>,
     /// What the model calls of its tasks used, those that go on included.
     pub usage: Usage,
     /// The seq of its newest event.
     pub seq: u64,
+}
+
+/// A running task that does not proceed, or whose supervisor does not do its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct StalledTask {
+    /// The task.
+    pub task: TaskId,
+    /// Why.
+    pub reason: String,
+    /// Whether a person has to act. Otherwise it resumes as soon as it can, for example when the disk has
+    /// space.
+    pub needs_you: bool,
+    /// Since when.
+    pub since_ms: i64,
 }
 
 /// A read-only run, as it is shown to a person who may accept it.
@@ -493,7 +511,10 @@ mod tests {
             SessionId,
             ProjectView,
             Counts,
+            StalledTask,
             RunView,
+            OpenWork,
+            CandidateView,
             Doing,
             Span,
             FrameView,

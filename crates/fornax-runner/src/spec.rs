@@ -277,14 +277,17 @@ pub enum Report {
         /// What is known, for people.
         reason: String,
     },
-    /// The task waits, for example for disk space, and goes on by itself.
+    /// The task waits, or its shim does not do its work.
     Stalled {
         /// The task.
         task_id: String,
         /// Its fencing token.
         attempt: u32,
-        /// What it waits for, for people.
+        /// What it waits for or what is wrong, for people.
         reason: String,
+        /// Whether a person has to act: the shim was stopped again or does not answer. Otherwise the task
+        /// resumes as soon as it can, for example when the disk has space.
+        needs_you: bool,
     },
     /// A stalled task goes on.
     Resumed {

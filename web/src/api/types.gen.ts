@@ -201,6 +201,25 @@ blocked: number,
  */
 invalidated: number, };
 
+export type StalledTask = { 
+/**
+ * The task.
+ */
+task: TaskId, 
+/**
+ * Why.
+ */
+reason: string, 
+/**
+ * Whether a person has to act. Otherwise it resumes as soon as it can, for example when the disk has
+ * space.
+ */
+needs_you: boolean, 
+/**
+ * Since when.
+ */
+since_ms: number, };
+
 export type RunView = { 
 /**
  * The project's id.
@@ -260,6 +279,10 @@ tasks_running: number,
  */
 tasks_queued: number, 
 /**
+ * Running tasks that do not proceed, and why. The run reads `blocked`.
+ */
+stalled: Array<StalledTask>, 
+/**
  * What the model calls of its tasks used, those that go on included.
  */
 usage: Usage, 
@@ -267,6 +290,64 @@ usage: Usage,
  * The seq of its newest event.
  */
 seq: number, };
+
+export type OpenWork = { 
+/**
+ * The frame.
+ */
+frame: FrameId, 
+/**
+ * Its title.
+ */
+title: string, 
+/**
+ * The name of the tool.
+ */
+tool: string, 
+/**
+ * The argument vector; `{...}` stands for what is filled in when it starts.
+ */
+argv: Array<string>, 
+/**
+ * What `{prompt}` stands for: for a shell, the script.
+ */
+prompt: string | null, 
+/**
+ * What is written to its standard input.
+ */
+stdin: string | null, 
+/**
+ * Variables that are set, each as `NAME=value`.
+ */
+env: Array<string>, 
+/**
+ * The folder in which it runs, relative to the project's.
+ */
+workdir: string | null, };
+
+export type CandidateView = { 
+/**
+ * The run.
+ */
+run: RunView, 
+/**
+ * Which records these are: the SHA-256 of them and of their payloads, in hexadecimal digits. What is
+ * accepted must have the same.
+ */
+digest: string, 
+/**
+ * Why it is read-only.
+ */
+why: string, 
+/**
+ * Whether its open work is marked as lost instead of executed when it is accepted, because it may
+ * have run since.
+ */
+loses_open_work: boolean, 
+/**
+ * What it would execute: the work of its open frames, in their order.
+ */
+work: Array<OpenWork>, };
 
 export type Doing = "working" | "waiting" | "blocked" | "paused" | "queued";
 

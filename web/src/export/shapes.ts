@@ -14,6 +14,7 @@ import type {
   RunStatus,
   RunView,
   Span,
+  StalledTask,
   TaskView,
   Usage,
 } from "../api/types.gen.ts";
@@ -107,6 +108,13 @@ const COUNTS = shape<Counts>({
   invalidated: number,
 });
 
+const STALLED = shape<StalledTask>({
+  task: text,
+  reason: text,
+  needs_you: flag,
+  since_ms: number,
+});
+
 export const RUN = shape<RunView>({
   project: text,
   id: text,
@@ -121,6 +129,9 @@ export const RUN = shape<RunView>({
   counts: COUNTS,
   tasks_running: number,
   tasks_queued: number,
+  // Files that were exported before these fields came to be have none of them.
+  foreign: optional(maybe(text)) as Check<string | null>,
+  stalled: optional(list(STALLED)) as Check<StalledTask[]>,
   usage: USAGE,
   seq: number,
 });

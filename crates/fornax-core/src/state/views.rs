@@ -33,6 +33,7 @@ impl State {
             counts: run.counts,
             tasks_running: run.tasks_running,
             tasks_queued: run.tasks_queued,
+            stalled: Vec::new(),
             usage: run.usage,
             seq: run.seq,
         })

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::agents::sessions::Sessions;
 use super::left;
-use super::{Message, SharedRules, artifacts_dir};
+use super::{Message, SharedRules, Stall, artifacts_dir};
 use crate::files::open_regular;
 
 /// The longest results, in bytes; of more, the end is kept.
@@ -109,8 +109,11 @@ impl Collector {
                 });
             }
             Report::Stalled {
-                task_id, reason, ..
-            } => self.stalled(&task_id, Some(reason)),
+                task_id,
+                reason,
+                needs_you,
+                ..
+            } => self.stalled(&task_id, Some(Stall { reason, needs_you })),
             Report::Resumed { task_id, .. } => self.stalled(&task_id, None),
             Report::ShimContinued { task_id, shim, .. } => {
                 tracing::warn!(
@@ -162,10 +165,10 @@ impl Collector {
         Some((ended.word, agent))
     }
 
-    fn stalled(&self, task_id: &str, reason: Option<String>) {
+    fn stalled(&self, task_id: &str, stall: Option<Stall>) {
         if let Ok(id) = task_id.parse() {
             // The engine has ended: it will ask again when it is started.
-            let _ = self.mailbox.send(Message::Stalled(id, reason));
+            let _ = self.mailbox.send(Message::Stalled(id, stall));
         }
     }
 

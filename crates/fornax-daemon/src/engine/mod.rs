@@ -39,7 +39,7 @@ use fornax_core::spec::RunSpec;
 use fornax_core::state::{Command, LaunchContext, Limits, Outcome, State};
 use fornax_core::time::Time;
 use fornax_core::tools::Call;
-use fornax_core::view::{Answer, ProjectView, RunView};
+use fornax_core::view::{Answer, ProjectView, RunView, StalledTask};
 use fornax_journal::{Exclusion, Ingested, Installation, Project, TelemetryWriter, Writer};
 use fornax_redact::Rules;
 use tokio::sync::{mpsc as mpsc_async, oneshot};
@@ -107,7 +107,7 @@ enum Message {
     /// One of the tools about autonomy is called.
     Autonomy(Box<Autonomy>),
     /// A task waits for room on the disk, or (none) goes on.
-    Stalled(TaskId, Option<String>),
+    Stalled(TaskId, Option<Stall>),
     Close,
 }
 
@@ -183,6 +183,13 @@ impl SharedRules {
     }
 }
 
+/// Why a task does not proceed.
+struct Stall {
+    reason: String,
+    /// Whether a person has to act.
+    needs_you: bool,
+}
+
 /// A run to be started. Its ids are given out by the journal.
 struct Start {
     spec: Arc<RunSpec>,
@@ -208,7 +215,7 @@ pub struct Look<'a> {
     pub contexts: &'a RefCell<Cache>,
     /// How many tokens a context has where nobody says otherwise.
     pub context_budget: usize,
-    stalled: &'a BTreeMap<TaskId, String>,
+    stalled: &'a BTreeMap<TaskId, StalledTask>,
     excluded: &'a BTreeMap<RunId, Exclusion>,
     /// Knows which runs this installation began; none while the disk refuses.
     writer: Option<&'a Writer>,
@@ -227,21 +234,25 @@ impl Look<'_> {
         (!is_own).then_some(Exclusion::Foreign)
     }
 
-    /// A run. It reads `blocked` while it waits for the disk.
+    /// A run. It reads `blocked` while it waits for the disk, or one of its tasks does not proceed.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView> {
         let mut view = self.state.run_view(self.project, id)?;
-        let stalled = || {
-            self.stalled
-                .iter()
-                .find(|(task, _)| self.state.task(**task).is_some_and(|t| t.run == id))
-        };
-        let obstacle = self
-            .problem
-            .or_else(|| stalled().map(|(_, reason)| reason.as_str()));
-        if let Some(reason) = obstacle.filter(|_| view.ended_ms.is_none()) {
+        if view.ended_ms.is_some() {
+            return Some(view);
+        }
+        let is_of_run = |task| self.state.task(task).is_some_and(|task| task.run == id);
+        let stalled = self.stalled.values();
+        view.stalled = stalled
+            .filter(|stall| is_of_run(stall.task))
+            .cloned()
+            .collect();
+        // What a person has to act on comes first.
+        let first = view.stalled.iter().max_by_key(|stall| stall.needs_you);
+        let reason = first.map(|stall| stall.reason.as_str());
+        if let Some(reason) = self.problem.or(reason).map(str::to_owned) {
             view.status = fornax_core::status::RunStatus::Blocked;
-            view.reason = Some(reason.to_owned());
+            view.reason = Some(reason);
         }
         Some(view)
     }

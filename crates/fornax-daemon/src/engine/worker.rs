@@ -18,7 +18,7 @@ use fornax_core::record::{Actor, Record};
 use fornax_core::state::{Command, Limits, State};
 use fornax_core::status::TaskState;
 use fornax_core::time::Time;
-use fornax_core::view::{Answer, Change};
+use fornax_core::view::{Answer, Change, StalledTask};
 use fornax_journal::{
     AppendError, Derived, Exclusion, JournalError, Project, Recovery, TelemetryWriter, Writer,
 };
@@ -27,7 +27,9 @@ use tokio::sync::oneshot;
 use super::agents::sessions::Seen;
 use super::launcher::Launcher;
 use super::place::{Anchor, Place};
-use super::{Ask, Look, Message, Settings, Shared, SharedRules, Start, project_view, storage};
+use super::{
+    Ask, Look, Message, Settings, Shared, SharedRules, Stall, Start, project_view, storage,
+};
 
 /// How many messages share one batch at most.
 const BATCH_MAX: usize = 512;
@@ -63,7 +65,7 @@ pub(super) struct Worker {
     /// None while the disk refuses: then nothing is decided, so that nothing is decided in vain.
     pub(super) writer: Option<Writer>,
     problem: Option<String>,
-    stalled: BTreeMap<TaskId, String>,
+    stalled: BTreeMap<TaskId, StalledTask>,
     /// Tasks that the launcher has been given, and what it was told of them.
     ensured: HashMap<TaskId, Ensured>,
     /// How many of a task's orders are on their way to its agent.
@@ -250,7 +252,7 @@ impl Worker {
                 }
                 Message::Seen(seen) => observed.extend(self.see(*seen, &mut records)),
                 Message::Autonomy(ask) => self.answer_about_autonomy(*ask),
-                Message::Stalled(task, reason) => self.set_stalled(task, reason),
+                Message::Stalled(task, stall) => self.set_stalled(task, stall),
                 Message::Query(query) => queries.push(query),
                 Message::TakeUp(run, reply) => {
                     // Nobody waits any more: nothing to tell.
@@ -483,9 +485,18 @@ impl Worker {
         });
     }
 
-    fn set_stalled(&mut self, task: TaskId, reason: Option<String>) {
-        match reason {
-            Some(reason) => self.stalled.insert(task, reason),
+    fn set_stalled(&mut self, task: TaskId, stall: Option<Stall>) {
+        match stall {
+            Some(Stall { reason, needs_you }) => {
+                let since_ms = self.clock.now().0;
+                let stalled = StalledTask {
+                    task,
+                    reason,
+                    needs_you,
+                    since_ms,
+                };
+                self.stalled.insert(task, stalled)
+            }
             None => self.stalled.remove(&task),
         };
         self.tell_open_runs(Change::default());

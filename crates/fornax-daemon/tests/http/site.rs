@@ -97,6 +97,7 @@ impl Memory {
                 counts: Counts::default(),
                 tasks_running: 1,
                 tasks_queued: 0,
+                stalled: Vec::new(),
                 usage: Default::default(),
                 seq: 1,
             }),

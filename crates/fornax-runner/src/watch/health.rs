@@ -81,6 +81,7 @@ impl Watch {
                 task_id,
                 attempt,
                 reason,
+                needs_you: true,
             });
         }
         if let Some(cause) = measures.end {

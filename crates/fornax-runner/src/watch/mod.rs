@@ -442,6 +442,7 @@ impl Watch {
                 task_id,
                 attempt,
                 reason,
+                needs_you: false,
             });
         }
     }
@@ -475,6 +476,7 @@ impl Watch {
                         task_id,
                         attempt,
                         reason,
+                        needs_you: false,
                     });
                 }
                 Word::Resumed => self.resumed(key),

@@ -314,6 +314,7 @@ mod tests {
                 },
                 tasks_running: 1,
                 tasks_queued: 0,
+                stalled: Vec::new(),
                 usage: Default::default(),
                 seq: 9,
             },
