@@ -180,6 +180,8 @@ fn a_full_disk_blocks_a_run_and_does_not_fail_it() {
     assert!(blocked, "{view}");
     let reason = view["reason"].as_str().unwrap();
     assert!(reason.contains("No space left on device"), "{reason}");
+    // It resumes as soon as there is space: nobody has to act.
+    assert_eq!(place.json(&["inbox", "--json"]), serde_json::json!([]));
     let refused = place.run(&["run", "plan.yaml", "--detach"]);
     assert_eq!(refused.code, 8, "{refused:?}");
     assert!(

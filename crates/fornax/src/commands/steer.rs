@@ -5,7 +5,7 @@ use fornax_core::agent::Decision;
 use fornax_core::error::EXIT_DONE;
 use fornax_core::frame::{Checkpoint as Asked, CheckpointKind};
 use fornax_core::request::Request;
-use fornax_core::view::{FrameView, TaskView};
+use fornax_core::view::{FrameView, RunView, StalledTask, TaskView};
 use serde::Serialize;
 
 use super::Context;
@@ -29,7 +29,7 @@ struct Waits {
     run: String,
     frame: String,
     tool: String,
-    /// `question`, `approval`, `limit`, `permission` or `input`.
+    /// `question`, `approval`, `limit`, `permission`, `input` or `stalled`.
     kind: &'static str,
     /// The permission's id.
     permission: Option<String>,
@@ -45,7 +45,9 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
     let mut all = Vec::new();
     if let Some((daemon, project)) = context.known_project().await? {
         let runs = daemon.runs(&project, None, RUNS).await?.runs;
-        for run in runs.iter().filter(|run| run.ended_ms.is_none()) {
+        // What a read-only run asks cannot be answered.
+        let is_open = |run: &&RunView| run.ended_ms.is_none() && run.foreign.is_none();
+        for run in runs.iter().filter(is_open) {
             let Some(detail) = daemon.run_unless_damaged(&project, run.id).await? else {
                 continue;
             };
@@ -54,6 +56,7 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
             }
             for task in detail.tasks.rows() {
                 all.extend(waits(&task));
+                all.extend(stalls(&task, &detail.run.stalled));
             }
         }
     }
@@ -87,7 +90,8 @@ pub async fn inbox(context: &Context, args: Json) -> Outcome {
     out::print(&table.render(usize::MAX))?;
     out::note(&paint(
         DIM,
-        "`fornax answer WHAT TEXT`, `fornax allow TASK`, `fornax deny TASK`, `fornax tell TASK TEXT`",
+        "`fornax answer WHAT TEXT`, `fornax allow TASK`, `fornax deny TASK`, `fornax tell TASK TEXT`, \
+         `fornax stop TASK`",
     ));
     Ok(EXIT_DONE)
 }
@@ -113,27 +117,41 @@ fn questions(frame: &FrameView) -> Vec<Waits> {
 }
 
 fn waits(task: &TaskView) -> Vec<Waits> {
-    let wait = |kind, permission, asks| Waits {
+    let asked = task.waits.iter().map(|asked| Waits {
+        permission: Some(asked.id.clone()),
+        ..of_task(
+            task,
+            "permission",
+            format!("{}: {}", asked.tool, asked.title),
+        )
+    });
+    let since = time::span(task.started_ms, None, time::now_ms());
+    let idle = task.idle.then(|| {
+        let asks = format!("interrupted; it has been at work for {since}");
+        of_task(task, "input", asks)
+    });
+    asked.chain(idle).collect()
+}
+
+/// A task that does not proceed until a person acts.
+fn stalls(task: &TaskView, stalled: &[StalledTask]) -> Option<Waits> {
+    let mut stalled = stalled.iter().filter(|stall| stall.needs_you);
+    let stall = stalled.find(|stall| stall.task == task.id)?;
+    Some(of_task(task, "stalled", stall.reason.clone()))
+}
+
+fn of_task(task: &TaskView, kind: &'static str, asks: String) -> Waits {
+    Waits {
         task: Some(task.id.to_string()),
         run: task.run.to_string(),
         frame: task.frame.to_string(),
         tool: task.tool.clone(),
         kind,
-        permission,
+        permission: None,
         checkpoint: None,
         asks,
         options: Vec::new(),
-    };
-    let asked = task.waits.iter().map(|asked| {
-        let asks = format!("{}: {}", asked.tool, asked.title);
-        wait("permission", Some(asked.id.clone()), asks)
-    });
-    let since = time::span(task.started_ms, None, time::now_ms());
-    let idle = task.idle.then(|| {
-        let asks = format!("interrupted; it has been at work for {since}");
-        wait("input", None, asks)
-    });
-    asked.chain(idle).collect()
+    }
 }
 
 pub async fn allow(context: &Context, args: Allow) -> Outcome {
