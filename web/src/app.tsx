@@ -6,6 +6,7 @@ import { place } from "./router.ts";
 import { routeOf } from "./routes/routes.ts";
 import { connection, snapshots } from "./state.ts";
 import { sentence } from "./ui/announce.ts";
+import { Acceptance } from "./ui/Accept.tsx";
 import { Dialogs } from "./ui/Dialog.tsx";
 import { Broken, Notice, Nowhere, SignedOut } from "./ui/Empty.tsx";
 import { focusHeading } from "./ui/focus.ts";
@@ -48,6 +49,7 @@ export function App() {
         </Match>
       </Switch>
       <Dialogs />
+      <Acceptance />
       <Toasts />
       <p class="unseen" role="status" aria-live="polite" id="told">
         {sentence()}

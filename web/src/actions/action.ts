@@ -12,6 +12,7 @@ import type {
 } from "../api/types.gen.ts";
 import type { Reply } from "../api/client.ts";
 import { plural, quoted } from "../format.ts";
+import { isReadOnly, unlessReadOnly } from "../model/origin.ts";
 import { overlay } from "../state.ts";
 import type { Change } from "../sync/overlay.ts";
 import { fillIn } from "../ui/Dialog.tsx";
@@ -47,6 +48,27 @@ export interface Action<S = Subject> {
   form?(subject: S): Form;
   /** Does it, and says in a few words what was done; nothing where that shows by itself. */
   send(subject: S, values: Values): Promise<string | null>;
+}
+
+/** The same actions, refused in a read-only run; but for those for which `allowed` says why they are not. */
+export function guarded<S extends { readonly run: RunView }>(
+  actions: readonly Action<S>[],
+  allowed: Readonly<Record<string, (subject: S) => string | null>> = {},
+): readonly Action<S>[] {
+  return actions.map((action) => ({
+    ...action,
+    why(subject) {
+      const guard = allowed[action.id] ?? (() => unlessReadOnly(subject.run));
+      return (isReadOnly(subject.run) ? guard(subject) : null) ?? action.why(subject);
+    },
+  }));
+}
+
+/** What a read-only run can still be asked: to stop a task that runs. */
+export function unlessTaskRuns({ task }: Subject): string | null {
+  return task !== null && (task.state === "running" || task.state === "paused")
+    ? null
+    : "Read-only: none of its tasks runs here.";
 }
 
 /** Does an action, or says why it cannot be done. */

@@ -7,7 +7,17 @@ import { word } from "../model/status.ts";
 import { compareFramesPath } from "../paths.ts";
 import { navigate, setQuery } from "../router.ts";
 import type { Field, Form, Preview } from "../ui/Dialog.tsx";
-import { atOnce, lines, order, stopForm, tool, walled, words } from "./action.ts";
+import {
+  atOnce,
+  guarded,
+  lines,
+  order,
+  stopForm,
+  tool,
+  unlessTaskRuns,
+  walled,
+  words,
+} from "./action.ts";
 import type { Action, Subject } from "./action.ts";
 
 const GOAL: Field = { name: "goal", label: "Goal", kind: "text", required: true };
@@ -560,4 +570,7 @@ function answerForm(asked: Checkpoint): Form {
   return { title: "Answer", text: asked.question, fields: [field], does: "Answer" };
 }
 
-export const FRAME_ACTIONS: readonly Action[] = [...MAKE, ...MOVE, ...NOTE, ...LOOK, ...HOLD];
+export const FRAME_ACTIONS: readonly Action[] = [
+  ...guarded([...MAKE, ...MOVE, ...NOTE, ...HOLD], { "frame.stop": unlessTaskRuns }),
+  ...LOOK,
+];

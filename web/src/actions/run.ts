@@ -2,10 +2,13 @@
 
 import { callTool, command } from "../api/client.ts";
 import type { Request, RunView } from "../api/types.gen.ts";
+import { isReadOnly } from "../model/origin.ts";
 import { navigate, runPath } from "../router.ts";
 import { projects, runs } from "../state.ts";
+import { isOpen } from "../sync/keys.ts";
+import { offerAcceptance } from "../ui/Accept.tsx";
 import type { Field, Form } from "../ui/Dialog.tsx";
-import { lines, order, stopForm } from "./action.ts";
+import { guarded, lines, order, stopForm } from "./action.ts";
 import type { Action } from "./action.ts";
 
 interface OfRun {
@@ -91,13 +94,29 @@ export const RUN_AGAIN: Action<OfRun> = {
     start(run.project, { type: "run_plan", path: run.plan!, inputs: inputsOf(values.inputs) }),
 };
 
-export const RUN_ACTIONS: readonly Action<OfRun>[] = [
-  STOP_RUN,
-  PAUSE_RUN,
-  UNPAUSE_RUN,
-  RETRY_RUN,
-  RUN_AGAIN,
-];
+export const ACCEPT_RUN: Action<OfRun> = {
+  id: "run.accept",
+  title: "Accept the run: look at what it executes, then let it continue",
+  label: "Accept the run…",
+  group: "Run",
+  keys: ["r y"],
+  wanted: true,
+  why: ({ run }) => (isReadOnly(run) ? null : "It is not read-only."),
+  async send({ run }) {
+    await offerAcceptance(run);
+    return null;
+  },
+};
+
+const unlessTasksRun = ({ run }: OfRun) =>
+  run.tasks_running > 0 ? null : "Read-only: none of its tasks runs here.";
+const always = () => null;
+
+/** What can be done to a run. A plan can be run again beside a read-only run of it. */
+export const RUN_ACTIONS: readonly Action<OfRun>[] = guarded(
+  [ACCEPT_RUN, STOP_RUN, PAUSE_RUN, UNPAUSE_RUN, RETRY_RUN, RUN_AGAIN],
+  { [ACCEPT_RUN.id]: always, [STOP_RUN.id]: unlessTasksRun, [RUN_AGAIN.id]: always },
+);
 
 const INPUTS: Field = {
   name: "inputs",
@@ -223,7 +242,7 @@ export const RUN_TASK: Action<Anywhere> = {
 /** How many runs go on, of a project or of all. */
 export function goingRuns(project: string | null): number {
   return Object.values(runs).filter(
-    (run) => run.ended_ms === null && (project === null || run.project === project),
+    (run) => isOpen(run) && (project === null || run.project === project),
   ).length;
 }
 

@@ -5,7 +5,7 @@ import type { Decision, DriverKind } from "../api/types.gen.ts";
 import { word } from "../model/status.ts";
 import { navigate, runPath } from "../router.ts";
 import type { Field } from "../ui/Dialog.tsx";
-import { atOnce, order, stopForm } from "./action.ts";
+import { atOnce, guarded, order, stopForm, unlessTaskRuns } from "./action.ts";
 import type { Action, Subject } from "./action.ts";
 
 /** Drivers whose agents can be told something while they work. */
@@ -116,7 +116,7 @@ async function begin(
 
 const TELL: Field = { name: "prompt", label: "What it is told", kind: "text", required: true };
 
-export const TASK_ACTIONS: readonly Action[] = [
+const ACTIONS: readonly Action[] = [
   {
     id: "task.tell",
     title: "Tell its agent something",
@@ -259,3 +259,5 @@ export const TASK_ACTIONS: readonly Action[] = [
       ),
   },
 ];
+
+export const TASK_ACTIONS = guarded(ACTIONS, { "task.stop": unlessTaskRuns });

@@ -3,6 +3,7 @@
 import { ProtocolError, readColumns } from "../sync/protocol.ts";
 import type {
   Answer,
+  CandidateView,
   CommandRequest,
   Error as Refusal,
   FrameColumns,
@@ -210,6 +211,16 @@ export function decideTrust(decision: {
   return post(address(["trust"]), decision);
 }
 
+/** What accepting a read-only run executes. */
+export function getCandidate(project: string, run: string): Promise<CandidateView> {
+  return get(address(["runs", run, "acceptance"], { project }));
+}
+
+/** Accepts a read-only run, of which the person was shown the records with this digest. */
+export async function acceptRun(project: string, run: string, digest: string): Promise<void> {
+  await send(address(["runs", run, "acceptance"], { project }), { digest });
+}
+
 /** All about a task: how it was started and how it ended, as its folder tells it. */
 export function getTask(
   project: string,
@@ -250,19 +261,20 @@ export function callTool(
 
 /** Sent once more where the answer is lost: the body's `cmd_id` makes that harmless. */
 async function post<T>(url: string, body: object): Promise<T> {
-  const send = async () => {
-    const init = {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    };
-    const response = await ask(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return (await response.json()) as T;
-  };
+  const once = async () => (await (await send(url, body)).json()) as T;
   try {
-    return await send();
+    return await once();
   } catch (error) {
-    if (error instanceof ApiError && error.status === 0) return send();
+    if (error instanceof ApiError && error.status === 0) return once();
     throw error;
   }
+}
+
+function send(url: string, body: object): Promise<Response> {
+  return ask(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
 }

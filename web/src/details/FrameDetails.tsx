@@ -7,6 +7,7 @@ import type { Action, Subject } from "../actions/action.ts";
 import { undo } from "../actions/direct.ts";
 import { visible } from "../diff/visible.ts";
 import { bytes, isUsed } from "../format.ts";
+import { isReadOnly, unlessReadOnly } from "../model/origin.ts";
 import { setQuery } from "../router.ts";
 import type { Change } from "../sync/overlay.ts";
 import { Status } from "../ui/Status.tsx";
@@ -72,9 +73,7 @@ function Frame(props: Props & { detail: FrameDetail }) {
       <Show when={frame().reason}>
         {(reason) => <p class={`why why-${frame().status}`}>{reason()}</p>}
       </Show>
-      <For each={frame().asks}>
-        {(asked) => <Question project={props.run.project} asked={asked} />}
-      </For>
+      <For each={frame().asks}>{(asked) => <Question run={props.run} asked={asked} />}</For>
       <Show when={frame().advice}>
         {(advice) => (
           <p class="hint" role="note">
@@ -89,7 +88,7 @@ function Frame(props: Props & { detail: FrameDetail }) {
             frame={frame().id}
             goal={props.detail.goal}
             pending={changes().some((change) => change.kind === "goal")}
-            fixed={frame().status === "invalidated"}
+            fixed={frame().status === "invalidated" || isReadOnly(props.run)}
           />
           <Text title="It is done when" text={props.detail.success_criteria ?? ""} />
           <Text title="In short" text={props.detail.results_compact} />
@@ -102,7 +101,7 @@ function Frame(props: Props & { detail: FrameDetail }) {
             text={props.detail.results}
           />
           <Show when={props.detail.decisions.length > 0}>
-            <Decisions project={props.run.project} detail={props.detail} changes={changes()} />
+            <Decisions run={props.run} detail={props.detail} changes={changes()} />
           </Show>
           <Show when={props.detail.artifacts.length > 0}>
             <Artifacts detail={props.detail} changes={changes()} />
@@ -224,7 +223,7 @@ function Usage(props: { detail: FrameDetail }) {
 const pending = (changes: readonly Change[], kind: Change["kind"]) =>
   changes.filter((change) => change.kind === kind).length;
 
-function Decisions(props: { project: string; detail: FrameDetail; changes: Change[] }) {
+function Decisions(props: { run: RunView; detail: FrameDetail; changes: Change[] }) {
   /** The last act that can be undone. */
   const undoable = () =>
     props.detail.decisions.findLastIndex(
@@ -249,7 +248,9 @@ function Decisions(props: { project: string; detail: FrameDetail; changes: Chang
               <Show when={i() === undoable() && decision.by_itself?.did !== "undone"}>
                 <button
                   class="link"
-                  onClick={() => void undo(props.project, props.detail.frame.id)}
+                  disabled={isReadOnly(props.run)}
+                  title={unlessReadOnly(props.run) ?? ""}
+                  onClick={() => void undo(props.run.project, props.detail.frame.id)}
                 >
                   undo
                 </button>

@@ -8,6 +8,7 @@ import { FRAME_ACTIONS } from "../actions/frame.ts";
 import { TASK_ACTIONS } from "../actions/task.ts";
 import { RUN_ACTIONS } from "../actions/run.ts";
 import { useActions } from "../actions/commands.ts";
+import { guarded } from "../actions/action.ts";
 import type { Action, Subject } from "../actions/action.ts";
 import { useCommands } from "../commands/registry.ts";
 import type { Command } from "../commands/registry.ts";
@@ -74,7 +75,7 @@ const EDIT_GOAL: Action = {
   },
 };
 
-const ACTIONS: readonly Action[] = [EDIT_GOAL, ...FRAME_ACTIONS, ...TASK_ACTIONS];
+const ACTIONS: readonly Action[] = [...guarded([EDIT_GOAL]), ...FRAME_ACTIONS, ...TASK_ACTIONS];
 
 const tab = () => {
   const asked = place().query.get("tab") ?? "details";

@@ -6,6 +6,7 @@ import { ActionMenu } from "../actions/Menu.tsx";
 import { RUN_ACTIONS } from "../actions/run.ts";
 import { duration, moment, plural } from "../format.ts";
 import type { FrameTable } from "../model/columns.ts";
+import { endOf } from "../model/origin.ts";
 import { FRAME_STATUSES } from "../model/status.ts";
 import { sparing } from "../sparing.ts";
 import { second } from "../state.ts";
@@ -76,6 +77,10 @@ function framesThatAre(status: FrameStatus, frames: FrameTable): string[] {
 
 function Facts(props: { run: RunView; content: Content }) {
   const run = () => props.run;
+  const took = () => {
+    const end_ms = endOf(run(), second());
+    return end_ms === null ? "not known" : duration(end_ms - run().started_ms);
+  };
   return (
     <section>
       <h3>The run</h3>
@@ -91,7 +96,7 @@ function Facts(props: { run: RunView; content: Content }) {
           )}
         </Show>
         <dt>took</dt>
-        <dd>{duration((run().ended_ms ?? second()) - run().started_ms)}</dd>
+        <dd>{took()}</dd>
         <Show when={run().plan}>
           {(plan) => (
             <>

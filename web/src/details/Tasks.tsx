@@ -1,13 +1,14 @@
 // The tasks of a frame, each an attempt: how it ended, what its agent does, asks and can be told.
 
 import { createResource, createSignal, For, onMount, Show } from "solid-js";
-import type { Checkpoint, TaskView } from "../api/types.gen.ts";
+import type { Checkpoint, Decision, RunView, TaskView } from "../api/types.gen.ts";
 import { ApiError, command, getTask } from "../api/client.ts";
 import { answer, decide, interrupt } from "../actions/direct.ts";
 import { atOnce, perform } from "../actions/action.ts";
 import type { Subject } from "../actions/action.ts";
 import { TASK_ACTIONS, hears } from "../actions/task.ts";
 import { duration, plural, shortMoment } from "../format.ts";
+import { isReadOnly, unlessReadOnly } from "../model/origin.ts";
 import { second } from "../state.ts";
 import type { Change } from "../sync/overlay.ts";
 import { Status } from "../ui/Status.tsx";
@@ -104,7 +105,11 @@ function Task(props: {
       </For>
       <Show when={task().error}>{(error) => <p class="task-error">{error()}</p>}</Show>
       <Show when={task().driver !== null}>
-        <Agent project={project()} task={task()} changes={props.isNewest ? props.changes : []} />
+        <Agent
+          run={props.subject.run}
+          task={task()}
+          changes={props.isNewest ? props.changes : []}
+        />
       </Show>
       <Show when={task().started_ms !== null}>
         <Folded title="How it was started">
@@ -151,8 +156,10 @@ function Record(props: { project: string; task: string }) {
 }
 
 /** What is known of a task's agent, and what it can be told. */
-function Agent(props: { project: string; task: TaskView; changes: Change[] }) {
+function Agent(props: { run: RunView; task: TaskView; changes: Change[] }) {
   const task = () => props.task;
+  const decideOn = (permission: string, decision: Decision) =>
+    void decide(props.run.project, task().id, permission, decision);
   const works = () => task().state === "running" && !task().stopping;
   const facts = () => [
     task().model,
@@ -181,24 +188,26 @@ function Agent(props: { project: string; task: TaskView; changes: Change[] }) {
             <p>
               It asks to use <strong>{wait.tool}</strong>: <code>{wait.title}</code>
             </p>
+            <ReadOnlyNote run={props.run} />
             <button
               class="primary"
-              onClick={() => void decide(props.project, task().id, wait.id, "allow")}
+              disabled={isReadOnly(props.run)}
+              onClick={() => decideOn(wait.id, "allow")}
             >
               Allow
             </button>
-            <button onClick={() => void decide(props.project, task().id, wait.id, "always")}>
+            <button disabled={isReadOnly(props.run)} onClick={() => decideOn(wait.id, "always")}>
               Always
             </button>
-            <button onClick={() => void decide(props.project, task().id, wait.id, "deny")}>
+            <button disabled={isReadOnly(props.run)} onClick={() => decideOn(wait.id, "deny")}>
               Deny
             </button>
           </div>
         )}
       </For>
       <For each={told()}>{(text) => <p class="pending">You: {text}</p>}</For>
-      <Show when={works() && hears(task())}>
-        <Tell project={props.project} task={task()} />
+      <Show when={works() && hears(task()) && !isReadOnly(props.run)}>
+        <Tell project={props.run.project} task={task()} />
       </Show>
     </div>
   );
@@ -250,15 +259,16 @@ function keepKeys(element: HTMLElement): void {
 }
 
 /** What is asked of a human in a frame: one of its options is chosen, or any text given. */
-export function Question(props: { project: string; asked: Checkpoint }) {
+export function Question(props: { run: RunView; asked: Checkpoint }) {
   const [text, setText] = createSignal("");
   const give = (event: SubmitEvent) => {
     event.preventDefault();
-    if (text().trim() !== "") void answer(props.project, props.asked.id, text());
+    if (text().trim() !== "") void answer(props.run.project, props.asked.id, text());
   };
   return (
     <div class="question" role="group" aria-label="A question">
       <p>{props.asked.question}</p>
+      <ReadOnlyNote run={props.run} />
       <Show
         when={props.asked.options}
         fallback={
@@ -271,7 +281,11 @@ export function Question(props: { project: string; asked: Checkpoint }) {
                 onInput={(event) => setText(event.currentTarget.value)}
               />
             </label>
-            <button type="submit" class="primary" disabled={text().trim() === ""}>
+            <button
+              type="submit"
+              class="primary"
+              disabled={isReadOnly(props.run) || text().trim() === ""}
+            >
               Answer
             </button>
           </form>
@@ -280,7 +294,10 @@ export function Question(props: { project: string; asked: Checkpoint }) {
         {(options) => (
           <For each={options()}>
             {(option) => (
-              <button onClick={() => void answer(props.project, props.asked.id, option)}>
+              <button
+                disabled={isReadOnly(props.run)}
+                onClick={() => void answer(props.run.project, props.asked.id, option)}
+              >
                 {option}
               </button>
             )}
@@ -289,4 +306,9 @@ export function Question(props: { project: string; asked: Checkpoint }) {
       </Show>
     </div>
   );
+}
+
+/** Why what is asked cannot be answered here. */
+function ReadOnlyNote(props: { run: RunView }) {
+  return <Show when={unlessReadOnly(props.run)}>{(why) => <p class="muted">{why()}</p>}</Show>;
 }

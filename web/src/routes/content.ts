@@ -5,10 +5,14 @@ import type { Accessor } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { asApiError, getRun } from "../api/client.ts";
 import type { ApiError } from "../api/client.ts";
+import { isReadOnly } from "../model/origin.ts";
 import { contentOf, loadRun, runs, snapshots } from "../state.ts";
 import { runKey } from "../sync/apply.ts";
 
 export type Content = NonNullable<ReturnType<typeof contentOf>>;
+
+/** How often a read-only run is read whose tasks run. */
+const REFRESH_MS = 2_000;
 
 interface Held {
   run(): RunView | undefined;
@@ -37,6 +41,18 @@ export function useContent(project: string, id: string): Held {
       void load(abort.signal);
     }),
   );
+
+  // The daemon sends no changes of a read-only run: while tasks of it run, it is read again.
+  createEffect(() => {
+    const run = runs[key];
+    if (!run || !isReadOnly(run) || run.tasks_running === 0) return;
+    const abort = new AbortController();
+    const timer = setInterval(() => void load(abort.signal), REFRESH_MS);
+    onCleanup(() => {
+      clearInterval(timer);
+      abort.abort();
+    });
+  });
 
   async function load(signal: AbortSignal): Promise<void> {
     setError(null);

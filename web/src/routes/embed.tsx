@@ -4,7 +4,7 @@
 import { createSignal, Match, Show, Switch } from "solid-js";
 import { runPath, unescaped } from "../paths.ts";
 import { connection, now, projects, runs, snapshots } from "../state.ts";
-import { runKey } from "../sync/apply.ts";
+import { isOpen, runKey } from "../sync/apply.ts";
 import { useContent } from "./content.ts";
 import type { Content } from "./content.ts";
 import { FlameChart } from "./flame.tsx";
@@ -109,7 +109,7 @@ function Shown(props: { content: Content; project: string; run: string }) {
             onFold={fold}
             onUnfoldAll={unfoldAll}
             matching={null}
-            live={run().ended_ms === null}
+            live={isOpen(run())}
             now={() => run().ended_ms ?? now()}
             selected={selected()}
             onSelect={setSelected}

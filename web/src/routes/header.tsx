@@ -5,11 +5,12 @@ import type { JSX } from "solid-js";
 import type { RunView } from "../api/types.gen.ts";
 import { ActionButton } from "../actions/Button.tsx";
 import { perform } from "../actions/action.ts";
-import { PAUSE_RUN, RETRY_RUN, STOP_RUN, UNPAUSE_RUN } from "../actions/run.ts";
+import { ACCEPT_RUN, PAUSE_RUN, RETRY_RUN, STOP_RUN, UNPAUSE_RUN } from "../actions/run.ts";
 import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
+import { endOf, isReadOnly, ownReason } from "../model/origin.ts";
 import { standing } from "../model/status.ts";
 import { projects, second } from "../state.ts";
-import { CountsBar, Status } from "../ui/Status.tsx";
+import { CountsBar, ReadOnlyMark, Status } from "../ui/Status.tsx";
 
 interface Props {
   run: RunView;
@@ -21,16 +22,25 @@ interface Props {
 
 export function RunHeader(props: Props) {
   const run = () => props.run;
-  const isOpen = () => run().ended_ms === null;
+  const isOpen = () => run().ended_ms === null && !isReadOnly(run());
+  const took = () => {
+    const end_ms = run().ended_ms ?? props.asOf_ms ?? endOf(run(), second());
+    return end_ms === null ? null : duration(end_ms - run().started_ms);
+  };
   const isFile = () => props.asOf_ms !== null;
   return (
     <header class="run-head">
       <div class="run-title">
         <h1>{run().name}</h1>
         <Status status={standing(run())} />
-        <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
-          {duration((run().ended_ms ?? props.asOf_ms ?? second()) - run().started_ms)}
-        </span>
+        <ReadOnlyMark run={run()} />
+        <Show when={took()}>
+          {(length) => (
+            <span class="mono elapsed" title={`Started ${moment(run().started_ms)}`}>
+              {length()}
+            </span>
+          )}
+        </Show>
         <CountsBar counts={run().counts} />
         <span class="spacer" />
         {props.children}
@@ -41,14 +51,22 @@ export function RunHeader(props: Props) {
               subject={{ run: run() }}
             />
           </Show>
-          <button
-            disabled={run().status === "stopping"}
-            onClick={() => void perform(STOP_RUN, { run: run() })}
-          >
-            <span aria-hidden="true">◼</span> {run().status === "stopping" ? "Stopping" : "Stop"}
-          </button>
+          <StopButton run={run()} />
         </Show>
-        <Show when={!isOpen() && !isFile() && run().status !== "completed"}>
+        <Show when={isReadOnly(run()) && !isFile()}>
+          <Show when={run().tasks_running > 0}>
+            <StopButton run={run()} />
+          </Show>
+          <ActionButton action={ACCEPT_RUN} subject={{ run: run() }} />
+        </Show>
+        <Show
+          when={
+            run().ended_ms !== null &&
+            !isReadOnly(run()) &&
+            !isFile() &&
+            run().status !== "completed"
+          }
+        >
           <button
             class="primary"
             onClick={() => void perform(RETRY_RUN, { run: run() })}
@@ -73,13 +91,29 @@ export function RunHeader(props: Props) {
             {tokens(run().usage)} tokens {cost(run().usage) ?? ""}
           </span>
         </Show>
-        <Show when={isOpen()}>
+        <Show when={run().ended_ms === null}>
           <span>
             {run().tasks_running} running, {run().tasks_queued} queued
           </span>
         </Show>
       </p>
-      <Show when={run().reason}>{(reason) => <p class="run-why">{reason()}</p>}</Show>
+      <Show when={run().foreign}>
+        {(why) => (
+          <p class="run-why">
+            Read-only: {why()}. Nothing of it is executed or changed before you accept it.
+          </p>
+        )}
+      </Show>
+      <Show when={ownReason(run())}>{(reason) => <p class="run-why">{reason()}</p>}</Show>
     </header>
+  );
+}
+
+function StopButton(props: { run: RunView }) {
+  const isStopping = () => props.run.status === "stopping";
+  return (
+    <button disabled={isStopping()} onClick={() => void perform(STOP_RUN, { run: props.run })}>
+      <span aria-hidden="true">◼</span> {isStopping() ? "Stopping" : "Stop"}
+    </button>
   );
 }

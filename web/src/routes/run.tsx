@@ -16,7 +16,7 @@ import { comparePath } from "../paths.ts";
 import { navigate, place, setQuery } from "../router.ts";
 import { now } from "../state.ts";
 import { sparing } from "../sparing.ts";
-import { runKey } from "../sync/apply.ts";
+import { isOpen, runKey } from "../sync/apply.ts";
 import { Missing } from "../ui/Empty.tsx";
 import { useTitle } from "../ui/title.ts";
 import { useContent } from "./content.ts";
@@ -85,7 +85,7 @@ const VIEWS: Record<string, { title: string; keys: string; view: Component<ViewP
 export function Loaded(props: { run: RunView; content: Content; imported?: RunDocument }) {
   let panel: HTMLElement | undefined;
   const frames = () => props.content.content.frames;
-  const isLive = () => props.run.ended_ms === null && !props.imported;
+  const isLive = () => isOpen(props.run) && !props.imported;
   const until = () => props.run.ended_ms ?? props.imported?.at_ms ?? now();
   const view = createMemo(() => place().query.get("view") ?? "flame");
   const filterText = createMemo(() => place().query.get("filter") ?? "");

@@ -6,12 +6,13 @@ import { getRuns } from "../api/client.ts";
 import { perform } from "../actions/action.ts";
 import { RUN_PLAN, RUN_TASK } from "../actions/run.ts";
 import { cost, duration, isUsed, moment, shortMoment, tokens, usageInFull } from "../format.ts";
+import { endOf, ownReason } from "../model/origin.ts";
 import { standing } from "../model/status.ts";
 import { chosenProject } from "../project.ts";
 import { comparePath, runPath } from "../paths.ts";
 import { projects, runs, second, snapshots } from "../state.ts";
-import { runKey } from "../sync/apply.ts";
-import { CountsBar, Status } from "../ui/Status.tsx";
+import { isOpen, runKey } from "../sync/apply.ts";
+import { CountsBar, ReadOnlyMark, Status } from "../ui/Status.tsx";
 import { Asking } from "../ui/Empty.tsx";
 import { useTitle } from "../ui/title.ts";
 import { tellFailed } from "../ui/Toast.tsx";
@@ -43,7 +44,7 @@ export function RunsPage() {
       return after;
     });
   };
-  const going = () => shown().filter((run) => run.ended_ms === null).length;
+  const going = () => shown().filter(isOpen).length;
   const unfinished = () => {
     const asked = project() === null ? Object.keys(projects) : [project()!];
     return asked.filter((id) => !complete().has(id));
@@ -155,6 +156,10 @@ function keyOf(run: RunView): string {
 
 function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean): void }) {
   const run = () => props.run;
+  const took = () => {
+    const end_ms = endOf(run(), second());
+    return end_ms === null ? "" : duration(end_ms - run().started_ms);
+  };
   return (
     <tr>
       <td class="choose wide-only">
@@ -171,7 +176,10 @@ function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean
       <td class="run-name">
         <a href={runPath(run().project, run().id)}>{run().name}</a>
         <span class="mono muted">{run().id}</span>
-        <Show when={run().reason}>{(reason) => <span class="run-reason">{reason()}</span>}</Show>
+        <ReadOnlyMark run={run()} />
+        <Show when={ownReason(run()) ?? run().foreign}>
+          {(reason) => <span class="run-reason">{reason()}</span>}
+        </Show>
       </td>
       <td class="wide-only muted">{projects[run().project]?.name ?? run().project}</td>
       <td>
@@ -180,7 +188,7 @@ function RunRow(props: { run: RunView; chosen: boolean; onChoose(chosen: boolean
       <td class="wide-only muted">
         <time title={moment(run().started_ms)}>{shortMoment(run().started_ms, second())}</time>
       </td>
-      <td class="number">{duration((run().ended_ms ?? second()) - run().started_ms)}</td>
+      <td class="number">{took()}</td>
       <td
         class="number wide-only muted"
         title={

@@ -11,6 +11,7 @@ import type {
   TaskColumns,
 } from "../api/types.gen.ts";
 import { FrameTable, TaskTable } from "../model/columns.ts";
+import { isReadOnly } from "../model/origin.ts";
 import { isOpen, runKey } from "./keys.ts";
 import type { PackedContent, PackedSnapshot } from "./pack.ts";
 import type { Position } from "./protocol.ts";
@@ -129,6 +130,8 @@ export class Mirror {
   #upsertRun(key: string, run: RunView, events: readonly EventView[]): void {
     const known = this.runs.get(key);
     if (!known || run.seq >= known.seq) this.runs.set(key, run);
+    // The tasks of a read-only run are shown as lost; of an accepted one they may run.
+    if (known && isReadOnly(known) && !isReadOnly(run)) this.contents.delete(key);
     if (this.contents.has(key)) return;
     const content = new RunContent();
     // All frames of a run are there from its first event on, so whoever sees that sees them all.

@@ -1,7 +1,7 @@
 // A status, as colour, sign and word; and a run's frames by status, as a small bar.
 
-import { For } from "solid-js";
-import type { Counts, FrameStatus, RunStatus, TaskState } from "../api/types.gen.ts";
+import { For, Show } from "solid-js";
+import type { Counts, FrameStatus, RunStatus, RunView, TaskState } from "../api/types.gen.ts";
 import { glyph, word } from "../model/status.ts";
 
 export function Status(props: {
@@ -12,6 +12,19 @@ export function Status(props: {
     <span class={`status status-${props.status}`}>
       {glyph(props.status)} {props.label ?? word(props.status)}
     </span>
+  );
+}
+
+/** Marks a run of which nothing is executed or changed before a person accepts it. */
+export function ReadOnlyMark(props: { run: RunView }) {
+  return (
+    <Show when={props.run.foreign}>
+      {(why) => (
+        <span class="mark" title={why()}>
+          read-only
+        </span>
+      )}
+    </Show>
   );
 }
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import AxeBuilder from "@axe-core/playwright";
 import { open } from "../browser.mjs";
+import { addReadOnlyRun } from "../../fixture/read_only.mjs";
 import { LIVE } from "../../fixture/scenario.mjs";
 import { PLACES, TOOLS, letSomeWait } from "../places.mjs";
 import { browser, fixture, idOf, url } from "../setup.mjs";
@@ -93,6 +94,35 @@ test("the menu of actions, a form and a toast: axe finds nothing", async () => {
     await page.locator(".run-title").getByRole("button", { name: "Pause" }).click();
     await page.getByText("it was paused already").waitFor();
     assert.deepEqual(await violations(page), [], `${theme}: the toast`);
+    await context.close();
+  }
+});
+
+test("a read-only run and the dialogs that ask a person's trust: axe finds nothing", async () => {
+  const [{ dir }] = [...fixture.projects.values()];
+  const executes = 'tools:\n  check:\n    cmd:\n    - "./scripts/check"\n';
+  const programs = ["./scripts/check"];
+  const diff = "--- fornax.yaml\n+++ fornax.yaml\n@@ -1 +1 @@\n-one: 1\n+two: 2\n";
+  fixture.reviews.set(dir, { standing: "undecided", digest: "d1", executes, programs, diff });
+  addReadOnlyRun(fixture);
+  for (const [theme, width, height] of [
+    ["dark", 1400, 860],
+    ["light", 390, 844],
+  ]) {
+    const { page, context } = await open(browser, url, { theme, width, height });
+    const dialog = page.getByRole("dialog");
+    await page.getByText("read-only", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Review" }).click();
+    await dialog.getByText('- "./scripts/check"').waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the configuration`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("link", { name: "Release" }).click();
+    await page.getByRole("button", { name: "Accept the run" }).waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the run`);
+    await page.getByRole("button", { name: "Accept the run" }).click();
+    await dialog.getByText("npm publish").waitFor();
+    assert.deepEqual(await violations(page), [], `${theme}: the run's work`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await context.close();
   }
 });
