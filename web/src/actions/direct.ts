@@ -31,6 +31,12 @@ export function retry(project: string, target: string): Promise<void> {
   return send(project, { type: "retry", target, from: null }, "To be done again");
 }
 
+/** Stops a task. */
+export function stop(project: string, task: string): Promise<void> {
+  const request = { type: "stop", target: task, reason: "stopped from the page" } as const;
+  return send(project, request, "Stopping the task");
+}
+
 /** Tells an agent at work something further. */
 export function tell(project: string, task: string, text: string): Promise<void> {
   return send(project, { type: "prompt", target: task, text }, "Told");

@@ -4,10 +4,19 @@
 import type { Decision, ProjectView, RunView } from "../api/types.gen.ts";
 import type { FrameTable, TaskTable } from "../model/columns.ts";
 import { COMPLETED, INVALIDATED, TASK_STATES } from "../model/status.ts";
+import { isReadOnly } from "../model/origin.ts";
 import { runPath } from "../paths.ts";
 
 export type Kind =
-  "question" | "approval" | "limit" | "permission" | "idle" | "lost" | "failed" | "problem";
+  | "question"
+  | "approval"
+  | "limit"
+  | "permission"
+  | "idle"
+  | "stalled"
+  | "lost"
+  | "failed"
+  | "problem";
 
 /** One thing that waits. */
 export interface InboxItem {
@@ -40,6 +49,7 @@ export type Reply =
     }
   | { readonly type: "tell"; readonly task: string }
   | { readonly type: "retry"; readonly target: string }
+  | { readonly type: "stop"; readonly task: string }
   | { readonly type: "none" };
 
 /** An open run with what it holds. */
@@ -154,6 +164,17 @@ export const agentsWait: RunSource = (open) => {
   return found;
 };
 
+/** Tasks whose supervisor was stopped or does not answer. What waits for the disk resumes without anybody. */
+export const stalledTasks: RunSource = (open) => {
+  const { frames, tasks } = open;
+  return open.run.stalled.flatMap(({ task, reason, needs_you, since_ms }) => {
+    const at = tasks.row(task);
+    const row = at === undefined ? undefined : frames.row(tasks.frame.get(at));
+    if (!needs_you || row === undefined) return [];
+    return [item(open, row, "stalled", task, reason, since_ms, { type: "stop", task })];
+  });
+};
+
 /** Tasks of which nobody knows how they ended: only a human can tell whether to do them again. */
 export const lostTasks: RunSource = (open) => {
   const { frames, tasks } = open;
@@ -182,12 +203,13 @@ export const lostTasks: RunSource = (open) => {
 };
 
 /** The sources within a run that goes on. What is to be asked of humans in future gets its place here. */
-export const RUN_SOURCES: readonly RunSource[] = [asked, agentsWait, lostTasks];
+export const RUN_SOURCES: readonly RunSource[] = [asked, agentsWait, stalledTasks, lostTasks];
 
 /** Runs that failed or are blocked, unless a newer one of the same name was started since. */
 export function failedRuns(runs: readonly RunView[]): InboxItem[] {
   const newest = new Map<string, RunView>();
   for (const run of runs) {
+    if (isReadOnly(run)) continue;
     const name = `${run.project}/${run.name}`;
     const known = newest.get(name);
     if (!known || run.started_ms > known.started_ms) newest.set(name, run);

@@ -63,7 +63,7 @@ function news(): void {
   for (const project of Object.values(projects)) void project.problem;
   for (const [key, run] of Object.entries(runs)) {
     void run.status;
-    if (run.ended_ms === null) contentOf(key);
+    if (isOpen(run)) contentOf(key);
   }
 }
 

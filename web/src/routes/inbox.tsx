@@ -11,7 +11,7 @@ import {
   Show,
   Switch,
 } from "solid-js";
-import { answer, decide, retry, tell } from "../actions/direct.ts";
+import { answer, decide, retry, stop, tell } from "../actions/direct.ts";
 import type { Decision } from "../api/types.gen.ts";
 import { sayKeys } from "../commands/keys.ts";
 import { useCommands } from "../commands/registry.ts";
@@ -413,6 +413,16 @@ function Answer(props: ItemProps) {
             busy={props.busy}
             onSend={(text) => props.onSend(() => tell(props.item.project, reply().task, text))}
           />
+        )}
+      </Match>
+      <Match when={as("stop")}>
+        {(reply) => (
+          <button
+            disabled={props.busy}
+            onClick={() => props.onSend(() => stop(props.item.project, reply().task))}
+          >
+            <span aria-hidden="true">◼</span> Stop the task
+          </button>
         )}
       </Match>
       <Match when={as("retry")}>

@@ -153,3 +153,37 @@ test("each thing that waits is there once, by age, whatever the order in which i
     expect(byAge(within(held))).toEqual(items);
   });
 });
+
+test("a supervisor that does not respond waits for a human, the disk does not", () => {
+  const frames = [frame(RUN, "f-root", null), frame(RUN, "f-a", "f-root", { task: "t-a-1" })];
+  const tasks = [task(RUN, "f-a", 1, { state: "running" })];
+  const stalled = (needs_you: boolean) =>
+    within(
+      open(frames, tasks, {
+        stalled: [{ task: "t-a-1", reason: "it does not answer", needs_you, since_ms: T0 + 3 }],
+      }),
+    );
+  expect(stalled(true)).toMatchObject([
+    {
+      kind: "stalled",
+      frame: "frame f-a",
+      text: "it does not answer",
+      since_ms: T0 + 3,
+      reply: { type: "stop", task: "t-a-1" },
+    },
+  ]);
+  expect(stalled(false)).toEqual([]);
+});
+
+test("a read-only run that failed waits for nobody, and hides no run of the same name", () => {
+  const failed = { status: "failed", ended_ms: T0 + 1 } as const;
+  const own = run("p", "RUN-20261120-001", "f-1", failed);
+  const readOnly = run("p", "RUN-20261120-002", "f-2", {
+    ...failed,
+    started_ms: T0 + 1,
+    foreign: "this installation did not write its records",
+  });
+  expect(failedRuns([own, readOnly]).map(({ reply }) => reply)).toEqual([
+    { type: "retry", target: own.id },
+  ]);
+});
