@@ -50,7 +50,7 @@ pub use place::{FileId, StateDir};
 pub use procs::{DIR_MARK, FOLDER_MARK, Identity, TASK_MARK, boot_id};
 pub use proof::{ExitProof, LeftFile};
 pub use server::{SHIM_ARG, shim_main};
-pub use shims::{RunningShim, shims};
+pub use shims::{RunningShim, shim_of, shims};
 pub use spec::{Exit, ExitCause, Grace, RedactSpec, Report, TaskSpec};
 pub use stop::{StopOutcome, stop_task};
 pub use supervisor::{Running, Supervisor};

@@ -28,11 +28,7 @@ impl RunningShim {
     /// Whether the task's folder `dir` is this shim's: the kernel shows who holds its lock.
     #[must_use]
     pub fn holds(&self, dir: &Path) -> bool {
-        let folder = fs::symlink_metadata(dir).map(|meta| FileId {
-            device: meta.dev(),
-            inode: meta.ino(),
-        });
-        folder.is_ok_and(|folder| lock_holder(folder) == Some(self.pid))
+        folder_of(dir).and_then(lock_holder) == Some(self.pid)
     }
 }
 
@@ -64,6 +60,26 @@ pub fn shims(state_dir: &Path) -> io::Result<Vec<RunningShim>> {
     }
     found.sort_by_key(|shim| shim.pid);
     Ok(found)
+}
+
+/// The process of the shim that runs for the task folder `dir`: one of the installation whose state is in
+/// `state_dir`, or one of protocol 1, which names no state directory.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub fn shim_of(dir: &Path, state_dir: &Path) -> io::Result<Option<u32>> {
+    let state = StateDir::at(state_dir)?;
+    let holder = folder_of(dir).and_then(lock_holder);
+    Ok(holder.filter(|&pid| is_shim_of(pid, &state) || names_no_state(pid)))
+}
+
+/// What is at `dir`; none where that cannot be seen.
+fn folder_of(dir: &Path) -> Option<FileId> {
+    let meta = fs::symlink_metadata(dir).ok()?;
+    Some(FileId {
+        device: meta.dev(),
+        inode: meta.ino(),
+    })
 }
 
 /// Whether the process `pid` is a shim, of this user, that names this state directory.

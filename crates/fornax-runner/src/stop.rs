@@ -49,15 +49,14 @@ pub fn stop_task(dir: &Path, key: &TaskKey, state_dir: &Path) -> io::Result<Stop
         lines: Lines::new(fd),
         nonce: nonce(),
     };
+    let shim = vouched(folder, peer, &state);
+    if shim.is_some() && shims::names_no_state(peer) {
+        // A shim of protocol 1 reads nothing from a connection that has ended when it accepts it.
+        return stop_by_lock(folder, &state);
+    }
     talk.lines.send(&Wish::Challenge {
         nonce: talk.nonce.clone(),
     });
-    let shim = vouched(folder, peer, &state);
-    let is_legacy = shim.is_some() && shims::names_no_state(peer);
-    if is_legacy {
-        talk.lines.send(&Wish::Stop);
-        return Ok(StopOutcome::Stopping);
-    }
     let mut proof = talk.proof(key)?;
     if proof.is_none()
         && let Some(shim) = shim
@@ -99,7 +98,8 @@ fn vouched(folder: FileId, pid: u32, state: &StateDir) -> Option<Identity> {
     Identity::of(pid).filter(|_| holds && is_ours)
 }
 
-/// A shim whose socket somebody has removed, or that takes no more connections.
+/// A shim whose socket somebody has removed, or that takes no more connections, or that is told nothing
+/// by a short connection. A signal means the same to it.
 fn stop_by_lock(folder: FileId, state: &StateDir) -> io::Result<StopOutcome> {
     let Some(pid) = shims::lock_holder(folder) else {
         return Ok(StopOutcome::NotRunning);

@@ -176,13 +176,19 @@ impl Hub {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
                 entries => entries?,
             };
-            let shims = fornax_runner::shims(&state_dir)?;
-            let ids = entries.flatten().filter_map(|entry| {
-                let id: TaskId = entry.file_name().to_str()?.parse().ok()?;
-                let dir = entry.path();
-                shims.iter().any(|shim| shim.holds(&dir)).then_some(id)
-            });
-            Ok::<_, io::Error>(ids.collect())
+            let mut living = Vec::new();
+            for entry in entries.flatten() {
+                let id = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok());
+                let Some(id) = id else { continue };
+                // Also one that a version before proofs started, where that runs on.
+                if fornax_runner::shim_of(&entry.path(), &state_dir)?.is_some() {
+                    living.push(id);
+                }
+            }
+            Ok::<_, io::Error>(living)
         };
         blocking(find).await?.map_err(|error| {
             Error::new(

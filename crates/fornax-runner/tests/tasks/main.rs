@@ -11,6 +11,7 @@ mod capture;
 mod disk;
 mod ends;
 mod kit;
+mod legacy;
 mod proof;
 mod stop;
 mod stopped;
@@ -24,7 +25,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
-        Some(fornax_runner::SHIM_ARG) => fornax_runner::shim_main(),
+        Some(fornax_runner::SHIM_ARG) => match std::env::var_os(legacy::FOLDER) {
+            Some(dir) => legacy::shim(std::path::Path::new(&dir)),
+            None => fornax_runner::shim_main(),
+        },
         Some("__daemon") => kit::daemon(&args[2]),
         Some("__starved") => kit::starved(&args[2]),
         Some("__emit") => kit::emit(&args[2], &args[3]),
@@ -37,6 +41,7 @@ fn main() {
         capture::TESTS,
         adopt::TESTS,
         proof::TESTS,
+        legacy::TESTS,
         stopped::TESTS,
         disk::TESTS,
     ]
@@ -54,7 +59,7 @@ fn main() {
     // The superuser sees what is hidden from others, so what depends on that is tried as both.
     if let Some(user) = user::OrdinaryUser::new() {
         let user = Arc::new(user);
-        for (name, _) in [adopt::TESTS, proof::TESTS, stopped::TESTS].concat() {
+        for (name, _) in [adopt::TESTS, proof::TESTS, legacy::TESTS, stopped::TESTS].concat() {
             let user = Arc::clone(&user);
             trials.push(Trial::test(format!("user::{name}"), move || user.run(name)));
         }
