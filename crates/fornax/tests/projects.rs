@@ -47,6 +47,31 @@ impl World {
         run.trim().to_owned()
     }
 
+    /// The same, as a version did it whose records were not bound to an installation: their lines ended
+    /// without a code, and the state directory held nothing about the project. No daemon runs afterwards.
+    fn begin_with_older_version(&self) -> String {
+        let run = self.begin();
+        self.down();
+        let journal = self.run_dir(&run).join("events.jsonl");
+        let text = fs::read_to_string(&journal).unwrap();
+        let bare = text
+            .lines()
+            .map(|line| format!("{}}}\n", line.split(",\"mac\":").next().unwrap()));
+        fs::write(&journal, bare.collect::<String>()).unwrap();
+        sh(&self.root(), "rm -rf state/fornax/projects");
+        run
+    }
+
+    fn run_dir(&self, run: &str) -> PathBuf {
+        self.place.dir().join(".fornax/runs").join(run)
+    }
+
+    /// The folder of the run's only task so far.
+    fn task_dir(&self, run: &str) -> PathBuf {
+        let mut tasks = fs::read_dir(self.run_dir(run).join("tasks")).unwrap();
+        tasks.next().unwrap().unwrap().path()
+    }
+
     fn await_ledger(&self, line: &str) {
         let there = || self.ledger().iter().any(|found| found == line);
         assert!(wait_until(PATIENCE, there), "{line}: {:?}", self.ledger());
@@ -404,17 +429,8 @@ fn a_second_path_to_a_project_is_the_same_project() {
 #[test]
 fn what_an_older_version_left_open_is_read_only_until_a_person_accepts_it() {
     let world = World::new();
-    let (root, dir) = (world.root(), world.place.dir());
-    let run = world.begin();
-    world.down();
-    // Before records were bound to an installation, their lines ended without a code.
-    let journal = dir.join(".fornax/runs").join(&run).join("events.jsonl");
-    let text = fs::read_to_string(&journal).unwrap();
-    let bare = text
-        .lines()
-        .map(|line| format!("{}}}\n", line.split(",\"mac\":").next().unwrap()));
-    fs::write(&journal, bare.collect::<String>()).unwrap();
-    sh(&root, "rm -rf state/fornax/projects");
+    let dir = world.place.dir();
+    let run = world.begin_with_older_version();
     world.check_read_only(&dir, &run);
     world.ok_at(&dir, &["trust", &run]);
     world.release();
@@ -423,6 +439,45 @@ fn what_an_older_version_left_open_is_read_only_until_a_person_accepts_it() {
         world.ledger(),
         ["first", "second"],
         "the living task was adopted"
+    );
+}
+
+#[test]
+fn what_a_person_accepted_stays_accepted_when_the_daemon_is_started_again() {
+    let world = World::new();
+    let dir = world.place.dir();
+    let run = world.begin_with_older_version();
+    world.ok_at(&dir, &["trust", &run]);
+    world.down();
+    // The task ends while no daemon runs, and its supervisor is of the older version: no proof.
+    let task = world.task_dir(&run);
+    world.release();
+    assert!(wait_until(PATIENCE, || task.join("exit.json").exists()));
+    let text = fs::read_to_string(task.join("exit.json")).unwrap();
+    let mut exit: Value = serde_json::from_str(&text).unwrap();
+    exit.as_object_mut().unwrap().remove("proof").unwrap();
+    fs::write(task.join("exit.json"), exit.to_string()).unwrap();
+    world.await_status(&dir, &run, "completed");
+    assert_eq!(world.ledger(), ["first", "second"]);
+}
+
+#[test]
+fn what_others_started_is_not_started_again_after_it_was_accepted() {
+    let world = World::new();
+    let dir = world.place.dir();
+    let run = world.begin_with_older_version();
+    world.ok_at(&dir, &["trust", &run]);
+    world.down();
+    // As in a clone: the task's folder did not come with the records.
+    let task = world.task_dir(&run);
+    world.release();
+    assert!(wait_until(PATIENCE, || task.join("exit.json").exists()));
+    fs::remove_dir_all(&task).unwrap();
+    world.await_status(&dir, &run, "failed");
+    assert_eq!(
+        world.ledger(),
+        ["first"],
+        "it is lost, and does not run twice"
     );
 }
 
