@@ -34,6 +34,8 @@ type Word = (Option<Failure>, String);
 #[derive(Clone)]
 pub(super) struct Collector {
     root: Arc<Path>,
+    /// Where the folders of agents' servers are.
+    services: Arc<Path>,
     rules: SharedRules,
     sessions: Sessions,
     expected: Arc<Mutex<HashMap<TaskId, Expected>>>,
@@ -57,12 +59,14 @@ struct Expected {
 impl Collector {
     pub fn new(
         project: &Project,
+        services: &Path,
         rules: SharedRules,
         sessions: Sessions,
         mailbox: mpsc::Sender<Message>,
     ) -> Collector {
         Collector {
             root: project.root().into(),
+            services: services.into(),
             rules,
             sessions,
             expected: Arc::default(),
@@ -149,7 +153,7 @@ impl Collector {
         if ended.word.is_none()
             && let Some(session) = &ended.activity.session
         {
-            quiet(&expected.dir, session);
+            quiet(&expected.dir, session, &self.services);
         }
         let failure = ended
             .word
@@ -429,7 +433,7 @@ fn judge_agent(exit: &Exit, word: Option<&Word>) -> Result<(), (ErrorClass, Stri
 }
 
 /// A host that was killed could not end what its agent does at a server that many tasks share.
-fn quiet(task_dir: &Path, session: &str) {
+fn quiet(task_dir: &Path, session: &str, services: &Path) {
     let record = std::fs::read_to_string(task_dir.join("task.json")).unwrap_or_default();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap_or_default();
     let (Some(server), Some(cwd)) = (
@@ -438,6 +442,10 @@ fn quiet(task_dir: &Path, session: &str) {
     ) else {
         return;
     };
+    // The record lies in the project: it may name a server of somebody else.
+    if server.parent() != Some(services) || server.file_name().is_none() {
+        return;
+    }
     let session = session.to_owned();
     // The server may take its time, and nobody waits for it.
     std::thread::spawn(move || {

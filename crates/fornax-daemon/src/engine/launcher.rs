@@ -108,8 +108,10 @@ impl Launcher {
             )
         };
         let sessions = Sessions::start(project, telemetry, rules.clone(), mailbox.clone());
+        let services = Services::dir(&shared.installation, project.key()?);
         let collector = Collector::new(
             project,
+            &services,
             rules.clone(),
             sessions.map_err(cannot)?,
             mailbox.clone(),
@@ -139,7 +141,7 @@ impl Launcher {
             tools: std::sync::Arc::clone(&shared.tools),
             root: project.root().to_owned(),
             repositories: Repositories::new(Trust::in_dir(state_dir).git(project.root())),
-            services: Services::new(project, redact.clone(), task_keys.clone()),
+            services: Services::new(project, services, redact.clone(), task_keys.clone()),
             mailbox: mailbox.clone(),
         };
         let thread = std::thread::Builder::new()

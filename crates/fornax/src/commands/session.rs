@@ -1,13 +1,14 @@
 //! `open FRAME`: an agent's conversation in a terminal of its own; and words for terminals in which
 //! OpenCode shows one.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fornax_agents::opencode_server::{self, TuiWord};
 use fornax_core::agent::DriverKind;
 use fornax_core::error::{EXIT_DONE, ErrorKind};
 use fornax_core::view::ProjectView;
+use fornax_daemon::home::Home;
 use fornax_daemon::http::backend::TaskDetail;
 
 use super::Context;
@@ -56,8 +57,7 @@ pub async fn tell_terminals(context: &Context, id: &str, word: TuiWord) -> Outco
     let (daemon, project) = context.project().await?;
     let task = task_of(&daemon, &project, id).await?;
     let record = record(&task)?;
-    let (Some(server), Some(cwd)) = (record["agent"]["server"].as_str(), record["cwd"].as_str())
-    else {
+    let (Some(server), Some(cwd)) = (server_dir(record)?, record["cwd"].as_str()) else {
         return fail(
             ErrorKind::Conflict,
             format!(
@@ -67,7 +67,7 @@ pub async fn tell_terminals(context: &Context, id: &str, word: TuiWord) -> Outco
             "only OpenCode's can; `fornax tell TASK TEXT` tells the agent itself",
         );
     };
-    match opencode_server::tell_tui(Path::new(server), Path::new(cwd), &word) {
+    match opencode_server::tell_tui(&server, Path::new(cwd), &word) {
         Ok(()) => Ok(EXIT_DONE),
         Err(error) => fail(
             ErrorKind::Unavailable,
@@ -111,6 +111,28 @@ fn record(task: &TaskDetail) -> Result<&serde_json::Value, Failure> {
     )
 }
 
+/// The folder of the server that a task's agent used. Records lie in the project, so only a server of
+/// this installation counts: in `projects/KEY/services/` of the state directory.
+fn server_dir(record: &serde_json::Value) -> Result<Option<PathBuf>, Failure> {
+    let Some(named) = record["agent"]["server"].as_str() else {
+        return Ok(None);
+    };
+    let projects = Home::from_env()?.dir().join("projects");
+    Ok(is_server_of(&projects, Path::new(named)).then(|| named.into()))
+}
+
+fn is_server_of(projects: &Path, dir: &Path) -> bool {
+    let Ok(inside) = dir.strip_prefix(projects) else {
+        return false;
+    };
+    let names: Vec<Component<'_>> = inside.components().collect();
+    matches!(
+        names[..],
+        [Component::Normal(_), Component::Normal(services), Component::Normal(_)]
+            if services == "services"
+    )
+}
+
 fn shown(detail: &TaskDetail) -> Result<Shown, Failure> {
     let task = &detail.task;
     let Some(session) = task.session.as_deref() else {
@@ -127,8 +149,8 @@ fn shown(detail: &TaskDetail) -> Result<Shown, Failure> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let (argv, secret) = match task.driver {
         Some(DriverKind::Opencode) => {
-            let server = Path::new(agent["server"].as_str().unwrap_or_default());
-            match opencode_server::address(server) {
+            let server = server_dir(record)?.unwrap_or_default();
+            match opencode_server::address(&server) {
                 Ok(Some(address)) => (
                     opencode_server::attach_argv(program, &address.url, session, &dir),
                     Some(("OPENCODE_SERVER_PASSWORD", server.join("password"))),
@@ -195,4 +217,28 @@ fn in_terminal(shown: &Shown) -> bool {
     }
     let mut terminals = TERMINALS.iter();
     terminals.any(|(program, word)| start(program, &[word, "sh", "-c", &script]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_of_this_installation_count() {
+        let projects = Path::new("/state/fornax/projects");
+        for (dir, expected) in [
+            ("/state/fornax/projects/00aa/services/opencode-1", true),
+            ("/state/fornax/projects/00aa/services/opencode-1/", true),
+            ("/work/.fornax/services/opencode-1", false),
+            ("/state/fornax/projects/00aa/heads/opencode-1", false),
+            ("/state/fornax/projects/00aa/services", false),
+            ("/state/fornax/projects/00aa/services/..", false),
+            ("/state/fornax/projects/../services/opencode-1", false),
+            ("/state/fornax/projects/00aa/services/a/b", false),
+            ("projects/00aa/services/opencode-1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_server_of(projects, Path::new(dir)), expected, "{dir}");
+        }
+    }
 }

@@ -259,8 +259,11 @@ impl Stage {
 
     /// The lines of the events of OpenCode's server, from now on.
     pub fn listen_at_server(&self) -> impl Iterator<Item = String> + use<> {
-        let services = self.place.dir().join(".fornax/services");
-        let mut servers = fs::read_dir(&services).unwrap().flatten();
+        // Their folders are in the state directory, one for each project.
+        let projects = fs::read_dir(self.place.state().join("fornax/projects")).unwrap();
+        let services = projects.map(|entry| entry.unwrap().path().join("services"));
+        let mut servers =
+            services.flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
         let server = servers.find_map(|entry| opencode_server::address(&entry.path()).unwrap());
         let server = server.expect("the server runs");
         let host = server.url.strip_prefix("http://").unwrap();

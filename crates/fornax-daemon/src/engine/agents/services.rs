@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fornax_agents::opencode_server;
 use fornax_core::ids::TaskId;
-use fornax_journal::Project;
+use fornax_journal::{Installation, Project};
 use fornax_runner::{Grace, RedactSpec, Supervisor, TaskSpec};
 use serde_json::Map;
 use sha2::{Digest, Sha256};
@@ -56,10 +56,22 @@ struct Wanted {
 }
 
 impl Services {
-    pub fn new(project: &Project, redact: RedactSpec, task_keys: TaskKeys) -> Services {
+    /// Where the folders of a project's servers are: in the state directory, so that nothing that lies in
+    /// the project decides where agents' prompts are sent.
+    pub fn dir(installation: &Installation, project_key: u64) -> PathBuf {
+        installation.project_dir(project_key).join("services")
+    }
+
+    /// The servers of `project`, whose folders are in `dir`.
+    pub fn new(
+        project: &Project,
+        dir: PathBuf,
+        redact: RedactSpec,
+        task_keys: TaskKeys,
+    ) -> Services {
         Services {
             root: project.root().to_owned(),
-            dir: project.data_dir().join("services"),
+            dir,
             redact,
             task_keys,
             servers: BTreeMap::new(),
@@ -229,9 +241,9 @@ impl Services {
         let Some(wanted) = server.wanted.clone() else {
             return Ok(());
         };
-        let folder = dir.join(server.instance.to_string());
-        // An instance whose shim lives is adopted; any other has had its time.
-        if server.instance == 0 || server.starts > 0 || folder.join("exit.json").exists() {
+        // An instance that was found is adopted where its shim lives. Where it does not, the supervisor
+        // reports its end, and the next one is started.
+        if server.instance == 0 || server.starts > 0 {
             server.instance += 1;
             write_current(&dir, server.instance)?;
         }
@@ -344,4 +356,107 @@ fn write_current(dir: &Path, instance: u32) -> io::Result<()> {
     let new = dir.join("current.new");
     std::fs::write(&new, instance.to_string())?;
     std::fs::rename(new, dir.join(CURRENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fornax_journal::Key;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A project and its folder in the state directory; a supervisor that can start nothing.
+    struct World {
+        temp: tempfile::TempDir,
+        project: Project,
+        supervisor: Supervisor,
+    }
+
+    impl World {
+        fn new() -> World {
+            let temp = tempfile::tempdir().unwrap();
+            let root = temp.path().join("project");
+            fs::create_dir(&root).unwrap();
+            let project = Project::open(&root).unwrap();
+            let supervisor = Supervisor::new(vec!["false".into()], temp.path(), drop).unwrap();
+            World {
+                temp,
+                project,
+                supervisor,
+            }
+        }
+
+        /// Where the servers' folders are.
+        fn dir(&self) -> PathBuf {
+            let state = self.temp.path().join("state");
+            let installation = Installation::new(Key::new([7; 32]), state);
+            Services::dir(&installation, self.project.key().unwrap())
+        }
+
+        fn services(&self) -> Services {
+            let keys = TaskKeys::new(&Key::new([7; 32]), &self.project).unwrap();
+            Services::new(&self.project, self.dir(), RedactSpec::default(), keys)
+        }
+
+        /// The folder of the server that a task is given.
+        fn server(&self, services: &mut Services) -> PathBuf {
+            let task = "t-4k2p9x-1".parse().unwrap();
+            let program = ["opencode".to_owned()];
+            let server = services.opencode(&self.supervisor, task, &program, Vec::new(), &[], None);
+            server.unwrap()
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_project_decides_nothing() {
+        let world = World::new();
+        let dir = world.server(&mut world.services());
+        assert_eq!(dir.parent(), Some(&*world.dir()));
+        assert!(dir.starts_with(world.temp.path().join("state")));
+        let name = dir.file_name().unwrap();
+        // A clone brings a server that somebody else listens at.
+        let planted = world.project.data_dir().join("services").join(name);
+        fs::create_dir_all(planted.join("9")).unwrap();
+        for (file, text) in [
+            ("password", "known"),
+            ("current", "9"),
+            (
+                "9/stdout.log",
+                "opencode server listening on http://127.0.0.1:9\n",
+            ),
+        ] {
+            fs::write(planted.join(file), text).unwrap();
+        }
+        fs::remove_dir_all(world.dir()).unwrap();
+        let mut services = world.services();
+        services.adopt(&world.supervisor);
+        assert!(services.servers.is_empty());
+        assert_eq!(world.server(&mut services), dir);
+        assert_eq!(read_current(&dir), Some(1));
+        assert_ne!(fs::read_to_string(dir.join("password")).unwrap(), "known");
+        for (path, mode) in [(dir.clone(), 0o700), (dir.join("password"), 0o600)] {
+            let found = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn only_the_supervisor_says_that_a_server_has_ended() {
+        let world = World::new();
+        let dir = world.server(&mut world.services());
+        fs::create_dir(dir.join("1")).unwrap();
+        fs::write(dir.join("1/exit.json"), "{}").unwrap();
+        let mut services = world.services();
+        assert_eq!(world.server(&mut services), dir);
+        assert_eq!(
+            read_current(&dir),
+            Some(1),
+            "a record without proof is no end"
+        );
+        let name = dir.file_name().unwrap().to_str().unwrap();
+        services.ended(&world.supervisor, &id(name, 1));
+        assert_eq!(read_current(&dir), Some(2));
+        services.ended(&world.supervisor, &id(name, 1));
+        assert_eq!(read_current(&dir), Some(2), "the same end, reported again");
+    }
 }
