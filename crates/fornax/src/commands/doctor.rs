@@ -18,6 +18,7 @@ use fornax_journal::{Project, Severity};
 use serde::Serialize;
 
 use super::repair::{self, Damage};
+use super::supervisors::{Stray, strays};
 use super::{Context, plan};
 use crate::daemon::Daemon;
 use crate::daemon_cli::Doctor;
@@ -103,6 +104,7 @@ pub fn doctor(context: &Context, args: Doctor) -> Outcome {
                 space("disk of the home", home.dir()),
             ]);
             checks.extend(damage(&home, &dir.dir));
+            checks.extend(supervisors(&home, &dir.dir));
         }
         Err(error) => checks.push(Check::fail("home", error)),
     }
@@ -276,6 +278,26 @@ fn damage(home: &Home, dir: &Path) -> Vec<Check> {
         checks.push(check(format!("and {more} more")));
     }
     checks
+}
+
+/// Supervisors that run and that no daemon looks after.
+fn supervisors(home: &Home, dir: &Path) -> Vec<Check> {
+    const NAME: &str = "supervisors";
+    let strays = match strays(home, dir) {
+        Ok(strays) => strays,
+        Err(error) => return vec![Check::fail(NAME, error)],
+    };
+    let check = |Stray { pid, what }| {
+        Check::warn(
+            NAME,
+            format!("process {pid} supervises {what}"),
+            format!(
+                "`kill {pid}` ends it with all that it started; it is ended only on a person's \
+                 command. A `fornax` command in a project that was moved finds its tasks again"
+            ),
+        )
+    };
+    strays.into_iter().map(check).collect()
 }
 
 /// The newest runs on the disk; `fornax verify` looks at all of them.

@@ -18,6 +18,7 @@ mod repair;
 mod server;
 mod session;
 mod steer;
+mod supervisors;
 mod tools;
 mod trust;
 
