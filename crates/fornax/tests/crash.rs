@@ -13,10 +13,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::user::OrdinaryUser;
 use support::{PATIENCE, Place, wait_until};
 
 /// How often the daemon is killed in all; `FORNAX_CRASH_KILLS` sets another number.
 const KILLS: usize = 200;
+/// How often it is killed as an ordinary user.
+const USER_KILLS: &str = "20";
 /// The frames of the plan: ten layers of five.
 const LAYERS: usize = 10;
 const WIDTH: usize = 5;
@@ -228,7 +231,7 @@ fn a_new_binary_takes_over_what_the_old_one_started() {
          \x20 - { id: b, depends_on: [a], run: 'test {deps.a.results} = whole' }\n",
     );
     let old = place.state().join("fornax-of-yesterday");
-    fs::copy(env!("CARGO_BIN_EXE_fornax"), &old).unwrap();
+    fs::copy(support::binary(), &old).unwrap();
     let mut command = std::process::Command::new(&old);
     command
         .args(["run", "plan.yaml", "--detach"])
@@ -248,4 +251,15 @@ fn a_new_binary_takes_over_what_the_old_one_started() {
     assert_eq!(status(&place, run), "running");
     place.write("go", "");
     finish(&place, run);
+}
+
+#[test]
+fn an_ordinary_user_loses_nothing() {
+    // The superuser sees in /proc what is hidden from others.
+    let Some(user) = OrdinaryUser::new() else {
+        return;
+    };
+    let few = [("FORNAX_CRASH_KILLS", USER_KILLS)];
+    user.run("a_daemon_killed_200_times_loses_nothing", &few);
+    user.run("a_new_binary_takes_over_what_the_old_one_started", &[]);
 }

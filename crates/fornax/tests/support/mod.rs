@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do without ends it")]
 
 pub mod terminal;
+pub mod user;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,16 @@ use tempfile::TempDir;
 
 /// The longest that anything here is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The environment variable that names another file to be run as the binary: a copy of it that an
+/// ordinary user can run.
+const BINARY: &str = "FORNAX_TEST_BINARY";
+
+/// The binary.
+pub fn binary() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_fornax").into();
+    std::env::var_os(BINARY).map_or_else(built, PathBuf::from)
+}
 
 /// A project with a home of its own.
 pub struct Place {
@@ -76,7 +87,7 @@ impl Place {
 
     /// The binary in this place, with nothing of the environment but `PATH`.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fornax"));
+        let mut command = Command::new(binary());
         command
             .args(args)
             .current_dir(self.dir())
