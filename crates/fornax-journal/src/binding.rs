@@ -153,12 +153,16 @@ impl Verifier {
         self.committed = (seq, self.chain.mac());
     }
 
-    /// What became of it, after the last line. `torn` is how many records were begun behind the last
-    /// whole step: a disk that loses the end of a file may tear what was written last.
-    pub(crate) fn finish(self, torn: u64) -> Result<Verified, Exclusion> {
+    /// What became of it, after the last line. `is_torn` says whether something stands behind the last
+    /// whole step: a disk that loses the end of a file may tear the batch that was written last.
+    pub(crate) fn finish(self, is_torn: bool) -> Result<Verified, Exclusion> {
         let (found, mac) = self.committed;
         let written = self.head.map_or(0, |head| head.seq);
-        if found + torn < written || self.prefix.is_some() {
+        let least = match self.head {
+            Some(head) if is_torn => head.previous,
+            _ => written,
+        };
+        if found < least || self.prefix.is_some() {
             return Err(Exclusion::Restored { written, found });
         }
         Ok(Verified {

@@ -302,6 +302,9 @@ pub enum AcceptError {
     /// Its records are not those that were shown.
     #[error("{0} has changed since it was shown")]
     Changed(RunId),
+    /// It is this installation's already.
+    #[error("{0} is this installation's own: there is nothing to accept")]
+    Own(RunId),
     /// The system refuses, or the journal is damaged.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -311,6 +314,7 @@ impl From<AcceptError> for Error {
     fn from(error: AcceptError) -> Error {
         match error {
             AcceptError::Journal(error) => error.into(),
+            AcceptError::Own(_) => Error::new(ErrorKind::Conflict, error.to_string()),
             AcceptError::Changed(run) => Error::new(ErrorKind::Conflict, error.to_string())
                 .with_help(format!("look at it again: `fornax trust {run}`")),
         }

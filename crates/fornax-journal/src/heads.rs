@@ -5,7 +5,7 @@
 //! and is not synced itself: after a power cut it may be older than the journal, whose further lines
 //! prove themselves, and never newer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -29,6 +29,9 @@ const FILE_MAX_BYTES: u64 = 256 << 20;
 pub(crate) struct HeadEntry {
     /// The number of its last record.
     pub(crate) seq: u64,
+    /// The number of the last record before the newest batch: a disk that loses the end of a file may
+    /// tear that batch, and nothing before it.
+    pub(crate) previous: u64,
     /// Its length in bytes.
     pub(crate) bytes: u64,
     /// The authentication code of its last record.
@@ -56,6 +59,8 @@ pub(crate) struct Heads {
     entries: HashMap<RunId, (u64, HeadEntry)>,
     /// How many lines the file has.
     lines: u64,
+    /// Runs whose newest head could not be written.
+    unwritten: BTreeSet<RunId>,
 }
 
 impl Heads {
@@ -83,6 +88,7 @@ impl Heads {
             file,
             entries,
             lines: (text.len().div_ceil(WIDTH)) as u64,
+            unwritten: BTreeSet::new(),
         })
     }
 
@@ -110,8 +116,15 @@ impl Heads {
             (*lines - 1, entry)
         });
         slot.1 = entry;
-        self.file
-            .write_all_at(&render(run, &entry), slot.0 * WIDTH as u64)
+        self.unwritten.insert(run);
+        while let Some(run) = self.unwritten.first().copied() {
+            if let Some((line, entry)) = self.entries.get(&run) {
+                self.file
+                    .write_all_at(&render(run, entry), line * WIDTH as u64)?;
+            }
+            self.unwritten.pop_first();
+        }
+        Ok(())
     }
 
     /// Makes what was written durable.
@@ -131,10 +144,8 @@ fn render(run: RunId, entry: &HeadEntry) -> Vec<u8> {
         |accepted| format!("{} {}", accepted.bytes, hex(&accepted.sha256)),
     );
     let mac = hex(&entry.mac);
-    let text = format!(
-        "{run} {} {} {mac} {state} {accepted}",
-        entry.seq, entry.bytes
-    );
+    let HeadEntry { seq, previous, bytes, .. } = entry;
+    let text = format!("{run} {seq} {previous} {bytes} {mac} {state} {accepted}");
     format!("{text:<width$}\n", width = WIDTH - 1).into_bytes()
 }
 
@@ -144,6 +155,7 @@ fn parse(line: &[u8]) -> Option<(RunId, HeadEntry)> {
     let run = words.next()?.parse().ok()?;
     let entry = HeadEntry {
         seq: words.next()?.parse().ok()?,
+        previous: words.next()?.parse().ok()?,
         bytes: words.next()?.parse().ok()?,
         mac: unhex(words.next()?)?,
         is_finished: match words.next()? {
@@ -170,6 +182,7 @@ mod tests {
     fn entry(seq: u64, accepted: bool) -> HeadEntry {
         HeadEntry {
             seq,
+            previous: seq / 2,
             bytes: u64::MAX - seq,
             mac: [seq as u8; 16],
             is_finished: seq.is_multiple_of(2),

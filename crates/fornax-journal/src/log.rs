@@ -36,6 +36,8 @@ pub(crate) struct Log {
     path: PathBuf,
     marker: PathBuf,
     pub(crate) head: Head,
+    /// The number of the last record before the newest batch.
+    previous: u64,
     /// The place in the run's chain of authentication codes after its last record.
     chain: Chain,
     accepted: Option<Accepted>,
@@ -78,6 +80,7 @@ impl Log {
             path: project.stream_file(run, Stream::Events),
             marker: project.open_marker(run),
             head,
+            previous: head.seq,
             chain: verified.chain,
             accepted: verified.accepted,
             confirmed: true,
@@ -137,6 +140,7 @@ impl Log {
     pub(crate) fn head_entry(&self) -> HeadEntry {
         HeadEntry {
             seq: self.head.seq,
+            previous: self.previous,
             bytes: self.head.bytes,
             mac: self.chain.mac(),
             is_finished: self.finished,
@@ -274,6 +278,7 @@ impl Log {
 
     /// Notes what was written.
     pub(crate) fn settle(&mut self, addition: &Addition) {
+        self.previous = self.head.seq;
         self.head.seq = addition.last_seq;
         self.head.bytes += addition.lines.len() as u64;
         self.chain = addition.chain.clone();

@@ -25,9 +25,9 @@ pub(crate) fn close(data: &Path) -> io::Result<()> {
     }
     let mut folders = vec![data.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let meta = entry.metadata()?;
+        // What went away meanwhile, or cannot be entered, is not open to others either.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
             let is_of_task = OF_TASKS.iter().any(|name| entry.file_name() == *name);
             if is_of_task || meta.is_symlink() {
                 continue;

@@ -170,12 +170,6 @@ impl RunReader {
         })
     }
 
-    /// How many records were begun behind the last whole step. Known once the iterator has ended.
-    pub(crate) fn torn_records(&self) -> u64 {
-        let lines = self.lines.number + 1 - self.end.0;
-        if self.done { lines } else { 0 }
-    }
-
     /// Reads one line; none at the end.
     fn read(&mut self) -> Option<Result<Record, Damage>> {
         let expected = self.expected;

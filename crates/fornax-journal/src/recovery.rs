@@ -211,11 +211,11 @@ impl Project {
             seq: records.last().map_or(0, |record| record.seq),
             bytes: reader.position(),
         };
-        let (torn, torn_records) = (reader.torn(), reader.torn_records());
+        let torn = reader.torn();
         let Check::Own(verifier) = reader.into_check() else {
             return Ok(Err(Exclusion::Foreign));
         };
-        Ok(verifier.finish(torn_records).map(|verified| OwnRun {
+        Ok(verifier.finish(torn.is_some()).map(|verified| OwnRun {
             records,
             head,
             torn,

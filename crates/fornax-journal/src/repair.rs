@@ -266,7 +266,8 @@ impl Plan<'_> {
                 Scope::All => true,
                 Scope::Newest(count) => place < count || self.project.is_open(run),
             };
-            match run_problem(self.project, run).filter(|_| is_looked_at) {
+            let problem = is_looked_at.then(|| run_problem(self.project, run));
+            match problem.flatten() {
                 None => {
                     self.is_file(&self.project.open_marker(run), Subject::OpenMarker(run));
                     stay.push(run);

@@ -151,7 +151,14 @@ impl Writer {
     ///
     /// # Errors
     /// When the records are not, or are no longer, those; or when the system refuses.
-    pub fn accept(&mut self, run: RunId, digest: &str) -> Result<Candidate, AcceptError> {
+    pub fn accept(
+        &mut self,
+        run: RunId,
+        digest: &str,
+    ) -> Result<(Candidate, Exclusion), AcceptError> {
+        let Err(why) = self.project.read_own_run(&self.binding, run)? else {
+            return Err(AcceptError::Own(run));
+        };
         let candidate = self.project.read_candidate(run)?;
         if candidate.digest() != digest {
             return Err(AcceptError::Changed(run));
@@ -174,7 +181,7 @@ impl Writer {
         }
         let log = Log::accepted(&self.project, run, &candidate, verified);
         self.logs.insert(run, log);
-        Ok(candidate)
+        Ok((candidate, why))
     }
 
     /// Makes a run that was taken on this installation's, durably. What was appended to it by then is

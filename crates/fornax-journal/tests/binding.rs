@@ -25,7 +25,8 @@ fn project(dir: &Path) -> (Project, Vec<Record>) {
         ..FrameCompleted::default()
     });
     let (mut writer, _) = writer_of(&project).unwrap();
-    writer.append(&written).unwrap();
+    writer.append(&written[..2]).unwrap();
+    writer.append(&written[2..]).unwrap();
     (project, written)
 }
 
@@ -234,6 +235,20 @@ fn an_older_copy_is_asked_about_and_a_torn_end_is_not() {
         fs::write(journal(&project), &text[..end + keep]).unwrap();
         let (_writer, recovery) = writer_of(&project).unwrap();
         assert_eq!(exclusion(&recovery), expected, "{cut_line} {keep}");
+    }
+}
+
+#[test]
+fn lines_of_garbage_behind_an_older_copy_are_no_torn_end() {
+    for garbage in ["\0\n", "x\n", "{\"v\":1"] {
+        let dir = common::fast_dir();
+        let (project, _) = project(dir.path());
+        let text = fs::read_to_string(journal(&project)).unwrap();
+        let first = text.split_inclusive('\n').next().unwrap();
+        let rest = format!("\0\n{}", garbage.repeat(9));
+        fs::write(journal(&project), format!("{first}{rest}")).unwrap();
+        let (_writer, recovery) = writer_of(&project).unwrap();
+        assert!(exclusion(&recovery).is_some(), "{garbage:?}");
     }
 }
 

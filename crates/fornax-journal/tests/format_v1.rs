@@ -109,7 +109,8 @@ fn version_1_is_read_and_gone_on_with() {
     assert_eq!(recovery.excluded, [(run(2), Exclusion::Foreign)]);
     let shown = project.read_candidate(run(2)).unwrap();
     assert_eq!(shown.records, open_records());
-    let accepted = writer.accept(run(2), &shown.digest()).unwrap();
+    let (accepted, why) = writer.accept(run(2), &shown.digest()).unwrap();
+    assert_eq!(why, Exclusion::Foreign);
     assert_eq!(accepted.records, open_records());
     writer.confirm_accepted(run(2)).unwrap();
     writer.append(&[completed(run(2), 4)]).unwrap();

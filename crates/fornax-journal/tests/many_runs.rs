@@ -21,7 +21,7 @@ fn fill(project: &Project) {
         fs::write(dir.join("events.jsonl"), "not to be read\n").unwrap();
     }
     let head = |number| {
-        let text = format!("{} 2 15 {} finished -", run(number), "0".repeat(32));
+        let text = format!("{} 2 0 15 {} finished -", run(number), "0".repeat(32));
         format!("{text:<255}\n")
     };
     let heads: String = (1..=RUNS).map(head).collect();
