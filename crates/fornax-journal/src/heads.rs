@@ -144,7 +144,12 @@ fn render(run: RunId, entry: &HeadEntry) -> Vec<u8> {
         |accepted| format!("{} {}", accepted.bytes, hex(&accepted.sha256)),
     );
     let mac = hex(&entry.mac);
-    let HeadEntry { seq, previous, bytes, .. } = entry;
+    let HeadEntry {
+        seq,
+        previous,
+        bytes,
+        ..
+    } = entry;
     let text = format!("{run} {seq} {previous} {bytes} {mac} {state} {accepted}");
     format!("{text:<width$}\n", width = WIDTH - 1).into_bytes()
 }

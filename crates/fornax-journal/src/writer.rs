@@ -138,6 +138,27 @@ impl Writer {
         Ok(own.map(|own| own.records))
     }
 
+    /// Why a run may not be acted on, from its records; none where it may. Notes in the state directory
+    /// where its journal ends, if that was lost.
+    ///
+    /// # Errors
+    /// When there is no such run, or the system refuses.
+    pub fn check_run(&mut self, run: RunId) -> Result<Option<Exclusion>, JournalError> {
+        let own = match self.project.read_own_run(&self.binding, run)? {
+            Ok(own) => own,
+            Err(why) => return Ok(Some(why)),
+        };
+        if !self.began(run) {
+            let log = Log::of_open_run(&self.project, run, own.head, own.verified);
+            let entry = HeadEntry {
+                is_finished: own.is_finished,
+                ..log.head_entry()
+            };
+            self.note_head(run, entry);
+        }
+        Ok(None)
+    }
+
     /// Whether this installation began a run, or a person accepted it, as far as the state directory
     /// tells: its records are not read.
     #[must_use]

@@ -49,6 +49,11 @@ pub fn can_ask() -> bool {
     is_terminal() && io::stdin().is_terminal()
 }
 
+/// Whether a person can be asked something on standard error, whatever becomes of the output.
+pub fn can_ask_aside() -> bool {
+    io::stderr().is_terminal() && io::stdin().is_terminal()
+}
+
 /// Asks a person a question that is answered with yes or no; everything but a yes is a no.
 pub fn confirm(question: &str) -> Result<bool, Failure> {
     anstream::eprint!("{question}");

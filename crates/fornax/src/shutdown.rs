@@ -57,7 +57,12 @@ pub async fn end(home: &Home, stop_tasks: bool) -> Result<Shutdown, Failure> {
     }
     match process {
         Some(process) => {
-            while !has_ended(&process, PATIENCE)? {}
+            while !has_ended(&process, PATIENCE)? {
+                warn(
+                    "the daemon has not ended yet, it may wait for tasks or for a disk; \
+                     `fornax up --restart` replaces it at once, tasks live on",
+                );
+            }
             await_removal(pid);
         }
         None => warn("the daemon is ending; whether it has ended cannot be seen from here"),

@@ -333,6 +333,22 @@ fn an_older_backup_is_asked_about_and_nothing_of_it_runs_again() {
         world.ok_at(&dir, &["tree", &run])
     );
     assert_eq!(world.ledger(), ["first", "second"], "nothing ran again");
+    // Nor of a run that had ended, whose journal of before is put back without its marker.
+    world.down();
+    let journal = format!(".fornax/runs/{run}/events.jsonl");
+    sh(
+        &root,
+        &format!(
+            "cp backup/runs/{run}/events.jsonl project/{journal} && rm -f project/.fornax/runs/{run}/open"
+        ),
+    );
+    world.ok_at(&dir, &["trust", &run]);
+    assert!(
+        wait_until(PATIENCE, over),
+        "{}",
+        world.ok_at(&dir, &["tree", &run])
+    );
+    assert_eq!(world.ledger(), ["first", "second"], "nothing ran again");
     // A person may have it done again.
     world.ok_at(&dir, &["retry", &run, "--detach"]);
     world.release();
@@ -410,6 +426,51 @@ fn a_journal_that_is_deleted_under_the_daemon_ends_its_run_alone() {
     assert!(wait_until(PATIENCE, gone), "{:#}", world.run_at(&dir, &run));
     world.place.ok(&["task", "shell", "true"]);
     assert_eq!(world.ledger(), ["first"]);
+}
+
+#[test]
+fn a_journal_that_is_replaced_by_the_same_bytes_costs_nothing() {
+    let world = World::new();
+    let (root, dir) = (world.root(), world.place.dir());
+    let run = world.begin();
+    let journal = format!("project/.fornax/runs/{run}/events.jsonl");
+    sh(&root, &format!("cp {journal} kept && mv kept {journal}"));
+    world.release();
+    world.await_status(&dir, &run, "completed");
+    assert_eq!(world.ledger(), ["first", "second"]);
+}
+
+#[test]
+fn a_closed_run_whose_head_was_lost_proves_itself() {
+    let world = World::new();
+    let dir = world.place.dir();
+    let run = world.place.ok(&["task", "shell", "true", "--detach"]);
+    world.await_status(&dir, run.trim(), "completed");
+    world.down();
+    sh(&world.root(), "rm state/fornax/projects/*/heads");
+    for _ in 0..2 {
+        assert_eq!(world.run_at(&dir, run.trim())["foreign"], Value::Null);
+    }
+}
+
+#[test]
+fn folders_that_are_no_runs_keep_no_run_from_starting() {
+    let world = World::new();
+    let dir = world.place.dir();
+    world.place.ok(&["task", "shell", "true"]);
+    let runs = dir.join(".fornax/runs");
+    fs::write(runs.join("RUN-20200101-001"), "a file").unwrap();
+    sh(
+        &runs,
+        "mkdir RUN-20200101-002 && ln -s / RUN-20200101-002/events.jsonl && touch RUN-20200101-002/open",
+    );
+    sh(
+        &runs,
+        "mkdir -p RUN-20200101-003/events.jsonl && mkfifo RUN-20200101-003/open",
+    );
+    world.down();
+    world.place.ok(&["task", "shell", "true"]);
+    world.place.ok(&["runs"]);
 }
 
 #[test]

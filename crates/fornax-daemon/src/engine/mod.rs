@@ -98,6 +98,8 @@ enum Message {
     TakeUp(RunId, oneshot::Sender<Result<(), Error>>),
     /// A person accepts a run that was begun elsewhere.
     Accept(Box<Acceptance>),
+    /// Why a run is read-only, from its records.
+    Origin(RunId, oneshot::Sender<Result<Option<Exclusion>, Error>>),
     /// Whether the project's data is still where it was opened.
     Place(oneshot::Sender<Place>),
     /// A process has ended.
@@ -223,7 +225,8 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// Why a run is read-only; none where it may be acted on. The records of a run that is not in memory
-    /// are not read for that.
+    /// are not read for that: it may be foreign where the state directory does not know it
+    /// ([`Engine::origin`]).
     #[must_use]
     pub fn exclusion(&self, id: RunId) -> Option<Exclusion> {
         if let Some(why) = self.excluded.get(&id) {
@@ -481,6 +484,16 @@ impl Engine {
     pub async fn accept(&self, run: RunId, digest: String) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Accept(Box::new(Acceptance { run, digest, reply })))?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why a run is read-only, from its records; none where it may be acted on.
+    ///
+    /// # Errors
+    /// Where there is no such run, or the system refuses.
+    pub async fn origin(&self, run: RunId) -> Result<Option<Exclusion>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Origin(run, reply))?;
         answer.await.map_err(|_| self.gone())?
     }
 

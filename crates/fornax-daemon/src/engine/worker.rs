@@ -82,6 +82,10 @@ pub(super) struct Worker {
     ended_runs: VecDeque<RunId>,
     /// Open runs that are not carried on, and why.
     excluded: BTreeMap<RunId, Exclusion>,
+    /// Runs that a person accepts in this batch: not this installation's before it is durable.
+    accepted: Vec<RunId>,
+    /// Why the state directory lacks the newest heads, as it was logged.
+    head_problem: Option<String>,
     anchor: Anchor,
     /// Where the data went, once it is no longer where it was opened: nothing can be recorded then.
     displaced: Option<Place>,
@@ -151,6 +155,8 @@ impl Worker {
             clock: Clock::start(),
             ended_runs: VecDeque::new(),
             excluded: BTreeMap::new(),
+            accepted: Vec::new(),
+            head_problem: None,
             anchor,
             displaced: None,
         };
@@ -259,6 +265,10 @@ impl Worker {
                     let _ = reply.send(self.take_up(run));
                 }
                 Message::Accept(acceptance) => self.accept(*acceptance, &mut records, &mut replies),
+                Message::Origin(run, reply) => {
+                    // Nobody waits any more: nothing to tell.
+                    let _ = reply.send(self.origin(run));
+                }
                 Message::Place(reply) => {
                     // Nobody waits any more: nothing to tell.
                     let _ = reply.send(self.check_place());
@@ -408,14 +418,19 @@ impl Worker {
 
     /// Writes a batch; then, and only then, tells of it and starts its effects.
     fn make_durable(&mut self, records: &[Record], replies: Replies) {
+        let accepted = std::mem::take(&mut self.accepted);
         let appended = match &mut self.writer {
-            Some(writer) if !records.is_empty() => writer.append(records),
-            _ => Ok(()),
+            Some(writer) => append(writer, records, &accepted),
+            None => Ok(()),
         };
         if let Err(error) = appended {
             tracing::error!(%error, "the journal cannot be written");
             self.roll_back(&error);
-            let told = self.refused();
+            let told = match &self.problem {
+                Some(_) => self.refused(),
+                // What is on the disk was read anew, and work continues.
+                None => error.into(),
+            };
             for (reply, _) in replies {
                 reply(self, Err(told.clone()));
             }
@@ -424,6 +439,10 @@ impl Worker {
         if self.writer.is_some() {
             self.effects();
         }
+        for run in accepted {
+            self.publish_accepted(run);
+        }
+        self.log_head_problem();
         if !records.is_empty() {
             self.tell(records);
             self.derive(records);
@@ -437,6 +456,9 @@ impl Worker {
     /// The journal refused a batch: none of it has happened. The state is read again from what is
     /// durable, and what processes did in the meantime will be asked for again.
     fn roll_back(&mut self, error: &AppendError) {
+        // What processes did is asked for again, whatever becomes of the journals.
+        self.ensured.clear();
+        self.told.clear();
         if self.check_place() != Place::Here {
             return;
         }
@@ -452,8 +474,6 @@ impl Worker {
             tracing::error!(%error, "the journals cannot be read");
         }
         self.writer = None;
-        self.ensured.clear();
-        self.told.clear();
         self.set_problem(Some(problem));
     }
 
@@ -632,6 +652,17 @@ impl Worker {
             }
         }
     }
+}
+
+/// Appends a batch, then makes the runs that it accepts this installation's. Nothing of it is published
+/// and no process is started before.
+fn append(writer: &mut Writer, records: &[Record], accepted: &[RunId]) -> Result<(), AppendError> {
+    if !records.is_empty() {
+        writer.append(records)?;
+    }
+    accepted
+        .iter()
+        .try_for_each(|&run| writer.confirm_accepted(run).map_err(AppendError::from))
 }
 
 fn log_recovery(recovery: &Recovery) {

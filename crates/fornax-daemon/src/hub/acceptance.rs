@@ -15,6 +15,9 @@ use fornax_journal::Exclusion;
 use super::{Hub, blocking};
 use crate::engine::{Engine, TaskKeys};
 
+/// How many task folders of a read-only run are looked at.
+const TASKS_MAX: usize = 2_000;
+
 impl Hub {
     /// What accepting a run would execute.
     ///
@@ -76,16 +79,22 @@ impl Hub {
         engine: &Arc<Engine>,
         runs: Vec<RunView>,
     ) -> Result<Vec<RunView>, Error> {
-        let marked = engine.look(move |look| {
-            let mut runs = runs;
-            for run in &mut runs {
-                if let Some(why) = look.exclusion(run.id) {
-                    mark_read_only(run, &why);
-                }
-            }
-            runs
+        let asked: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        let excluded = engine.look(move |look| {
+            let excluded = asked.into_iter().map(|run| look.exclusion(run));
+            excluded.collect::<Vec<_>>()
         });
-        let mut runs = marked.await?;
+        let mut runs = runs;
+        for (run, why) in runs.iter_mut().zip(excluded.await?) {
+            let why = match why {
+                // The state directory may only have lost sight of it.
+                Some(Exclusion::Foreign) => engine.origin(run.id).await.unwrap_or(why),
+                why => why,
+            };
+            if let Some(why) = why {
+                mark_read_only(run, &why);
+            }
+        }
         for run in runs.iter_mut().filter(|run| is_open_elsewhere(run)) {
             let living = self.living_tasks(engine, run.id).await?;
             run.tasks_running = u32::try_from(living.len()).unwrap_or(u32::MAX);
@@ -142,20 +151,21 @@ impl Hub {
         let (shared, project) = (self.shared.clone(), engine.project().clone());
         let stop = move || {
             let keys = TaskKeys::new(shared.installation.key(), &project)?;
-            let mut moved = 0;
+            let (mut moved, mut refused) = (0, None);
             for task in meant {
                 let dir = project.task_dir(run, task);
                 let key = keys.of_task(run, task);
                 let stopped = fornax_runner::stop_task(&dir, &key, &shared.state_dir);
-                stopped.map_err(|error| {
-                    Error::new(
-                        ErrorKind::Forbidden,
-                        format!("{task} was not stopped: {error}"),
-                    )
-                })?;
-                moved += 1;
+                match stopped {
+                    Ok(_) => moved += 1,
+                    // The others are stopped all the same.
+                    Err(error) => {
+                        let message = format!("{task} was not stopped: {error}");
+                        refused = Some(Error::new(ErrorKind::Forbidden, message));
+                    }
+                }
             }
-            Ok::<u32, Error>(moved)
+            refused.map_or(Ok(moved), Err)
         };
         let moved = blocking(stop).await??;
         Ok(Answer {
@@ -177,7 +187,7 @@ impl Hub {
                 entries => entries?,
             };
             let mut living = Vec::new();
-            for entry in entries.flatten() {
+            for entry in entries.flatten().take(TASKS_MAX) {
                 let id = entry
                     .file_name()
                     .to_str()
@@ -215,20 +225,12 @@ fn mark_read_only(run: &mut RunView, why: &Exclusion) {
     }
 }
 
-/// Why a run is read-only. A closed run is read for that.
+/// Why a run is read-only.
 async fn exclusion(engine: &Engine, run: RunId) -> Result<Exclusion, Error> {
-    if let Some(why) = engine.look(move |look| look.exclusion(run)).await? {
-        return Ok(why);
-    }
-    let own = engine.take_up(run).await;
-    match own {
-        Ok(()) => {
-            let message = format!("{run} is this installation's own: there is nothing to accept");
-            Err(Error::new(ErrorKind::Conflict, message))
-        }
-        Err(error) if error.kind == ErrorKind::Forbidden => Ok(Exclusion::Foreign),
-        Err(error) => Err(error),
-    }
+    engine.origin(run).await?.ok_or_else(|| {
+        let message = format!("{run} is this installation's own: there is nothing to accept");
+        Error::new(ErrorKind::Conflict, message)
+    })
 }
 
 /// Whether a frame with this status may still be worked on.

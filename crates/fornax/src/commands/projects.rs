@@ -66,7 +66,7 @@ pub async fn accept_run(context: &Context, run: RunId, how: Trust) -> Outcome {
     } else {
         out::print(&shown(&candidate))?;
     }
-    if !how.yes && out::can_ask() && !out::confirm("Accept it? [y/N] ")? {
+    if !how.yes && out::can_ask_aside() && !out::confirm("Accept it? [y/N] ")? {
         out::note("nothing was changed");
         return Ok(EXIT_DONE);
     }

@@ -41,6 +41,18 @@ struct Shown {
 pub async fn open(context: &Context, id: &str, print: bool) -> Outcome {
     let (daemon, project) = context.project().await?;
     let task = task_of(&daemon, &project, id).await?;
+    let run = daemon.run(&project, task.task.run).await?.run;
+    // Which program shows the conversation is said by files that came from elsewhere.
+    if let Some(why) = &run.foreign {
+        return fail(
+            ErrorKind::Forbidden,
+            format!("{} is read-only: {why}", run.id),
+            format!(
+                "`fornax trust {}` shows what it would execute, and accepts it",
+                run.id
+            ),
+        );
+    }
     let shown = shown(&task)?;
     if !print && in_terminal(&shown) {
         return Ok(EXIT_DONE);

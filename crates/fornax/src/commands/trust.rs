@@ -52,8 +52,12 @@ pub async fn trust(context: &Context, args: Trust) -> Outcome {
             always: args.always,
         })
         .await?;
-    // A project that a person trusts here, and whose old place is gone, was moved here.
-    daemon.register_as(&dir, Some("moved")).await?;
+    if out::can_ask() {
+        daemon.register(&dir).await?;
+    } else {
+        // A project that a person trusts here, and whose old place is gone, was moved here.
+        daemon.register_as(&dir, Some("moved")).await?;
+    }
     if args.json {
         out::json(&review)?;
         return Ok(EXIT_DONE);

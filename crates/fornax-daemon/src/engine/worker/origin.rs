@@ -40,14 +40,12 @@ impl Worker {
     ) {
         let accepted = self.accept_run(acceptance.run, &acceptance.digest, records);
         let answer = accepted.map(|()| Answer::default());
-        let (run, reply) = (acceptance.run, acceptance.reply);
-        // What follows from it is durable by then.
-        let confirm = move |worker: &mut Worker, answer: Result<Answer, Error>| {
-            let confirmed = answer.and_then(|_| worker.confirm_accepted(run));
+        let reply = acceptance.reply;
+        let tell = move |_: &mut Worker, answer: Result<Answer, Error>| {
             // Nobody waits any more: nothing to tell.
-            let _ = reply.send(confirmed);
+            let _ = reply.send(answer.map(drop));
         };
-        replies.push((Box::new(confirm), answer));
+        replies.push((Box::new(tell), answer));
     }
 
     fn accept_run(
@@ -63,12 +61,12 @@ impl Worker {
         let Some(writer) = &mut self.writer else {
             return Err(self.refused());
         };
-        let was = self.excluded.get(&run).cloned();
-        let candidate = writer.accept(run, digest)?;
+        let (candidate, why) = writer.accept(run, digest)?;
+        self.accepted.push(run);
         self.state.load(self.clock.now(), &candidate.records);
         // Not those that begin because of what follows.
         self.launcher.adopt_only(self.running_in(run));
-        if matches!(was, Some(Exclusion::Restored { .. })) {
+        if matches!(why, Exclusion::Restored { .. }) {
             self.lose_open_work(run, records);
         } else {
             self.lose_tasks_without_folder(run, records);
@@ -76,11 +74,8 @@ impl Worker {
         Ok(())
     }
 
-    fn confirm_accepted(&mut self, run: RunId) -> Result<(), Error> {
-        let Some(writer) = &mut self.writer else {
-            return Err(self.refused());
-        };
-        writer.confirm_accepted(run)?;
+    /// Publishes a run that has just become this installation's.
+    pub(super) fn publish_accepted(&mut self, run: RunId) {
         self.excluded.remove(&run);
         self.let_go_of_ended(std::iter::once(run));
         let look = self.look();
@@ -91,7 +86,35 @@ impl Worker {
             ..Change::default()
         };
         self.shared.feed.publish(change);
-        Ok(())
+    }
+
+    /// Why a run is read-only, from its records; none where it may be acted on. The state directory may
+    /// lack the head of a run of ours, after a power cut: then it is noted.
+    pub(super) fn origin(&mut self, run: RunId) -> Result<Option<Exclusion>, Error> {
+        if let Some(why) = self.excluded.get(&run) {
+            return Ok(Some(why.clone()));
+        }
+        if self.state.run(run).is_some() {
+            return Ok(None);
+        }
+        let Some(writer) = &mut self.writer else {
+            return Err(self.refused());
+        };
+        Ok(writer.check_run(run)?)
+    }
+
+    /// Logs once why an older copy of a journal may go unnoticed.
+    pub(super) fn log_head_problem(&mut self) {
+        let problem = self
+            .writer
+            .as_ref()
+            .and_then(|writer| writer.head_problem());
+        if problem != self.head_problem.as_deref() {
+            if let Some(problem) = problem {
+                tracing::error!(problem, "the state directory lacks where journals end");
+            }
+            self.head_problem = problem.map(str::to_owned);
+        }
     }
 
     /// A task that was started elsewhere and has no folder here is lost: it must not start again.
