@@ -126,6 +126,10 @@ fn judge(
         return Ok(Verdict::New);
     };
     Ok(match identify(known, dir, inode, old_place(known, key)) {
+        // Another project was here meanwhile.
+        Identity::Same if is_proven(installation, dir, key, known.inode == inode)? => {
+            Verdict::Same(key)
+        }
         // What it holds does not prove that it is: something else is in its place.
         Identity::Same => Verdict::Copy(dir.to_owned()),
         Identity::New => Verdict::New,
