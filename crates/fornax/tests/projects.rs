@@ -135,6 +135,12 @@ impl World {
     }
 }
 
+/// Deletes a folder; the daemon may write into it until then.
+fn remove(dir: &Path) {
+    let is_gone = || fs::remove_dir_all(dir).is_ok() || !dir.exists();
+    assert!(wait_until(PATIENCE, is_gone), "{}", dir.display());
+}
+
 fn sh(dir: &Path, script: &str) {
     let status = Command::new("sh")
         .args(["-ec", script])
@@ -185,7 +191,7 @@ fn what_comes_with_a_clone_a_pull_a_branch_or_an_archive_is_read_only() {
             &root,
             "git init -q upstream && cp project/plan.yaml upstream/ && cd upstream && git add . && git commit -qm one",
         );
-        fs::remove_dir_all(&dir).unwrap();
+        remove(&dir);
         if way != "clone" {
             sh(&root, "git clone -q upstream project");
             world.place.ok(&["task", "shell", "true"]);
@@ -287,7 +293,7 @@ fn a_project_on_another_disk_is_asked_about() {
     sh(&root, "mv away project");
     assert_eq!(world.run_at(&dir, done)["foreign"], Value::Null);
     assert!(world.run_at(&there, done)["foreign"].is_string());
-    fs::remove_dir_all(&there).unwrap();
+    remove(&there);
 }
 
 #[test]
@@ -398,7 +404,7 @@ fn data_that_is_deleted_under_the_daemon_ends_its_runs_and_begins_anew() {
     let world = World::new();
     let dir = world.place.dir();
     let run = world.begin();
-    fs::remove_dir_all(dir.join(".fornax")).unwrap();
+    remove(&dir.join(".fornax"));
     let next = world.place.ok(&["task", "shell", "true", "--detach"]);
     assert_ne!(next.trim(), run, "a number is never given twice");
     world.await_status(&dir, next.trim(), "completed");
@@ -420,7 +426,7 @@ fn a_journal_that_is_deleted_under_the_daemon_ends_its_run_alone() {
     let world = World::new();
     let dir = world.place.dir();
     let run = world.begin();
-    fs::remove_dir_all(dir.join(".fornax/runs").join(&run)).unwrap();
+    remove(&dir.join(".fornax/runs").join(&run));
     world.release();
     let gone = || world.run_at(&dir, &run).is_null();
     assert!(wait_until(PATIENCE, gone), "{:#}", world.run_at(&dir, &run));
@@ -598,7 +604,7 @@ fn a_project_is_forgotten_and_its_numbers_are_not() {
     // Also one whose folder is gone.
     world.down();
     world.place.ok(&["up", "-d"]);
-    fs::remove_dir_all(dir.join(".fornax")).unwrap();
+    remove(&dir.join(".fornax"));
     let path = dir.canonicalize().unwrap();
     world.at(&world.root(), &["forget", path.to_str().unwrap()]);
     let status: Value =

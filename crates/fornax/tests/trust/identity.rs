@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{config, decisions, git, is_asked, runs};
-use crate::support::{Ended, Place};
+use crate::support::{Ended, PATIENCE, Place, wait_until};
 
 /// A project with a tool that is followed whatever it is, and that has run.
 fn project(trust: &[&str]) -> Place {
@@ -66,6 +66,12 @@ fn runs_at(place: &Place, dir: &Path) {
     fs::remove_file(dir.join("one")).unwrap();
 }
 
+/// Deletes a project; the daemon may write into its data until then.
+fn remove(dir: &Path) {
+    let is_gone = || fs::remove_dir_all(dir).is_ok() || !dir.exists();
+    assert!(wait_until(PATIENCE, is_gone), "{}", dir.display());
+}
+
 fn project_file(dir: &Path) -> String {
     fs::read_to_string(dir.join(".fornax/project.json")).unwrap()
 }
@@ -79,7 +85,7 @@ fn another_repository_at_the_same_path_is_asked_about() {
             if !is_running {
                 place.ok(&["down"]);
             }
-            fs::remove_dir_all(place.dir()).unwrap();
+            remove(&place.dir());
             clone(&other, &place.dir());
             is_asked(&place, "one");
             place.ok(&["ps"]);
