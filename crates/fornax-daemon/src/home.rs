@@ -316,7 +316,8 @@ pub(crate) fn replace_json<T: Serialize>(path: &Path, value: &T) -> Result<(), E
 
 fn read(path: &Path) -> Result<Option<String>, Error> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| {
+    // A pipe in its place would never end.
+    let read = crate::files::open_regular(path).and_then(|file| {
         let bytes = file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text)?;
         if bytes as u64 > FILE_MAX_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());

@@ -374,6 +374,11 @@ fn is_content(path: &Path, text: &str) -> io::Result<bool> {
 /// Replaces a file unless it has this content already; creates its folder where it is missing, and the
 /// folder of the frames. Nothing above them: where `.fornax` is gone, the project is elsewhere.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if path.parent().is_some_and(Path::is_symlink) {
+        return Err(io::Error::other(
+            "its folder is a link, which may lead anywhere",
+        ));
+    }
     match is_content(path, text) {
         Ok(true) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -136,9 +136,14 @@ pub(crate) fn read_bytes(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn make_dir(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(PRIVATE_DIR).create(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_dir(path) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is a folder, and not a link to one: what lies in it would lie elsewhere.
+pub(crate) fn is_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// Removes a file that may be missing.

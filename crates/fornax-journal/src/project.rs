@@ -151,11 +151,13 @@ impl Project {
     /// Two processes may do this at once: one of the keys becomes the project's, for both.
     fn create_identity(&self) -> Result<(), JournalError> {
         let path = self.identity_file();
+        let ignore = self.data_dir().join(".gitignore");
+        if ignore.symlink_metadata().is_err() {
+            disk::write_synced(&ignore, b"*\n").at("write", &ignore)?;
+        }
         if path.exists() {
             return Ok(());
         }
-        let ignore = self.data_dir().join(".gitignore");
-        disk::write_synced(&ignore, b"*\n").at("write", &ignore)?;
 
         let (key, text) = self.new_identity()?;
         let draft = self.data_dir().join(format!("project.json.{key}"));

@@ -1,11 +1,12 @@
 //! Reading a run: its records one after the other, or whole lines from a place on.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use fornax_core::ids::RunId;
+use fornax_core::event::Event;
+use fornax_core::ids::{FrameId, RunId};
 use fornax_core::record::{BadLine, LINE_MAX_BYTES, Record};
 
 use crate::binding::{AcceptedDigest, Verifier};
@@ -69,6 +70,8 @@ pub struct RunReader {
     done: bool,
     /// What the lines are checked with, where they are.
     check: Check,
+    /// The frames that were created so far: a frame's parent is one of them.
+    frames: HashSet<FrameId>,
 }
 
 /// What is done with each line besides reading it.
@@ -130,6 +133,7 @@ impl RunReader {
             end: (1, 0),
             done: false,
             check: Check::None,
+            frames: HashSet::new(),
         })
     }
 
@@ -191,6 +195,7 @@ impl RunReader {
                 let parsed = parse(line, self.run, &self.dir, expected, &mut payload);
                 let payload = payload.as_deref().map(str::as_bytes);
                 parsed.and_then(|record| {
+                    check_parent(&mut self.frames, &record)?;
                     if self.check.line(record.seq, end, line, payload) {
                         return Ok(record);
                     }
@@ -260,6 +265,22 @@ fn damage(file: &Path, (line, byte): (u64, u64), kind: DamageKind, what: String)
         kind,
         what,
     }
+}
+
+/// A frame comes after its parent: a circle of parents would never end.
+fn check_parent(frames: &mut HashSet<FrameId>, record: &Record) -> Result<(), Bad> {
+    let Event::FrameCreated(created) = &record.event else {
+        return Ok(());
+    };
+    if let Some(parent) = created.parent_id.filter(|parent| !frames.contains(parent)) {
+        return Err(Bad {
+            kind: DamageKind::NotARecord,
+            what: format!("the frame's parent {parent} was not created before it"),
+            seq: Some(record.seq),
+        });
+    }
+    frames.extend(record.frame_id);
+    Ok(())
 }
 
 struct Bad {

@@ -155,7 +155,11 @@ impl Project {
     ) -> Result<(), JournalError> {
         let own = match self.read_own_run(writer.binding(), run) {
             // Claimed and never begun, or deleted.
-            Err(JournalError::NoRun { .. }) => return unmark(self, run),
+            Err(JournalError::NoRun { .. }) => match unmark(self, run) {
+                Ok(()) => return Ok(()),
+                // The others open all the same.
+                Err(error) => Err(Exclusion::Damaged(error.to_string())),
+            },
             Err(error) => Err(Exclusion::Damaged(error.to_string())),
             Ok(own) => own,
         };

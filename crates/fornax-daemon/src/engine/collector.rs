@@ -432,10 +432,17 @@ fn judge_agent(exit: &Exit, word: Option<&Word>) -> Result<(), (ErrorClass, Stri
     }
 }
 
+/// The largest `task.json` that is read, in bytes.
+const RECORD_MAX_BYTES: u64 = 1 << 20;
+
 /// A host that was killed could not end what its agent does at a server that many tasks share.
 fn quiet(task_dir: &Path, session: &str, services: &Path) {
-    let record = std::fs::read_to_string(task_dir.join("task.json")).unwrap_or_default();
-    let record: serde_json::Value = serde_json::from_str(&record).unwrap_or_default();
+    // What is there may be anything: a pipe would never end.
+    let record = crate::files::open_regular(&task_dir.join("task.json"))
+        .and_then(|file| crate::files::read(file, RECORD_MAX_BYTES))
+        .map(|content| content.bytes)
+        .unwrap_or_default();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
     let (Some(server), Some(cwd)) = (
         record["agent"]["server"].as_str().map(PathBuf::from),
         record["cwd"].as_str().map(PathBuf::from),

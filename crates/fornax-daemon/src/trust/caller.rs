@@ -196,20 +196,32 @@ fn caller(proc: &Path, id: ProcessId) -> Caller {
     let Some(first) = Process::read(proc, id.pid).filter(|process| process.id == id) else {
         return Caller::Unknown;
     };
-    let line = std::iter::successors(Some(first), |process| match process.parent {
-        0 => None,
-        parent => Process::read(proc, parent),
-    });
-    let line: Vec<Process> = line.take(MAX_DEPTH).collect();
-    if line.len() == MAX_DEPTH {
-        return Caller::Unknown;
+    let mut line = vec![first];
+    while let Some(parent) = line
+        .last()
+        .map(|process| process.parent)
+        .filter(|pid| *pid != 0)
+    {
+        // Some systems hide the processes of other users. One that has just gone is noticed below: its
+        // child has another parent then.
+        let Some(process) = Process::read(proc, parent) else {
+            break;
+        };
+        line.push(process);
+        if line.len() > MAX_DEPTH {
+            return Caller::Unknown;
+        }
     }
     if line.iter().any(Process::is_of_task) {
         return Caller::Task;
     }
     let agent = line.iter().find_map(Process::agent);
-    // Its number may have gone to another process while its parents were read.
-    match Process::read(proc, id.pid).is_some_and(|process| process.id == id) {
+    // Numbers may have gone to other processes, and children to other parents, while they were read.
+    let is_same = |process: &Process| {
+        let now = Process::read(proc, process.id.pid);
+        now.is_some_and(|now| now.id == process.id && now.parent == process.parent)
+    };
+    match line.iter().all(is_same) {
         false => Caller::Unknown,
         true => agent.map_or(Caller::Person, Caller::Agent),
     }

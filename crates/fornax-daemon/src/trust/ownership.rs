@@ -152,8 +152,8 @@ pub fn offences(root: &Path, user: User, is_new: bool) -> Result<Vec<Offence>, E
             push(path, meta, reason(path, meta, user, by_owner_only));
         }
     }
-    // In a sticky folder nobody replaces what another owns, and what they add is theirs.
-    if folder.mode() & 0o1000 == 0 {
+    // In a sticky folder nobody but its owner replaces what another owns, and what others add is theirs.
+    if folder.mode() & 0o1000 == 0 || !user.owns(&folder) {
         push(root, &folder, reason(root, &folder, user, by_owner_only));
     }
     Ok(found)

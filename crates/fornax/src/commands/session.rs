@@ -53,7 +53,8 @@ pub async fn open(context: &Context, id: &str, print: bool) -> Outcome {
             ),
         );
     }
-    let shown = shown(&task)?;
+    let root = Path::new(&project.dir).canonicalize()?;
+    let shown = shown(&task, &root)?;
     if !print && in_terminal(&shown) {
         return Ok(EXIT_DONE);
     }
@@ -145,7 +146,26 @@ fn is_server_of(projects: &Path, dir: &Path) -> bool {
     )
 }
 
-fn shown(detail: &TaskDetail) -> Result<Shown, Failure> {
+/// The record of a task lies in the project, where others may have written it: it decides neither on a
+/// program of the project nor on a folder outside of it.
+fn check_program(program: &str, dir: &Path, root: &Path) -> Result<(), Failure> {
+    let inside = |path: &Path| path.canonicalize().is_ok_and(|real| real.starts_with(root));
+    let is_found_on_path = !program.contains('/');
+    let is_installed = Path::new(program).is_absolute() && !inside(Path::new(program));
+    if (is_found_on_path || is_installed) && inside(&root.join(dir)) {
+        return Ok(());
+    }
+    fail(
+        ErrorKind::Forbidden,
+        format!(
+            "the task's record names the program {program} in {}",
+            dir.display()
+        ),
+        "a program of the project is not run to show a conversation: start it yourself",
+    )
+}
+
+fn shown(detail: &TaskDetail, root: &Path) -> Result<Shown, Failure> {
     let task = &detail.task;
     let Some(session) = task.session.as_deref() else {
         return fail(
@@ -158,6 +178,7 @@ fn shown(detail: &TaskDetail) -> Result<Shown, Failure> {
     let agent = &record["agent"];
     let program = agent["argv"][0].as_str().unwrap_or(&task.tool);
     let dir = PathBuf::from(record["cwd"].as_str().unwrap_or("."));
+    check_program(program, &dir, root)?;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let (argv, secret) = match task.driver {
         Some(DriverKind::Opencode) => {

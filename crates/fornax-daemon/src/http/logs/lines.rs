@@ -270,7 +270,7 @@ mod tests {
             let starts = starts(&text);
             let size = text.len() as u64;
             let log: Arc<dyn ReadAt> = Arc::new(text.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let counts = LineCounts::default();
             let offset = (at * size as f64) as u64;
             let line = runtime.block_on(counts.line_of(key(), Arc::clone(&log), size, offset)).unwrap();
