@@ -88,7 +88,8 @@ fn damage_journal(path: &Path, way: Way) -> (PathBuf, Vec<u8>) {
     (PathBuf::new(), bytes)
 }
 
-/// The files below a folder, with their bytes.
+/// The files below a folder, with their bytes, but for those that the daemon derives from journals: it
+/// writes them some time after what they repeat.
 fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -96,11 +97,17 @@ fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             files.extend(files_below(&path));
-        } else if kind.is_file() {
+        } else if kind.is_file() && !is_derived(&path) {
             files.push((path.clone(), fs::read(&path).unwrap()));
         }
     }
     files
+}
+
+fn is_derived(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    let name = name.trim_end_matches(".tmp");
+    ["index.json", "run.json", "metadata.json"].contains(&name)
 }
 
 /// A project with a run that has ended and one that waits; the daemon is down.
