@@ -4,17 +4,26 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Child;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::server::STATE_ARG;
 use crate::spec::TaskSpec;
 use crate::wire::send_spec;
 
+/// How long the fork server may take to end once its connection is closed.
+const END_WITHIN: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+
 /// The process that shims are forked from.
 pub struct ForkServer {
     argv: Vec<OsString>,
-    live: Option<(OwnedFd, std::process::Child)>,
+    live: Option<(OwnedFd, Child)>,
 }
 
 impl ForkServer {
@@ -38,7 +47,8 @@ impl ForkServer {
         let (ours, shims) = pair()?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         rustix::io::ioctl_fionbio(&shims, true)?;
-        if let Some((server, _)) = &self.live {
+        if let Some((server, child)) = &self.live {
+            resume(child);
             match send_spec(server, &text, &shims) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(error),
                 Err(_) => self.end(),
@@ -70,7 +80,12 @@ impl ForkServer {
     fn end(&mut self) {
         if let Some((fd, mut child)) = self.live.take() {
             drop(fd);
-            // It ends when the connection does. Not waiting would leave a zombie.
+            resume(&child);
+            // It ends when the connection does, unless something keeps it stopped. Shims do not need it.
+            if !ends_within(&child, END_WITHIN) {
+                let _ = child.kill();
+            }
+            // Not waiting would leave a zombie.
             let _ = child.wait();
         }
     }
@@ -80,6 +95,22 @@ impl Drop for ForkServer {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Continues the fork server, which a task may have stopped: it has the same user. A running process does
+/// not notice.
+fn resume(child: &Child) {
+    // It is our child and was not waited for: its number is its own. One that has ended needs nothing.
+    let _ = kill_process(Pid::from_child(child), Signal::CONT);
+}
+
+/// Whether a process ends in time.
+fn ends_within(child: &Child, limit: Timespec) -> bool {
+    let Ok(process) = pidfd_open(Pid::from_child(child), PidfdFlags::empty()) else {
+        return false;
+    };
+    let mut ends = [PollFd::new(&process, PollFlags::IN)];
+    matches!(poll(&mut ends, Some(&limit)), Ok(ended) if ended > 0)
 }
 
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

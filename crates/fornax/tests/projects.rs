@@ -405,10 +405,7 @@ fn data_that_is_deleted_under_the_daemon_ends_its_runs_and_begins_anew() {
     let dir = world.place.dir();
     let run = world.begin();
     remove(&dir.join(".fornax"));
-    let next = world.place.ok(&["task", "shell", "true", "--detach"]);
-    assert_ne!(next.trim(), run, "a number is never given twice");
-    world.await_status(&dir, next.trim(), "completed");
-    // Nothing runs unseen: the task of the run that is gone was stopped.
+    // Nothing runs unseen: the task of the run that is gone is stopped, whether or not somebody asks.
     let gone = || {
         !world
             .place
@@ -417,6 +414,9 @@ fn data_that_is_deleted_under_the_daemon_ends_its_runs_and_begins_anew() {
             .any(|(_, command)| command.contains("read line"))
     };
     assert!(wait_until(PATIENCE, gone), "{:?}", world.place.processes());
+    let next = world.place.ok(&["task", "shell", "true", "--detach"]);
+    assert_ne!(next.trim(), run, "a number is never given twice");
+    world.await_status(&dir, next.trim(), "completed");
     world.down();
     world.place.ok(&["ps"]);
 }

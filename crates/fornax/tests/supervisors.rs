@@ -120,3 +120,30 @@ fn doctor_shows_a_supervisor_whose_project_is_gone_and_leaves_it_alone() {
     assert!(wait_until(PATIENCE, gone), "{:?}", place.processes());
     assert!(checks(&place, &elsewhere).is_empty());
 }
+
+#[test]
+fn a_stopped_fork_server_is_continued_when_it_is_needed() {
+    let place = Place::new();
+    place.ok(&["task", "shell", "true"]);
+    let state = place.state().canonicalize().unwrap();
+    let server = || {
+        let is_it = |pid: &i32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("__shim") && line.contains(state.to_str().unwrap())
+        };
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find(is_it)
+    };
+    // Shims have the same arguments; once the task has ended, only the fork server is left.
+    assert!(wait_until(PATIENCE, || server().is_some()));
+    let stop = |pid: i32| {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    };
+    stop(server().unwrap());
+    place.ok(&["task", "shell", "true"]);
+    stop(server().unwrap());
+    place.ok(&["down"]);
+}

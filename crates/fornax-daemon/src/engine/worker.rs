@@ -37,7 +37,11 @@ const BATCH_MAX: usize = 512;
 /// How many ended runs stay in memory.
 const ENDED_RUNS_MAX: usize = 32;
 
-/// How often a full disk is tried again. The only thing the engine ever does by the clock alone.
+/// How often the engine looks, while tasks run, whether the project's data is still there: nothing may run
+/// unseen. This and the next are all that it does by the clock alone.
+const PLACE_CHECK: Duration = Duration::from_secs(2);
+
+/// How often a full disk is tried again.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
 
 /// What is done with the outcome of a command once it is durable.
@@ -216,8 +220,10 @@ impl Worker {
             None
         } else if self.writer.is_none() {
             Some(STORAGE_RETRY)
-        } else {
+        } else if self.ensured.is_empty() {
             due
+        } else {
+            Some(due.map_or(PLACE_CHECK, |due| due.min(PLACE_CHECK)))
         };
         let first = match wait {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -238,6 +244,8 @@ impl Worker {
     fn batch(&mut self, messages: Vec<Message>) -> bool {
         if self.writer.is_none() {
             self.try_storage_again();
+        } else if messages.is_empty() {
+            self.check_place();
         }
         let mut open = true;
         let mut records = Vec::new();
