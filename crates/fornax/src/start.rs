@@ -154,6 +154,7 @@ fn predecessors(home: &Home) -> Vec<OwnedFd> {
 /// Waits until one of the processes has ended or it is time; a moment where there is none.
 fn wait_for_end(processes: &[OwnedFd], until: Instant) {
     if processes.is_empty() {
+        // Nothing reports that a process which is not known has let go.
         std::thread::sleep(LOOK_AGAIN_SOON);
         return;
     }
