@@ -234,7 +234,7 @@ impl Home {
         let path = self.dir.join("key");
         let Some(text) = read(&path)? else {
             let bytes = secret::random().map_err(|error| storage("make", &path, &error))?;
-            create_durably(&path, hex(&bytes).as_bytes())?;
+            create_durably(&path, secret::hex(&bytes).as_bytes())?;
             return self.key();
         };
         let meta = fs::metadata(&path).map_err(|error| storage("look at", &path, &error))?;
@@ -358,11 +358,6 @@ fn create_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     });
     created.map_err(|error| storage("create", path, &error))
-}
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes that 64 hexadecimal digits stand for.

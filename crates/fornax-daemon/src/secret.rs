@@ -18,6 +18,11 @@ pub(crate) fn new() -> io::Result<String> {
     random().map(|bytes| base64url(&bytes))
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// 256 random bits.
 pub(crate) fn random() -> io::Result<[u8; BYTES]> {
     let mut bytes = [0; BYTES];

@@ -519,14 +519,9 @@ pub(crate) fn digest(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok((bytes, hex(&hash.finalize())));
+            return Ok((bytes, crate::secret::hex(&hash.finalize())));
         }
         bytes += read as u64;
         hash.update(&buffer[..read]);
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

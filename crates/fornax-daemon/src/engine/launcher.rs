@@ -460,7 +460,7 @@ fn record(prompt: Option<&String>, invocation: &Invocation) -> Map<String, Value
         let digest = Sha256::digest(prompt.as_bytes());
         set(
             "context_digest",
-            json!(format!("sha256:{}", super::collector::hex(&digest))),
+            json!(format!("sha256:{}", crate::secret::hex(&digest))),
         );
         set("prompt", json!(prompt));
     }

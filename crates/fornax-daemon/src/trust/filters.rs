@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use fornax_core::error::Error;
 use serde::{Deserialize, Serialize};
 
+use super::Trust;
 use super::store::{Decisions, TrustedFilter};
-use super::{Trust, hex};
 use crate::git::{self, FilterCommand, FilterTrust, GitError};
+use crate::secret::hex;
 
 /// A command of a filter, and whether it may run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -521,11 +521,7 @@ fn digest(config: &Config) -> Option<String> {
     let mut hash = Sha256::new();
     hash.update(DIGEST_DOMAIN);
     hash.update(config.executing.text().as_bytes());
-    Some(hex(&hash.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Some(crate::secret::hex(&hash.finalize()))
 }
 
 fn unified_diff(old: &str, new: &str) -> Option<String> {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use fornax_core::error::{Error, ErrorKind};
 
-use super::hex;
 use crate::git::FilterCommand;
 use crate::plans;
+use crate::secret::hex;
 
 /// The digests that a person was shown. None at all: what is there now.
 #[derive(Clone, Copy)]

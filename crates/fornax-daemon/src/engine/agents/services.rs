@@ -16,9 +16,9 @@ use fornax_runner::{Grace, RedactSpec, Supervisor, TaskSpec};
 use serde_json::Map;
 use sha2::{Digest, Sha256};
 
-use super::super::collector::hex;
 use super::super::task_keys::TaskKeys;
 use super::SessionEnv;
+use crate::secret::hex;
 
 /// What the ids of servers begin with where tasks' begin with `t-`.
 const PREFIX: &str = "server-";
